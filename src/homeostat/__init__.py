@@ -1,0 +1,18 @@
+"""Homeostat keeps machine-learning models within the limits you declare.
+
+>>> import homeostat as hs
+>>> hs.__version__
+'0.1.0'
+"""
+
+from typing import TYPE_CHECKING
+
+from homeostat.core.door import door
+
+if TYPE_CHECKING:
+    from homeostat.core.errors import HomeostatError as HomeostatError
+    from homeostat.core.workspace import Workspace as Workspace
+    from homeostat.core.workspace import open as open
+
+__version__ = "0.1.0"
+__getattr__, __dir__ = door(__name__)

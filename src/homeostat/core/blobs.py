@@ -1,0 +1,136 @@
+"""Bytes, addressed by what they are: BLAKE3 of the content names it, so the same bytes are kept once.
+
+A store is four methods; trees (folders) are built on them here. Promises, checked by `homeostat.testing.blobs`:
+bytes appear whole or not at all; putting what is there already costs no second copy; `get_bytes` of damaged content
+raises Corrupt; concurrent puts of one content are harmless.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import blake3
+
+from homeostat.core.errors import InvalidInput, NotFound
+from homeostat.core.paths import inside
+from homeostat.core.records import Record, canonical_json, from_json
+
+_CHUNK = 1 << 20
+
+
+class File(Record):
+    """A file of a tree: its content's digest and size in bytes."""
+
+    digest: str
+    size: int
+
+
+class Tree(Record):
+    """A folder: relative paths with `/`, each with its content. `digest` names the tree as a whole."""
+
+    digest: str
+    files: dict[str, File]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files.values())
+
+
+def digest_of(data: bytes) -> str:
+    """The name of `data`: 64 hexadecimal digits of BLAKE3.
+
+    >>> digest_of(b"")[:16]
+    'af1349b9f5f9a1a6'
+    """
+    return blake3.blake3(data).hexdigest()
+
+
+def digest_of_file(path: str | os.PathLike[str]) -> str:
+    """The name of a file's content, read in pieces."""
+    hasher = blake3.blake3()
+    with open(path, "rb") as source:
+        while chunk := source.read(_CHUNK):
+            hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def check_digest(digest: str) -> str:
+    """`digest` if it has the shape of one; it may then be used in paths."""
+    if len(digest) != 64 or any(char not in "0123456789abcdef" for char in digest):
+        raise InvalidInput(f"{digest[:80]!r} is not a digest", hint="64 hexadecimal digits", digest=digest[:80])
+    return digest
+
+
+class BlobStore(ABC):
+    """A store of content-addressed bytes."""
+
+    @abstractmethod
+    def put_bytes(self, data: bytes) -> str:
+        """Keep `data`; its digest."""
+
+    @abstractmethod
+    def put_file(self, path: str | os.PathLike[str]) -> str:
+        """Keep the content of the file at `path`; its digest."""
+
+    @abstractmethod
+    def get_bytes(self, digest: str) -> bytes:
+        """The content. Raises NotFound, or Corrupt when it no longer has its digest."""
+
+    @abstractmethod
+    def local_path(self, digest: str) -> Path:
+        """A local file with the content, not to be written to. Raises NotFound."""
+
+    @abstractmethod
+    def exists(self, digest: str) -> bool:
+        """Whether the content is kept here."""
+
+    def put_tree(self, folder: str | os.PathLike[str]) -> Tree:
+        """Keep every regular file below `folder`; links are refused."""
+        root = Path(folder)
+        files: dict[str, File] = {}
+        for path in sorted(root.rglob("*")):
+            if path.is_symlink():
+                raise InvalidInput(f"{path} is a link; a tree holds files only", hint="copy what it points to")
+            if path.is_file():
+                relative = path.relative_to(root).as_posix()
+                inside(root, relative)
+                files[relative] = File(digest=self.put_file(path), size=path.stat().st_size)
+        digest = self.put_bytes(canonical_json(files).encode())
+        return Tree(digest=digest, files=files)
+
+    def get_tree(self, digest: str) -> Tree:
+        """The tree that `digest` names."""
+        return Tree(digest=digest, files=from_json(self.get_bytes(digest), dict[str, File]))
+
+    def materialise_tree(self, digest: str, destination: str | os.PathLike[str]) -> Path:
+        """Write the tree's files below `destination`, which is made; each is checked against its digest."""
+        target = Path(destination)
+        target.mkdir(parents=True, exist_ok=True)
+        for relative, file in self.get_tree(digest).files.items():
+            path = inside(target, relative)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.local_path(file.digest), path)
+            if digest_of_file(path) != file.digest:
+                path.unlink()
+                raise damaged(file.digest)
+        return target
+
+
+def damaged(digest: str) -> Exception:
+    """The error for content that no longer has its digest."""
+    from homeostat.core.errors import Corrupt
+
+    return Corrupt(
+        f"the bytes kept as {digest[:12]}… are damaged",
+        hint="`homeostat doctor` lists what they belong to",
+        digest=digest,
+    )
+
+
+def missing(digest: str) -> NotFound:
+    """The error for content that is not kept."""
+    return NotFound(f"no bytes are kept as {digest[:12]}…", digest=digest)

@@ -1,0 +1,136 @@
+"""Events: immutable facts, written in the same transaction as the change they tell of (an outbox).
+
+Listeners are called at least once, in order, and must be idempotent. `homeostat/events.py` lists every event with its
+listeners; nothing else calls "upward".
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from homeostat.core.clock import now_ms
+from homeostat.core.context import current_actor, current_run
+from homeostat.core.db import metadata
+from homeostat.core.records import Record, from_json, plain, to_json
+
+if TYPE_CHECKING:
+    from homeostat.core.workspace import Workspace
+
+log = logging.getLogger("homeostat.events")
+
+table = sa.Table(
+    "core_event",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.String(255), nullable=False),
+    sa.Column("run_id", sa.String(64)),
+    sa.Column("payload", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+cursors = sa.Table(
+    "core_listener",
+    metadata,
+    sa.Column("listener", sa.String(255), primary_key=True),
+    sa.Column("last_id", sa.BigInteger, nullable=False),
+)
+
+
+class Event(Record, tag_field="name"):
+    """Base of events. A subclass names itself with `tag="past_tense_fact"` and lists its fields."""
+
+
+class StoredEvent(Record):
+    """An event as it was published. `payload` holds its fields."""
+
+    id: int
+    name: str
+    at_ms: int
+    actor: str
+    run_id: str | None
+    payload: dict[str, Any]
+
+
+def publish(ws: Workspace, connection: sa.Connection, event: Event) -> None:
+    """Append `event` within the open transaction: it is known if and only if the change is."""
+    if connection.dialect.name == "postgresql":
+        # Ids must become visible in their order, or a reader that remembers the last one would skip some.
+        connection.execute(sa.text("select pg_advisory_xact_lock(4701002)"))
+    payload = plain(event)
+    name = payload.pop("name")
+    connection.execute(
+        sa.insert(table).values(
+            name=name, at_ms=now_ms(), actor=current_actor(), run_id=current_run(), payload=to_json(payload)
+        )
+    )
+
+
+def events_after(ws: Workspace, after: int, limit: int = 500, names: list[str] | None = None) -> list[StoredEvent]:
+    """Events with an id above `after`, oldest first, at most `limit`."""
+    query = sa.select(table).where(table.c.id > after).order_by(table.c.id).limit(limit)
+    if names:
+        query = query.where(table.c.name.in_(names))
+    rows = ws.db.read(lambda connection: connection.execute(query).all())
+    return [
+        StoredEvent(
+            id=row.id, name=row.name, at_ms=row.at_ms, actor=row.actor, run_id=row.run_id,
+            payload=from_json(row.payload, dict[str, Any]),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def last_event_id(ws: Workspace) -> int:
+    """The id of the newest event, 0 when there is none."""
+    return ws.db.read(lambda connection: connection.execute(sa.select(sa.func.max(table.c.id))).scalar()) or 0
+
+
+def dispatch(ws: Workspace, limit: int = 500) -> int:
+    """Hand waiting events to their listeners; the number of calls made.
+
+    One process at a time does this (a lease). A listener that raises is logged and tried again at the next dispatch,
+    without holding up the others.
+    """
+    listeners: dict[str, list[str]] = {}
+    for name, entry in importlib.import_module("homeostat.events").EVENTS.items():
+        for listener in entry.listeners:
+            listeners.setdefault(listener, []).append(name)
+    lease = ws.leases.acquire("core:dispatch", ttl_s=60, owner=ws.instance)
+    if lease is None:
+        return 0
+    try:
+        return sum(_serve(ws, listener, names, limit) for listener, names in listeners.items())
+    finally:
+        ws.leases.release(lease)
+
+
+def _serve(ws: Workspace, listener: str, names: list[str], limit: int) -> int:
+    where = cursors.c.listener == listener
+    last = ws.db.read(lambda c: c.execute(sa.select(cursors.c.last_id).where(where)).scalar())
+    waiting = events_after(ws, last or 0, limit, names)
+    if not waiting:
+        return 0
+    module, _, function = listener.partition(":")
+    call = getattr(importlib.import_module(module), function)
+    done = 0
+    for event in waiting:
+        try:
+            call(ws, event)
+        except Exception:  # whatever a listener does wrong must not stop the others
+            log.exception("listener %s failed on event %s %s; it is tried again", listener, event.id, event.name)
+            break
+        last, done = event.id, done + 1
+    if done:
+        ws.db.write(lambda c: _advance(c, listener, last or 0))
+    return done
+
+
+def _advance(connection: sa.Connection, listener: str, last: int) -> None:
+    changed = connection.execute(sa.update(cursors).where(cursors.c.listener == listener).values(last_id=last))
+    if not changed.rowcount:
+        connection.execute(sa.insert(cursors).values(listener=listener, last_id=last))

@@ -1,0 +1,59 @@
+"""Lineage as it happens: which run read and wrote which versions. The `lineage` slice reads these facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from homeostat.core.clock import now_ms
+from homeostat.core.context import current_run
+from homeostat.core.db import metadata
+
+if TYPE_CHECKING:
+    from homeostat.core.workspace import Workspace
+
+table = sa.Table(
+    "core_lineage",
+    metadata,
+    sa.Column("run_id", sa.String(64), primary_key=True),
+    sa.Column("direction", sa.String(8), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("asset", sa.String(255), primary_key=True),
+    sa.Column("version", sa.String(80), primary_key=True),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Index("core_lineage_asset", "kind", "asset", "version"),
+)
+
+
+def record_read(
+    ws: Workspace, kind: str, asset: str, version: int | str, connection: sa.Connection | None = None
+) -> None:
+    """The open run, if any, has read `version` of `asset`."""
+    _record(ws, "read", kind, asset, str(version), connection)
+
+
+def record_write(
+    ws: Workspace, kind: str, asset: str, version: int | str, connection: sa.Connection | None = None
+) -> None:
+    """The open run, if any, has written `version` of `asset`."""
+    _record(ws, "write", kind, asset, str(version), connection)
+
+
+def _record(
+    ws: Workspace, direction: str, kind: str, asset: str, version: str, connection: sa.Connection | None
+) -> None:
+    run_id = current_run()
+    if run_id is None:
+        return
+    fact = {"run_id": run_id, "direction": direction, "kind": kind, "asset": asset, "version": version}
+
+    def add(to: sa.Connection) -> None:
+        where = [table.c[name] == value for name, value in fact.items()]
+        if to.execute(sa.select(table.c.at_ms).where(*where)).first() is None:
+            to.execute(sa.insert(table).values(**fact, at_ms=now_ms()))
+
+    if connection is not None:
+        add(connection)
+    else:
+        ws.db.write(add)

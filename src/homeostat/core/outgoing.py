@@ -1,0 +1,91 @@
+"""The one outgoing-request helper: nothing else in Homeostat opens a connection to an address that a user wrote.
+
+The host is resolved once, every address must be public (unless private ones are allowed), the connection goes to the
+address that was checked, redirects are not followed and the answer's body is not given back.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from homeostat.core.errors import InvalidInput, Unavailable
+from homeostat.core.records import Record
+
+
+class Answer(Record):
+    """What an outgoing request was answered: the status, and the seconds to wait when it asked for that."""
+
+    status: int
+    retry_after_s: int | None = None
+
+
+def check_url(url: str, allow_private: bool = False) -> tuple[str, int, str]:
+    """`(host, port, address)` that `url` may be sent to.
+
+    Raises: InvalidInput for another scheme, credentials in the URL, or an address that is not public;
+    Unavailable when the host does not resolve.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.password:
+        raise InvalidInput(f"{url[:200]!r} is not an address that can be posted to", hint="write https://host/path")
+    if parts.scheme == "http" and not allow_private:
+        raise InvalidInput(
+            "plain http carries secrets in the open", hint="use https, or HOMEOSTAT_ALLOW_PRIVATE_HOOKS=1"
+        )
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"the host {parts.hostname!r} cannot be found: {error}") from error
+    addresses = [str(entry[4][0]) for entry in found]
+    for address in addresses:
+        if not allow_private and not _public(address):
+            raise InvalidInput(
+                f"{parts.hostname!r} leads to {address}, which is not a public address",
+                hint="set HOMEOSTAT_ALLOW_PRIVATE_HOOKS=1 if it really is meant",
+            )
+    return parts.hostname, port, addresses[0]
+
+
+def _public(address: str) -> bool:
+    parsed = ipaddress.ip_address(address.split("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
+    return parsed.is_global and not parsed.is_multicast and (mapped is None or mapped.is_global)
+
+
+def post(
+    url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bool = False, timeout_s: float = 10
+) -> Answer:
+    """POST `body` to `url`; the status of the answer, whatever it is.
+
+    Raises: InvalidInput for an address that must not be called, Unavailable when there is no answer.
+    """
+    host, port, address = check_url(url, allow_private)
+    parts = urlsplit(url)
+    try:
+        raw = socket.create_connection((address, port), timeout=timeout_s)
+        with raw:
+            secure = parts.scheme == "https"
+            stream = ssl.create_default_context().wrap_socket(raw, server_hostname=host) if secure else raw
+            connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+            connection.sock = stream
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("POST", target, body=body, headers=dict(headers))
+            response = connection.getresponse()
+            wait = response.headers.get("Retry-After", "")
+            status = response.status
+            connection.close()
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(f"{host} did not take the message: {error}") from error
+    return Answer(status=status, retry_after_s=int(wait) if wait.isdigit() else None)
+
+
+def post_json(url: str, body: bytes, *, allow_private: bool = False, timeout_s: float = 10) -> Answer:
+    """`post` with a JSON body."""
+    headers = {"Content-Type": "application/json", "User-Agent": "homeostat"}
+    return post(url, body, headers, allow_private=allow_private, timeout_s=timeout_s)

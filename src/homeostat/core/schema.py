@@ -1,0 +1,79 @@
+"""Bringing a database to the schema this version knows.
+
+A new database is made in one go from the slices' tables; an older one is upgraded by Alembic, step by step, after a
+copy of it was set aside; a newer one is refused. Alembic is loaded only when there is something to upgrade.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from homeostat.core.db import Database, metadata
+from homeostat.core.errors import Unavailable
+from homeostat.core.slices import STORES
+
+VERSION = "0001"
+version_table = sa.Table("homeostat_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
+
+
+def all_tables() -> sa.MetaData:
+    """The tables of every slice."""
+    for module in STORES:
+        importlib.import_module(module)
+    return metadata
+
+
+def stored_version(db: Database) -> str | None:
+    """The schema version a database was left at; None when it is empty."""
+
+    def ask(connection: sa.Connection) -> str | None:
+        if not sa.inspect(connection).has_table(version_table.name):
+            return None
+        return connection.execute(sa.select(version_table.c.version_num)).scalar_one_or_none()
+
+    return db.read(ask)
+
+
+def prepare(db: Database) -> None:
+    """Make or upgrade the tables; nothing when they are current.
+
+    Raises: Unavailable when the database was written by a newer Homeostat.
+    """
+    found = stored_version(db)
+    if found == VERSION:
+        return
+    if found is None:
+        db.write(_create)
+    elif found > VERSION:
+        raise Unavailable(
+            f"this workspace was written by a newer Homeostat (schema {found}, this one knows {VERSION})",
+            hint="upgrade with `pip install -U homeostat`",
+            found=found,
+            known=VERSION,
+        )
+    else:
+        upgrade(db)
+
+
+def _create(connection: sa.Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Two processes that open a new workspace at once must not both make its tables.
+        connection.execute(sa.text("select pg_advisory_xact_lock(4701001)"))
+    all_tables().create_all(connection)
+    if connection.execute(sa.select(version_table.c.version_num)).first() is None:
+        connection.execute(sa.insert(version_table).values(version_num=VERSION))
+
+
+def upgrade(db: Database) -> None:
+    """Run the migrations from the stored version to this one, in one transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    with db.writer.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,185 @@
+"""One verb, declared once: a typed function whose first argument is the workspace.
+
+From the declaration come the Python call (`ws.tracking.create_run(...)`), the HTTP route with its OpenAPI entry
+(`homeostat/server`), the same call against `http://…` (`core/remote.py`) and the command line (`homeostat/cli`).
+
+Arguments and results are what msgspec converts (numbers, text, lists, dicts, records), or one `Frame` (an Arrow
+table), or one `bytes`. A permission that ends in ":read" makes a GET, every other one a POST.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from homeostat.core.door import offered
+from homeostat.core.errors import InvalidInput, NotFound
+from homeostat.core.frames import Frame
+from homeostat.core.records import Record
+from homeostat.core.slices import SLICES
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PERMISSION = re.compile(r"[a-z]+:(read|write|admin)\Z")
+
+
+class Parameter(Record):
+    """One argument of a verb. `body` says that it travels as raw bytes: "frame", "bytes", or "" for JSON."""
+
+    name: str
+    kind: Any
+    required: bool
+    default: Any = None
+    body: str = ""
+
+
+class Verb(Record):
+    """A declared verb: `slice.name`, who may call it, what it takes and gives, its help."""
+
+    slice: str
+    name: str
+    permission: str
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    result: Any
+    help: str
+    description: str
+
+    @property
+    def safe(self) -> bool:
+        """True when it changes nothing."""
+        return self.permission.endswith(":read")
+
+    @property
+    def body(self) -> Parameter | None:
+        """The argument that travels as raw bytes, if there is one."""
+        return next((p for p in self.parameters if p.body), None)
+
+    @property
+    def gives(self) -> str:
+        """How the result travels: "frame", "bytes" or "" for JSON."""
+        return _body_kind(self.result)
+
+    def arguments(self, given: dict[str, Any], *, text: bool = False) -> dict[str, Any]:
+        """`given` converted to the declared types; `text` accepts numbers and booleans written as text.
+
+        Raises: InvalidInput for an unknown, missing or unfitting argument, naming it and the nearest right name.
+        """
+        known = {p.name: p for p in self.parameters}
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                raise InvalidInput(
+                    f"{self.slice}.{self.name} takes no argument '{name[:80]}'",
+                    hint=f"did you mean '{near[0]}'?" if near else f"it takes {', '.join(known) or 'none'}",
+                    argument=name[:80],
+                )
+        missing = [p.name for p in self.parameters if p.required and p.name not in given]
+        if missing:
+            raise InvalidInput(f"{self.slice}.{self.name} needs {', '.join(missing)}", missing=missing)
+        return {name: self._convert(known[name], value, text) for name, value in given.items()}
+
+    def _convert(self, parameter: Parameter, value: Any, text: bool) -> Any:
+        if parameter.body:
+            return value
+        if text and isinstance(value, str):
+            value = _from_text(value, parameter.kind)
+        try:
+            return msgspec.convert(value, parameter.kind, strict=not text)
+        except msgspec.ValidationError as error:
+            raise InvalidInput(
+                f"{self.slice}.{self.name}: {parameter.name}: {error}", argument=parameter.name
+            ) from error
+
+
+def _from_text(value: str, kind: Any) -> Any:
+    options = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    if str in options or any(typing.get_origin(o) is typing.Literal for o in options):
+        return value
+    if any(o in (int, float, bool) for o in options):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError as error:
+        if any(typing.get_origin(o) is list for o in options):
+            return value.split(",") if value else []
+        raise InvalidInput(f"{value[:80]!r} is not JSON: {error}") from error
+
+
+def _body_kind(kind: Any) -> str:
+    return "frame" if kind is Frame else "bytes" if kind is bytes else ""
+
+
+def verb(*, permission: str) -> Callable[[F], F]:
+    """Declare the decorated function a verb that needs `permission`, such as "registry:read"."""
+    if not _PERMISSION.match(permission):
+        raise InvalidInput(f"{permission!r} is not a permission", hint="write it as 'slice:read', ':write' or ':admin'")
+
+    def mark(function: F) -> F:
+        cast(Any, function).__permission__ = permission
+        return function
+
+    return mark
+
+
+@cache
+def describe(function: Callable[..., Any]) -> Verb:
+    """The declaration of a function marked with `@verb`."""
+    hints = typing.get_type_hints(function)
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    documentation = inspect.getdoc(function) or ""
+    return Verb(
+        slice=function.__module__.split(".")[1],
+        name=function.__name__,
+        permission=cast(Any, function).__permission__,
+        function=function,
+        parameters=tuple(
+            Parameter(
+                name=p.name,
+                kind=hints[p.name],
+                required=p.default is p.empty,
+                default=None if p.default is p.empty else p.default,
+                body=_body_kind(hints[p.name]),
+            )
+            for p in parameters
+        ),
+        result=hints.get("return"),
+        help=documentation.split("\n", 1)[0],
+        description=documentation,
+    )
+
+
+@cache
+def verbs_of(name: str) -> dict[str, Verb]:
+    """The verbs a slice offers through its door, by name. Imports the slice's modules."""
+    package = f"homeostat.{name}"
+    if name not in SLICES or importlib.util.find_spec(package) is None:
+        near = difflib.get_close_matches(name, SLICES, 1)
+        raise NotFound(
+            f"there is no slice '{name[:80]}'", hint=f"did you mean '{near[0]}'?" if near else ", ".join(SLICES)
+        )
+    found: dict[str, Verb] = {}
+    for exported, module in offered(package).items():
+        value = getattr(importlib.import_module(module), exported)
+        if hasattr(value, "__permission__"):
+            found[exported] = describe(value)
+    return found
+
+
+def find(slice_name: str, name: str) -> Verb:
+    """The verb `slice_name.name`, or NotFound with the nearest one there is."""
+    verbs = verbs_of(slice_name)
+    if name not in verbs:
+        near = difflib.get_close_matches(name, verbs, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(sorted(verbs))}"
+        raise NotFound(f"'{slice_name}' has no verb '{name[:80]}'", hint=hint)
+    return verbs[name]

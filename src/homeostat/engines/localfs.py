@@ -1,0 +1,96 @@
+"""Blobs as files in a folder: `ab/abcdef…`, written beside, synced, renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+import blake3
+
+from homeostat.core.blobs import BlobStore, check_digest, damaged, digest_of, missing
+from homeostat.core.errors import StorageFull
+
+_CHUNK = 1 << 20
+
+
+class LocalBlobs(BlobStore):
+    """A blob store in the folder that `file:///…` names."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        self._root = Path(unquote(urlsplit(url).path))
+        self._incoming = self._root / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    def put_bytes(self, data: bytes) -> str:
+        digest = digest_of(data)
+        if not self.exists(digest):
+            self._keep(lambda file: self._pour(file, data) or digest)
+        return digest
+
+    def put_file(self, path: str | os.PathLike[str]) -> str:
+        def copy(file: BinaryIO) -> str:
+            hasher = blake3.blake3()
+            with open(path, "rb") as source:
+                while chunk := source.read(_CHUNK):
+                    hasher.update(chunk)
+                    file.write(chunk)
+            return hasher.hexdigest()
+
+        return self._keep(copy)
+
+    def get_bytes(self, digest: str) -> bytes:
+        data = self.local_path(digest).read_bytes()
+        if digest_of(data) != digest:
+            raise damaged(digest)
+        return data
+
+    def local_path(self, digest: str) -> Path:
+        path = self._path(digest)
+        if not path.is_file():
+            raise missing(digest)
+        return path
+
+    def exists(self, digest: str) -> bool:
+        return self._path(digest).is_file()
+
+    def _path(self, digest: str) -> Path:
+        return self._root / check_digest(digest)[:2] / digest
+
+    @staticmethod
+    def _pour(file: BinaryIO, data: bytes) -> None:
+        file.write(data)
+
+    def _keep(self, fill: Callable[[BinaryIO], str]) -> str:
+        """Write through `fill` under a temporary name, then give it the name of its content."""
+        temporary = self._incoming / secrets.token_hex(8)
+        try:
+            with open(temporary, "xb") as file:
+                digest = fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+            path = self._path(digest)
+            path.parent.mkdir(exist_ok=True)
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise StorageFull(
+                    f"no space left for bytes in {self._root}", hint="free some disk space; nothing stored is lost"
+                ) from error
+            raise
+        return digest
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename is on disk only when its folder is.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

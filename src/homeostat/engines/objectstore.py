@@ -1,0 +1,88 @@
+"""Blobs in an S3-like object store, through `obstore`: `s3://bucket/prefix`, `gs://…`, `az://…`, `memory://`.
+
+Credentials and endpoints come from the store's usual environment variables. Content read once is kept in a cache
+folder of the home.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from homeostat.core.blobs import BlobStore, check_digest, damaged, digest_of, digest_of_file, missing
+from homeostat.core.errors import Unavailable
+from homeostat.core.extras import require
+from homeostat.engines.localfs import LocalBlobs
+
+
+class ObjectBlobs(BlobStore):
+    """A blob store below `url` in an object store."""
+
+    _in_memory: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, url: str, home: Path) -> None:
+        self._obstore = require("obstore", extra="s3")
+        stores = require("obstore.store", extra="s3")
+        parts = urlsplit(url)
+        self._prefix = parts.path.strip("/")
+        if parts.scheme == "memory":
+            self._store = self._in_memory.setdefault(parts.netloc, stores.MemoryStore())
+        else:
+            options = {"allow_http": True} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://") else {}
+            root = f"{parts.scheme}://{parts.netloc}"
+            self._store = stores.from_url(root, client_options=options or None)
+        self._cache = LocalBlobs((home / "cache" / "blobs").absolute().as_uri(), home)
+
+    def put_bytes(self, data: bytes) -> str:
+        digest = digest_of(data)
+        if not self.exists(digest):
+            self._put(digest, data)
+        return digest
+
+    def put_file(self, path: str | os.PathLike[str]) -> str:
+        digest = digest_of_file(path)
+        if not self.exists(digest):
+            self._put(digest, Path(path))
+        return digest
+
+    def get_bytes(self, digest: str) -> bytes:
+        try:
+            data = bytes(self._obstore.get(self._store, self._key(digest)).bytes())
+        except FileNotFoundError:
+            raise missing(digest) from None
+        except Exception as error:  # obstore raises one class a provider
+            raise self._unreachable(error) from error
+        if digest_of(data) != digest:
+            raise damaged(digest)
+        return data
+
+    def local_path(self, digest: str) -> Path:
+        if not self._cache.exists(digest):
+            self._cache.put_bytes(self.get_bytes(digest))
+        return self._cache.local_path(digest)
+
+    def exists(self, digest: str) -> bool:
+        try:
+            self._obstore.head(self._store, self._key(digest))
+        except FileNotFoundError:
+            return False
+        except Exception as error:
+            raise self._unreachable(error) from error
+        return True
+
+    def _key(self, digest: str) -> str:
+        key = f"{check_digest(digest)[:2]}/{digest}"
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    def _put(self, digest: str, source: bytes | Path) -> None:
+        try:
+            self._obstore.put(self._store, self._key(digest), source)
+        except Exception as error:
+            raise self._unreachable(error) from error
+
+    @staticmethod
+    def _unreachable(error: Exception) -> Unavailable:
+        first = str(error).strip().splitlines()[0][:300]
+        return Unavailable(f"the object store does not answer as it should: {first}", hint="check its address and keys")

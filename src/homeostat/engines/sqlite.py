@@ -1,0 +1,44 @@
+"""SQLite in WAL mode: the database of a home folder."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from homeostat.core.db import Database
+
+# An answered write is on disk, power cut included: FULL. Group commit makes it affordable.
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", "temp_store=MEMORY")
+
+
+def open_sqlite(url: str) -> Database:
+    """The database in the file that `sqlite:///path` names; made when it is not there."""
+    path = urlsplit(url).path
+    # One writer connection; it takes the write lock when the transaction begins, so that no transaction fails half-way.
+    writer = _engine(path, begin="BEGIN IMMEDIATE", pool_size=1)
+    reader = _engine(path, begin="BEGIN", pool_size=8)
+    return Database(writer, reader, url)
+
+
+def _engine(path: str, begin: str, pool_size: int) -> sa.Engine:
+    engine = sa.create_engine(
+        f"sqlite:///{path}",
+        poolclass=sa.QueuePool,
+        pool_size=pool_size,
+        max_overflow=0 if pool_size == 1 else 24,
+        connect_args={"check_same_thread": False, "timeout": 30},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not open transactions of its own
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,15 @@
+"""Every event: where its fields are declared, and who listens. The one list of what happens after what."""
+
+from __future__ import annotations
+
+from homeostat.core.records import Record
+
+
+class EventEntry(Record):
+    """`record`: the event's class as "module:Class". `listeners`: functions `(ws, event)` as "module:function"."""
+
+    record: str
+    listeners: list[str] = []
+
+
+EVENTS: dict[str, EventEntry] = {}

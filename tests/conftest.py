@@ -1,0 +1,56 @@
+"""Fixtures that every test may use: a fresh workspace on SQLite (`ws`), or on each database in turn (`any_ws`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import homeostat as hs
+from tests.postgres import Cluster, find_programs
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed here (initdb is neither on PATH nor under /usr/lib/postgresql)")
+    cluster = Cluster(programs)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Iterator[hs.Workspace]:
+    with hs.open(tmp_path / "home") as workspace:
+        yield workspace
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def workspace_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a fresh workspace, for tests that open it themselves or in several processes."""
+    monkeypatch.setenv("HOMEOSTAT_HOME", str(tmp_path / "home"))
+    if request.param == "sqlite":
+        return str(tmp_path / "home")
+    return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture
+def any_ws(workspace_url: str) -> Iterator[hs.Workspace]:
+    with hs.open(workspace_url) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def reopen(workspace_url: str) -> Iterator[Callable[[], hs.Workspace]]:
+    """Opens the same workspace again, as another process would."""
+    opened: list[hs.Workspace] = []
+
+    def again() -> hs.Workspace:
+        opened.append(hs.open(workspace_url))
+        return opened[-1]
+
+    yield again
+    for workspace in opened:
+        workspace.close()

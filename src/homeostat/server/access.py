@@ -1,0 +1,120 @@
+"""Who is asking, and whether the request may be from them.
+
+On loopback without tokens everybody is the local user. Otherwise a bearer token, or the cookie of a page that logged
+in, names the actor. Requests that change something must come from a program or from our own pages: Host and Origin
+are checked by value, so neither a foreign page (CSRF) nor a renamed address (DNS rebinding) gets through.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from homeostat.core.errors import HomeostatError, PermissionDenied
+from homeostat.core.records import Record
+from homeostat.core.workspace import Workspace
+from homeostat.server.answers import error_response
+
+COOKIE = "homeostat_token"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class Actor(Record):
+    """Somebody, with the permissions of their role. `permissions` None means all of them."""
+
+    name: str
+    permissions: tuple[str, ...] | None = None
+
+    def may(self, permission: str) -> bool:
+        """Whether `permission` ("slice:read", "slice:write", "slice:admin") is among theirs; `*` stands for any slice.
+
+        >>> Actor(name="ann", permissions=("*:read",)).may("data:read")
+        True
+        """
+        return (
+            self.permissions is None
+            or permission in self.permissions
+            or f"*:{permission.partition(':')[2]}" in self.permissions
+        )
+
+
+ANONYMOUS = Actor(name="", permissions=())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this machine only.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Access:
+    """ASGI middleware: finds the actor, refuses foreign origins. `open_to_local` is the loopback mode without login."""
+
+    def __init__(self, app: ASGIApp, workspace: Workspace, host: str, open_to_local: bool) -> None:
+        self.app = app
+        self.workspace = workspace
+        self.host = host
+        self.open_to_local = open_to_local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        headers = Headers(scope=scope)
+        try:
+            self._check_host(headers)
+            if scope["method"] not in _SAFE:
+                _check_origin(headers)
+            scope.setdefault("state", {})["actor"] = await self._actor(headers)
+        except HomeostatError as error:
+            return await error_response(error)(scope, receive, send)
+        return await self.app(scope, receive, send)
+
+    def _check_host(self, headers: Headers) -> None:
+        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if self.open_to_local and not is_loopback(name):
+            raise PermissionDenied(
+                f"this server answers on loopback only, not as {name[:80]!r}", hint="use http://127.0.0.1"
+            )
+
+    async def _actor(self, headers: Headers) -> Actor:
+        token = _token(headers)
+        if token:
+            found = await run_in_threadpool(self.workspace.team.authenticate, token)
+            return Actor(name=found.name, permissions=tuple(found.permissions))
+        if self.open_to_local:
+            return Actor(name=self.workspace.settings.actor)
+        return ANONYMOUS
+
+
+def _token(headers: Headers) -> str:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    for part in headers.get("cookie", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
+
+
+def _check_origin(headers: Headers) -> None:
+    origin = headers.get("origin")
+    site = headers.get("sec-fetch-site")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        raise PermissionDenied(f"a page of {origin[:80]!r} may not change anything here")
+    if origin is None and site not in (None, "same-origin", "none"):
+        raise PermissionDenied("a foreign page may not change anything here")
+    if origin is None and site is None and headers.get("cookie") and not headers.get("authorization"):
+        raise PermissionDenied("a change needs a token or a page of this server", hint="send an Authorization header")

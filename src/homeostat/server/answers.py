@@ -1,0 +1,56 @@
+"""Results and errors as HTTP answers. Every failure has one shape: `{"error": {code, message, hint, facts}}`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeostat.core.errors import HomeostatError, InvalidInput, NotFound
+
+log = logging.getLogger("homeostat.server")
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """`value` as JSON."""
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+
+
+def error_response(error: HomeostatError) -> Response:
+    """`error` with the status its class decides."""
+    body = {"code": error.code, "message": error.message, "hint": error.hint, "facts": error.facts}
+    try:
+        return json_response({"error": body}, error.status)
+    except TypeError:  # a fact that JSON cannot hold: the words still travel
+        return json_response({"error": {**body, "facts": {}}}, error.status)
+
+
+async def on_homeostat_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HomeostatError)
+    if error.status >= 500:
+        log.error("%s: %s", error.code, error)
+    return error_response(error)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    if status == 404:
+        return error_response(
+            NotFound(f"there is nothing at {request.url.path[:200]}", hint="see /api/v1/openapi.json")
+        )
+    refused = InvalidInput(
+        f"{request.method} is not what {request.url.path[:200]} takes", hint="see /api/v1/openapi.json"
+    )
+    response = error_response(refused)
+    response.status_code = status
+    return response
+
+
+async def on_any_error(_: Request, error: Exception) -> Response:
+    # The trace belongs in the log, never on the wire.
+    log.exception("unexpected error", exc_info=error)
+    return error_response(HomeostatError("something went wrong here", hint="the server's log has the details"))

@@ -1,0 +1,82 @@
+"""The control plane's ASGI app. The path of a request: access → router → permission → verb → answer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeostat import __version__
+from homeostat.core.errors import HomeostatError
+from homeostat.core.slices import SLICES
+from homeostat.core.verbs import Verb, verbs_of
+from homeostat.core.workspace import Workspace
+from homeostat.server import pages
+from homeostat.server.access import Access, is_loopback
+from homeostat.server.answers import json_response, on_any_error, on_homeostat_error, on_http_error
+from homeostat.server.live import Live
+from homeostat.server.openapi import document
+from homeostat.server.routes import PUBLIC, Guarded, build
+from homeostat.server.verb_routes import route_of
+
+
+def all_verbs() -> list[Verb]:
+    """Every verb of every slice."""
+    return [verb for name in SLICES for verb in verbs_of(name).values()]
+
+
+def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
+    """The app for `workspace`, to be served on `host`.
+
+    On loopback the local user needs no login; on any other address every request needs a token.
+    """
+    live = Live(workspace)
+    verbs = all_verbs()
+    described = document(verbs, __version__)
+    max_body = workspace.settings.max_body_mb << 20
+
+    async def openapi(_: Request) -> Response:
+        return json_response(described)
+
+    async def health(_: Request) -> Response:
+        return json_response({"status": "ok", "version": __version__})
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        live.start()
+        yield
+        await live.stop()
+
+    routes = [
+        *(route_of(workspace, verb, max_body) for verb in verbs),
+        Guarded(path="/api/v1/events", methods=("GET",), permission="loop:read", endpoint=live.endpoint),
+        Guarded(path="/api/v1/openapi.json", methods=("GET",), permission="loop:read", endpoint=openapi),
+        Guarded(path="/healthz", methods=("GET",), permission=PUBLIC, endpoint=health),
+        Guarded(path="/login", methods=("GET",), permission=PUBLIC, endpoint=pages.login_form),
+        Guarded(path="/login", methods=("POST",), permission=PUBLIC, endpoint=pages.login),
+        Guarded(path="/assets/{path:path}", methods=("GET",), permission=PUBLIC, endpoint=pages.asset),
+        *(
+            Guarded(path=path, methods=("GET",), permission="loop:read", endpoint=pages.page)
+            for path in (
+                "/",
+                *(f"/{page}{rest}" for page in ("loop", "runs", "models", "data") for rest in ("", "/{rest:path}")),
+            )
+        ),
+    ]
+    app = Starlette(
+        routes=build(routes),
+        lifespan=lifespan,
+        middleware=[Middleware(Access, workspace=workspace, host=host, open_to_local=is_loopback(host))],
+        exception_handlers={
+            HomeostatError: on_homeostat_error,
+            HTTPException: on_http_error,
+            Exception: on_any_error,
+        },
+    )
+    app.state.workspace = workspace
+    return app

@@ -1,0 +1,98 @@
+"""Live events: one reader of the event table feeds every open page by server-sent events.
+
+A page that comes back sends `Last-Event-ID` and misses nothing. A page that does not read is dropped after
+`_QUEUE` batches and told to resync when it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from homeostat.core.events import StoredEvent, events_after, last_event_id
+from homeostat.core.workspace import Workspace
+
+_QUEUE = 16
+_POLL_S = 0.2
+_HEARTBEAT_S = 15.0
+
+
+class Live:
+    """Feeds the event table to subscribers. `start` and `stop` belong to the app's lifespan."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._subscribers: set[asyncio.Queue[list[StoredEvent] | None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._poll())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        for queue in self._subscribers:
+            with contextlib.suppress(asyncio.QueueFull):
+                queue.put_nowait(None)
+
+    async def endpoint(self, request: Request) -> Response:
+        """`GET /api/v1/events?after=ID`"""
+        asked = request.headers.get("last-event-id") or request.query_params.get("after") or ""
+        after = int(asked) if asked.isdigit() and len(asked) < 19 else None
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._stream(after), headers=headers, media_type="text/event-stream")
+
+    async def _stream(self, after: int | None) -> AsyncIterator[bytes]:
+        queue: asyncio.Queue[list[StoredEvent] | None] = asyncio.Queue(_QUEUE)
+        self._subscribers.add(queue)
+        try:
+            yield b"retry: 2000\n\n"
+            last = after if after is not None else await run_in_threadpool(last_event_id, self._workspace)
+            missed = await run_in_threadpool(events_after, self._workspace, last)
+            for event in missed:
+                last = event.id
+                yield _frame(event)
+            while queue in self._subscribers:
+                try:
+                    batch = await asyncio.wait_for(queue.get(), _HEARTBEAT_S)
+                except TimeoutError:
+                    yield b": still here\n\n"
+                    continue
+                if batch is None:
+                    return
+                for event in batch:
+                    if event.id > last:
+                        last = event.id
+                        yield _frame(event)
+            yield b"event: resync\ndata: {}\n\n"
+        finally:
+            self._subscribers.discard(queue)
+
+    async def _poll(self) -> None:
+        last = await run_in_threadpool(last_event_id, self._workspace)
+        while True:
+            await asyncio.sleep(_POLL_S)
+            if not self._subscribers:
+                last = await run_in_threadpool(last_event_id, self._workspace)
+                continue
+            batch = await run_in_threadpool(events_after, self._workspace, last)
+            if not batch:
+                continue
+            last = batch[-1].id
+            for queue in list(self._subscribers):
+                try:
+                    queue.put_nowait(batch)
+                except asyncio.QueueFull:
+                    self._subscribers.discard(queue)
+
+
+def _frame(event: StoredEvent) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, event.name.encode(), msgspec.json.encode(event))

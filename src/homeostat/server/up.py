@@ -1,0 +1,129 @@
+"""`homeostat up`: the control plane in this process, the data plane beside it, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+from homeostat.core import events
+from homeostat.core.clock import now_ms
+from homeostat.core.errors import InvalidInput, Unavailable
+from homeostat.core.workspace import Workspace
+from homeostat.server.access import is_loopback
+from homeostat.server.lock import hold
+
+log = logging.getLogger("homeostat.server")
+
+_TICK_S = 1.0
+
+
+def listen(host: str, port: int, what: str, option: str) -> socket.socket:
+    """A listening socket. Raises: Unavailable when the port is taken or the address is not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        taken = error.errno == errno.EADDRINUSE
+        raise Unavailable(
+            f"port {port} for the {what} is already in use"
+            if taken
+            else f"cannot listen on {host}:{port}: {error.strerror}",
+            hint=f"stop what holds it, or choose another with {option}",
+            port=port,
+        ) from error
+    return sock
+
+
+def require_login_beyond_loopback(workspace: Workspace, host: str) -> None:
+    """Refuse an address that others can reach while nobody needs a token.
+
+    Raises: InvalidInput.
+    """
+    if not is_loopback(host) and not workspace.team.list_tokens():
+        raise InvalidInput(
+            f"{host} can be reached by others, and this workspace has no tokens to ask them for",
+            hint="make one with `homeostat team create-token NAME --role admin`, or listen on 127.0.0.1",
+            host=host,
+        )
+
+
+class Housekeeping:
+    """A thread that hands on events, delivers messages and looks at models when their time has come."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="homeostat-housekeeping", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        from homeostat.loop import run_due
+        from homeostat.notify import deliver_due
+
+        duties: list[Callable[[], object]] = [
+            lambda: events.dispatch(self._workspace),
+            lambda: deliver_due(self._workspace, now_ms()),
+            lambda: run_due(self._workspace, now_ms()),
+        ]
+        while not self._stop.wait(_TICK_S):
+            for duty in duties:
+                try:
+                    duty()
+                except Exception:  # a duty that fails today is tried again at the next tick
+                    log.exception("housekeeping")
+
+
+def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
+    """Serve until told to stop. Says one line for each plane.
+
+    Raises: Unavailable for a port in use or a home that another server holds; InvalidInput for an open address
+    without login.
+    """
+    import uvicorn
+
+    from homeostat.serving import Supervisor
+
+    require_login_beyond_loopback(workspace, host)
+    lock = hold(workspace.home)
+    sock = listen(host, port, "control plane", "--port")
+    listen(host, serve_port, "data plane", "--serve-port").close()
+    plane = Supervisor(workspace.url, host=host, port=serve_port, home=str(workspace.home))
+    housekeeping = Housekeeping(workspace)
+    try:
+        from homeostat.server.app import make_app
+
+        app = make_app(workspace, host)
+        plane.start()
+        housekeeping.start()
+        shown = f"[{host}]" if ":" in host else host
+        say(f"control plane  http://{shown}:{port}  (pages and API; home {workspace.home})")
+        say(f"data plane     http://{shown}:{serve_port}  (Open Inference Protocol)")
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5, lifespan="on"
+        )
+        uvicorn.Server(config).run(sockets=[sock])
+    finally:
+        housekeeping.stop()
+        plane.stop()
+        workspace.close()
+        lock.close()
+
+
+def say(line: str) -> None:
+    """One line to the terminal, at once."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

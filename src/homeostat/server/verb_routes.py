@@ -1,0 +1,110 @@
+"""The generic face: one route a verb, made from its declaration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeostat.core.context import acting_as
+from homeostat.core.errors import InvalidInput, TooLarge
+from homeostat.core.frames import MEDIA_TYPE, from_ipc, to_ipc
+from homeostat.core.remote import path_of
+from homeostat.core.verbs import Verb
+from homeostat.core.workspace import Workspace
+from homeostat.server.answers import json_response
+from homeostat.server.routes import Guarded
+
+_MAX_QUERY = 64 * 1024
+_MAX_DEPTH = 64
+
+
+def route_of(workspace: Workspace, verb: Verb, max_body: int) -> Guarded:
+    """The route of `verb`: GET when it changes nothing, POST otherwise."""
+
+    async def endpoint(request: Request) -> Response:
+        arguments = await _arguments(request, verb, max_body)
+        actor = request.state.actor.name
+
+        def call() -> Any:
+            with acting_as(actor):
+                result = verb.function(workspace, **arguments)
+                if not verb.safe:
+                    workspace.team.record_audit(verb=f"{verb.slice}.{verb.name}", arguments=_loggable(verb, arguments))
+                return to_ipc(result) if verb.gives == "frame" else result
+
+        result = await run_in_threadpool(call)
+        if verb.gives:
+            return Response(result, media_type=MEDIA_TYPE if verb.gives == "frame" else "application/octet-stream",
+                            headers={"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"})  # fmt: skip
+        return json_response(result)
+
+    method = "GET" if verb.safe and verb.body is None else "POST"
+    return Guarded(path=path_of(verb), methods=(method,), permission=verb.permission, endpoint=endpoint)
+
+
+def _loggable(verb: Verb, arguments: dict[str, Any]) -> dict[str, Any]:
+    body = verb.body
+    return {
+        name: "(data)"
+        if body and name == body.name
+        else "(secret)"
+        if name in ("secret", "token", "password")
+        else value
+        for name, value in arguments.items()
+    }
+
+
+async def _arguments(request: Request, verb: Verb, max_body: int) -> dict[str, Any]:
+    if len(request.url.query) > _MAX_QUERY:
+        raise TooLarge("the query is too long", hint="send less, or page through it")
+    if request.method == "GET":
+        return verb.arguments(dict(request.query_params), text=True)
+    raw = await read_body(request, max_body)
+    body = verb.body
+    if body is None:
+        kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+        if kind != "application/json":
+            raise InvalidInput(f"{kind!r} is not a body that is read here", hint="send application/json")
+        return verb.arguments(_object(raw or b"{}"))
+    given = _object(request.query_params.get("args", "{}").encode())
+    arguments = verb.arguments({**given, body.name: raw})
+    if body.body == "frame":
+        arguments[body.name] = await run_in_threadpool(from_ipc, raw)
+    return arguments
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidInput(f"the body is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidInput("the body is not a JSON object", hint='send {"argument": value}')
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any, depth: int = 0) -> None:
+    if depth > _MAX_DEPTH:
+        raise InvalidInput(f"the body is nested deeper than {_MAX_DEPTH} levels")
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_depth(child, depth + 1)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The request's body, at most `limit` bytes. Raises: TooLarge."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(f"the body is larger than {limit >> 20} MiB", hint="raise HOMEOSTAT_MAX_BODY_MB")
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise TooLarge(f"the body is larger than {limit >> 20} MiB", hint="raise HOMEOSTAT_MAX_BODY_MB")
+        parts.append(part)
+    return b"".join(parts)

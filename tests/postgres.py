@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 
 def find_programs() -> Path | None:
@@ -77,7 +78,7 @@ class Cluster:
             try:
                 with self._admin.connect():
                     return
-            except sa.exc.OperationalError:
+            except OperationalError:
                 if self._process.poll() is not None:
                     break
                 time.sleep(0.1)

@@ -6,7 +6,7 @@ The open run travels into child processes as `HOMEOSTAT_RUN`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -27,7 +27,7 @@ def current_run() -> str | None:
 
 
 @contextmanager
-def acting_as(actor: str) -> Iterator[None]:
+def acting_as(actor: str) -> Generator[None]:
     """Within the block, changes are recorded under `actor`."""
     token = _actor.set(actor)
     try:
@@ -37,7 +37,7 @@ def acting_as(actor: str) -> Iterator[None]:
 
 
 @contextmanager
-def acting_run(run_id: str | None) -> Iterator[None]:
+def acting_run(run_id: str | None) -> Generator[None]:
     """Within the block, reading and writing assets is recorded as lineage of `run_id`."""
     token = _run.set(run_id)
     try:

@@ -7,6 +7,7 @@ token is no longer the current one.
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from homeostat.core.db import Database, database_now_ms, metadata
 from homeostat.core.records import Record
@@ -62,7 +63,7 @@ class Leases:
 
         try:
             return self._db.write(take)
-        except sa.exc.IntegrityError:
+        except IntegrityError:
             return None  # another process inserted the first lease at the same moment
 
     def renew(self, lease: Lease) -> bool:

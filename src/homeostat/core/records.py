@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -12,7 +12,15 @@ from homeostat.core.errors import InvalidInput
 T = TypeVar("T")
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class _RecordMeta(msgspec.StructMeta):
+    # msgspec hands `frozen` down to subclasses but not `kw_only`; a record is both without having to say so.
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        options = {"frozen": True, "kw_only": True, **options}
+        return super().__new__(cls, name, bases, namespace, **options)
+
+
+class Record(msgspec.Struct, metaclass=_RecordMeta):
     """Base of every record: immutable, compared by value, encoded field by field as JSON.
 
     >>> class Point(Record):

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from homeostat.core.db import Database
 
@@ -31,14 +32,14 @@ def _engine(path: str, begin: str, pool_size: int) -> sa.Engine:
         connect_args={"check_same_thread": False, "timeout": 30},
     )
 
-    @sa.event.listens_for(engine, "connect")
-    def _(connection: Any, _record: Any) -> None:
+    def on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not open transactions of its own
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").close()
 
-    @sa.event.listens_for(engine, "begin")
-    def _(connection: sa.Connection) -> None:
+    def on_begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
 
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
     return engine

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from homeostat.core.errors import HomeostatError as HomeostatError
     from homeostat.core.workspace import Workspace as Workspace
     from homeostat.core.workspace import open as open
+    from homeostat.tracking.live import run as run
 
 __version__ = "0.1.0"
 __getattr__, __dir__ = door(__name__)

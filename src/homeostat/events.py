@@ -12,4 +12,8 @@ class EventEntry(Record):
     listeners: list[str] = []
 
 
-EVENTS: dict[str, EventEntry] = {}
+EVENTS: dict[str, EventEntry] = {
+    "run_started": EventEntry(record="homeostat.tracking.model:RunStarted"),
+    "run_finished": EventEntry(record="homeostat.tracking.model:RunFinished"),
+    "run_metrics": EventEntry(record="homeostat.tracking.model:RunMetrics"),
+}

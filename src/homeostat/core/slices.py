@@ -17,4 +17,5 @@ STORES = (
     "homeostat.core.events",
     "homeostat.core.leases",
     "homeostat.core.lineage_facts",
+    "homeostat.tracking.store",
 )

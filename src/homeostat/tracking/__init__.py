@@ -1,0 +1,31 @@
+"""Experiments, runs, parameters, metrics, tags and artifacts: what was tried, with what, and what came of it."""
+
+from typing import TYPE_CHECKING
+
+from homeostat.core.door import door
+
+if TYPE_CHECKING:
+    from homeostat.tracking.artifacts import list_artifacts as list_artifacts
+    from homeostat.tracking.artifacts import log_artifact as log_artifact
+    from homeostat.tracking.artifacts import read_artifact as read_artifact
+    from homeostat.tracking.heartbeat import heartbeat as heartbeat
+    from homeostat.tracking.heartbeat import mark_lost as mark_lost
+    from homeostat.tracking.live import LiveRun as LiveRun
+    from homeostat.tracking.live import run as run
+    from homeostat.tracking.metrics import log_batch as log_batch
+    from homeostat.tracking.metrics import log_metrics as log_metrics
+    from homeostat.tracking.metrics import metric_history as metric_history
+    from homeostat.tracking.model import Artifact as Artifact
+    from homeostat.tracking.model import Experiment as Experiment
+    from homeostat.tracking.model import Metric as Metric
+    from homeostat.tracking.model import Run as Run
+    from homeostat.tracking.model import RunPage as RunPage
+    from homeostat.tracking.runs import create_run as create_run
+    from homeostat.tracking.runs import finish_run as finish_run
+    from homeostat.tracking.runs import get_run as get_run
+    from homeostat.tracking.runs import log_params as log_params
+    from homeostat.tracking.runs import set_tags as set_tags
+    from homeostat.tracking.search import list_experiments as list_experiments
+    from homeostat.tracking.search import search_runs as search_runs
+
+__getattr__, __dir__ = door(__name__)

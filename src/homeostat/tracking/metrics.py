@@ -1,0 +1,257 @@
+"""Metrics: points in, histories out, and the folding between.
+
+A point is known by run, key and step: logged again, it replaces the earlier one. So a repeated request, or a stage
+that is run again after a crash, changes nothing. "Last" means of the highest step, not the latest request.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from homeostat.core.clock import now_ms
+from homeostat.core.errors import Conflict, InvalidInput, TooLarge
+from homeostat.core.events import publish
+from homeostat.core.verbs import verb
+from homeostat.core.workspace import Workspace
+from homeostat.tracking import store
+from homeostat.tracking.codec import (
+    CHUNK_POINTS,
+    STEP_MAX,
+    STEP_MIN,
+    Journalled,
+    Point,
+    decode_chunk,
+    decode_journal,
+    encode_chunk,
+    encode_journal,
+)
+from homeostat.tracking.model import Metric, RunMetrics
+from homeostat.tracking.runs import add_params, add_tags, check_key
+
+_FOLD_AT = 32_768  # points waiting in the journal of one run
+_BATCH = 100_000  # points in one request
+_TELL_MS = 1000
+
+_SERIES = sa.text(
+    """
+    insert into tracking_series (run_seq, key, points, last_step, last_ms, last_value, min_value, max_value)
+    values (:run_seq, :key, :points, :last_step, :last_ms, :last_value, :min_value, :max_value)
+    on conflict (run_seq, key) do update set
+      points = tracking_series.points + excluded.points,
+      last_value = case when excluded.last_step >= tracking_series.last_step
+        then excluded.last_value else tracking_series.last_value end,
+      last_ms = case when excluded.last_step >= tracking_series.last_step
+        then excluded.last_ms else tracking_series.last_ms end,
+      last_step = case when excluded.last_step >= tracking_series.last_step
+        then excluded.last_step else tracking_series.last_step end,
+      min_value = case when tracking_series.min_value is null or excluded.min_value < tracking_series.min_value
+        then excluded.min_value else tracking_series.min_value end,
+      max_value = case when tracking_series.max_value is null or excluded.max_value > tracking_series.max_value
+        then excluded.max_value else tracking_series.max_value end
+    """
+)
+
+
+@verb(permission="tracking:write")
+def log_metrics(
+    ws: Workspace, id: str, metrics: dict[str, float | None], step: int = 0, at_ms: int | None = None
+) -> None:
+    """Log one value of each key at `step`. None is NaN, as JSON cannot say it.
+
+    Raises: NotFound for an unknown run; InvalidInput for a step outside 64 bits or a malformed key.
+
+    >>> import homeostat as hs, tempfile
+    >>> with hs.open(tempfile.mkdtemp()) as ws:
+    ...     run = ws.tracking.create_run()
+    ...     for step, loss in enumerate([0.9, 0.5]):
+    ...         ws.tracking.log_metrics(run.id, {"loss": loss}, step)
+    ...     [m.value for m in ws.tracking.metric_history(run.id, "loss")], ws.tracking.get_run(run.id).metrics
+    ([0.9, 0.5], {'loss': 0.5})
+    """
+    at = now_ms() if at_ms is None else at_ms
+    log_batch(ws, id, [Metric(key=key, value=value, step=step, at_ms=at) for key, value in metrics.items()])
+
+
+@verb(permission="tracking:write")
+def log_batch(
+    ws: Workspace,
+    id: str,
+    metrics: list[Metric] = [],  # noqa: B006
+    params: dict[str, Any] = {},  # noqa: B006
+    tags: dict[str, Any] = {},  # noqa: B006
+) -> None:
+    """Log many points, parameters and tags at once: all of them or, on an error, none. `at_ms` 0 means now."""
+    if len(metrics) > _BATCH:
+        raise TooLarge(f"{len(metrics)} points in one request", hint=f"send at most {_BATCH} at a time")
+    points = _checked(metrics)
+    payload = encode_journal(points)
+    last = _summaries(points)
+
+    def put(c: sa.Connection) -> int:
+        seq, pending, told = _touch(c, id, len(points))
+        add_params(c, id, seq, params)
+        add_tags(c, seq, tags)
+        if points:
+            c.execute(sa.insert(store.journal).values(run_seq=seq, payload=payload))
+            c.execute(_SERIES, [{"run_seq": seq, **summary} for summary in last])
+            _tell(ws, c, id, seq, told)
+        return pending
+
+    if ws.db.write(put) >= _FOLD_AT:
+        fold(ws, id)
+
+
+@verb(permission="tracking:read")
+def metric_history(ws: Workspace, id: str, key: str) -> list[Metric]:
+    """Every point of one metric by step, one for each step; empty when the run never logged it."""
+
+    def read(c: sa.Connection) -> list[Metric]:
+        seq = store.seq_of(c, id)
+        chunks = c.execute(
+            sa.select(store.chunk.c.payload)
+            .where(store.chunk.c.run_seq == seq, store.chunk.c.key == key)
+            .order_by(store.chunk.c.no)
+        )
+        points = [point for row in chunks for point in decode_chunk(row.payload)]
+        waiting = c.execute(
+            sa.select(store.journal.c.payload).where(store.journal.c.run_seq == seq).order_by(store.journal.c.id)
+        )
+        for row in waiting:
+            points.extend(Point(p.step, p.at_ms, p.value) for p in decode_journal(row.payload) if p.key == key)
+        # Later ones replace earlier ones of the same step.
+        newest = {point.step: point for point in points}
+        return [Metric(key=key, value=p.value, step=p.step, at_ms=p.at_ms) for _, p in sorted(newest.items())]
+
+    return ws.db.read(read)
+
+
+def fold(ws: Workspace, run_id: str) -> int:
+    """Move a run's journal into chunks; the points moved. Nothing is lost or doubled if another process does the same.
+
+    Compressing happens outside the transaction, so that no writer waits for it.
+    """
+
+    def gather(c: sa.Connection) -> tuple[int, list[Any], list[Any]]:
+        seq = store.seq_of(c, run_id)
+        rows = c.execute(
+            sa.select(store.journal.c.id, store.journal.c.payload)
+            .where(store.journal.c.run_seq == seq)
+            .order_by(store.journal.c.id)
+        ).all()
+        newest = (
+            sa.select(store.chunk.c.key, sa.func.max(store.chunk.c.no).label("no"))
+            .where(store.chunk.c.run_seq == seq)
+            .group_by(store.chunk.c.key)
+            .subquery()
+        )
+        tails = c.execute(
+            sa.select(store.chunk)
+            .join(newest, sa.and_(store.chunk.c.key == newest.c.key, store.chunk.c.no == newest.c.no))
+            .where(store.chunk.c.run_seq == seq)
+        ).all()
+        return seq, list(rows), list(tails)
+
+    seq, rows, tails = ws.db.read(gather)
+    if not rows:
+        return 0
+    fresh: dict[str, list[Point]] = defaultdict(list)
+    for row in rows:
+        for point in decode_journal(row.payload):
+            fresh[point.key].append(Point(point.step, point.at_ms, point.value))
+    moved = sum(map(len, fresh.values()))
+    new, old = _chunks(seq, fresh, {row.key: row for row in tails})
+
+    def swap(c: sa.Connection) -> None:
+        gone = c.execute(sa.delete(store.journal).where(store.journal.c.id.in_([row.id for row in rows])))
+        if gone.rowcount != len(rows):
+            raise Conflict("another process folded this run")
+        for key, no in old:
+            c.execute(sa.delete(store.chunk).where(*_chunk_is(seq, key, no)))
+        c.execute(sa.insert(store.chunk), new)
+        c.execute(sa.update(store.run).where(store.run.c.seq == seq).values(pending=store.run.c.pending - moved))
+
+    try:
+        ws.db.write(swap)
+    except Conflict:
+        return 0
+    return moved
+
+
+def _chunks(
+    seq: int, fresh: dict[str, list[Point]], tails: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[tuple[str, int]]]:
+    new: list[dict[str, Any]] = []
+    old: list[tuple[str, int]] = []
+    for key, points in fresh.items():
+        no = 0
+        if (tail := tails.get(key)) is not None:
+            no = tail.no + 1
+            if tail.points < CHUNK_POINTS:  # fill the one that is half empty
+                no, points = tail.no, decode_chunk(tail.payload) + points
+                old.append((key, no))
+        for start in range(0, len(points), CHUNK_POINTS):
+            part = points[start : start + CHUNK_POINTS]
+            new.append({"run_seq": seq, "key": key, "no": no, "points": len(part), "payload": encode_chunk(part)})
+            no += 1
+    return new, old
+
+
+def _chunk_is(seq: int, key: str, no: int) -> list[sa.ColumnElement[bool]]:
+    return [store.chunk.c.run_seq == seq, store.chunk.c.key == key, store.chunk.c.no == no]
+
+
+def _checked(metrics: Iterable[Metric]) -> list[Journalled]:
+    now = now_ms()
+    points: list[Journalled] = []
+    for metric in metrics:
+        if not STEP_MIN <= metric.step <= STEP_MAX or not STEP_MIN <= metric.at_ms <= STEP_MAX:
+            raise InvalidInput(f"metric '{metric.key[:80]}': step {metric.step} does not fit 64 bits")
+        value = float("nan") if metric.value is None else float(metric.value)
+        points.append(Journalled(check_key(metric.key), metric.step, metric.at_ms or now, value))
+    return points
+
+
+def _summaries(points: list[Journalled]) -> list[dict[str, Any]]:
+    by_key: dict[str, list[Journalled]] = defaultdict(list)
+    for point in points:
+        by_key[point.key].append(point)
+    found: list[dict[str, Any]] = []
+    # In the order of keys, so that two processes lock rows in the same order.
+    for key, group in sorted(by_key.items()):
+        last = group[0]
+        for point in group:
+            last = point if point.step >= last.step else last
+        numbers = [point.value for point in group if point.value == point.value]
+        found.append(
+            {
+                "key": key, "points": len(group), "last_step": last.step, "last_ms": last.at_ms,
+                "last_value": last.value if last.value == last.value else None,
+                "min_value": min(numbers, default=None), "max_value": max(numbers, default=None),
+            }
+        )  # fmt: skip
+    return found
+
+
+def _touch(c: sa.Connection, run_id: str, count: int) -> tuple[int, int, int]:
+    row = c.execute(
+        sa.update(store.run)
+        .where(store.run.c.id == run_id)
+        .values(pending=store.run.c.pending + count)
+        .returning(store.run.c.seq, store.run.c.pending, store.run.c.told_ms)
+    ).first()
+    if row is None:
+        raise store.unknown_run(run_id)
+    return row.seq, row.pending, row.told_ms
+
+
+def _tell(ws: Workspace, c: sa.Connection, run_id: str, seq: int, told_ms: int) -> None:
+    now = now_ms()
+    if now - told_ms < _TELL_MS:
+        return
+    rows = c.execute(sa.select(store.series.c.key, store.series.c.last_value).where(store.series.c.run_seq == seq))
+    c.execute(sa.update(store.run).where(store.run.c.seq == seq).values(told_ms=now))
+    publish(ws, c, RunMetrics(run_id=run_id, metrics={row.key: row.last_value for row in rows}))

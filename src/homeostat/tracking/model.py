@@ -1,0 +1,86 @@
+"""What tracking knows: records and events. No I/O."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from homeostat.core.events import Event
+from homeostat.core.records import Record
+
+RunKind = Literal["run", "pipeline", "step", "trial"]
+RunStatus = Literal["running", "finished", "failed", "killed", "lost"]
+EndStatus = Literal["finished", "failed", "killed"]
+
+
+class Run(Record):
+    """One execution. `metrics` holds the last value of each key: NaN and infinities read as None over HTTP.
+
+    `source` says what was run (a script, a pipeline), `code_version` which state of it; `error` is set on failed runs.
+    """
+
+    id: str
+    experiment: str
+    name: str
+    status: RunStatus
+    start_ms: int
+    end_ms: int | None = None
+    params: dict[str, str] = {}
+    metrics: dict[str, float | None] = {}
+    tags: dict[str, str] = {}
+    parent_id: str | None = None
+    kind: RunKind = "run"
+    source: str = ""
+    code_version: str = ""
+    error: str | None = None
+
+
+class RunPage(Record):
+    """Some runs, and where to go on: pass `next` as `after`. None when there are no more."""
+
+    runs: list[Run]
+    next: str | None = None
+
+
+class Metric(Record):
+    """One point: `value` at `step`, logged at `at_ms`. None stands for NaN and infinities where JSON has no number."""
+
+    key: str
+    value: float | None
+    step: int = 0
+    at_ms: int = 0
+
+
+class Experiment(Record):
+    """A named group of runs."""
+
+    name: str
+    runs: int
+    last_start_ms: int
+
+
+class Artifact(Record):
+    """A file kept with a run: its path within the run, its content's digest, its size in bytes."""
+
+    path: str
+    digest: str
+    size: int
+    at_ms: int
+
+
+class RunStarted(Event, tag="run_started"):
+    run_id: str
+    experiment: str
+    kind: str
+    parent_id: str | None
+
+
+class RunFinished(Event, tag="run_finished"):
+    run_id: str
+    status: str
+
+
+class RunMetrics(Event, tag="run_metrics"):
+    """Told at most once a second for each run, with the values that were last at that moment."""
+
+    run_id: str
+    metrics: dict[str, float | None]

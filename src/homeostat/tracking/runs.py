@@ -1,0 +1,202 @@
+"""Runs: begun, described, ended, read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import sqlalchemy as sa
+
+from homeostat.core.clock import now_ms
+from homeostat.core.context import current_run
+from homeostat.core.errors import Conflict, InvalidInput
+from homeostat.core.events import publish
+from homeostat.core.ids import new_hex_id
+from homeostat.core.paths import check_name
+from homeostat.core.verbs import verb
+from homeostat.core.workspace import Workspace
+from homeostat.tracking import store
+from homeostat.tracking.model import EndStatus, Run, RunFinished, RunKind, RunStarted
+from homeostat.tracking.reading import one
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+_KEY_CHARS, _PARAM_CHARS, _TAG_CHARS = 250, 6000, 8000
+
+
+@verb(permission="tracking:write")
+def create_run(
+    ws: Workspace,
+    experiment: str = "default",
+    name: str | None = None,
+    kind: RunKind = "run",
+    params: dict[str, Any] = {},  # noqa: B006
+    tags: dict[str, Any] = {},  # noqa: B006
+    parent_id: str | None = None,
+    id: str | None = None,
+    source: str = "",
+    code_version: str = "",
+    start_ms: int | None = None,
+) -> Run:
+    """Begin a run.
+
+    With an `id` of your own the call may be repeated: a run of that id that is already there is given back, running
+    again if it had ended, and the new parameters and tags are added to it. `parent_id` defaults to the run that is
+    open around the call, if it is known here. Parameter and tag values are kept as text.
+
+    Raises: InvalidInput for a malformed id or name; NotFound for a parent that does not exist; Conflict when an
+    existing run has another experiment or another value of a parameter.
+
+    >>> import homeostat as hs, tempfile
+    >>> with hs.open(tempfile.mkdtemp()) as ws:
+    ...     run = ws.tracking.create_run(name="first", params={"lr": 0.1})
+    ...     run.status, run.params
+    ('running', {'lr': '0.1'})
+    """
+    check_name(experiment, "experiment name")
+    if id is not None and not _ID.match(id):
+        raise InvalidInput(
+            f"{id[:80]!r} is not a run id", hint="letters, digits, '_' and '-', at most 64, the first a letter or digit"
+        )
+    run_id = id or new_hex_id()
+    row = {
+        "id": run_id, "experiment": experiment, "name": (name or f"{kind}-{run_id[:8]}")[:255], "kind": kind,
+        "source": source, "code_version": code_version, "status": "running",
+        "start_ms": now_ms() if start_ms is None else start_ms, "pending": 0, "told_ms": 0,
+    }  # fmt: skip
+
+    def begin(c: sa.Connection) -> Run:
+        row["parent_id"] = _parent(c, parent_id, run_id)
+        found = c.execute(
+            sa.select(store.run.c.seq, store.run.c.experiment, store.run.c.status).where(store.run.c.id == run_id)
+        ).first()
+        if found is None:
+            seq = c.execute(sa.insert(store.run).values(row).returning(store.run.c.seq)).scalar_one()
+            publish(ws, c, RunStarted(run_id=run_id, experiment=experiment, kind=kind, parent_id=row["parent_id"]))
+        elif found.experiment != experiment:
+            raise Conflict(
+                f"run {run_id} belongs to experiment '{found.experiment}', not '{experiment}'",
+                hint="give the run another id",
+                run=run_id,
+            )
+        else:
+            seq = found.seq
+            c.execute(
+                sa.update(store.run).where(store.run.c.seq == seq).values(status="running", end_ms=None, error=None)
+            )
+        add_params(c, run_id, seq, params)
+        add_tags(c, seq, tags)
+        return one(c, run_id)
+
+    try:
+        return ws.db.write(begin)
+    except sa.exc.IntegrityError:  # another process began the same run meanwhile: now it is there
+        return ws.db.write(begin)
+
+
+@verb(permission="tracking:write")
+def finish_run(
+    ws: Workspace, id: str, status: EndStatus = "finished", error: str | None = None, end_ms: int | None = None
+) -> Run:
+    """End a run. Ending it again with the same status changes nothing."""
+    from homeostat.tracking.metrics import fold
+
+    def end(c: sa.Connection) -> Run:
+        before = one(c, id)
+        if before.status != status:
+            ended = now_ms() if end_ms is None else end_ms
+            c.execute(
+                sa.update(store.run)
+                .where(store.run.c.id == id)
+                .values(status=status, end_ms=ended, error=error and error[:_PARAM_CHARS])
+            )
+            publish(ws, c, RunFinished(run_id=id, status=status))
+        return one(c, id)
+
+    ended = ws.db.write(end)
+    fold(ws, id)
+    return ended
+
+
+@verb(permission="tracking:write")
+def log_params(ws: Workspace, id: str, params: dict[str, Any]) -> None:
+    """Record what a run was given. A parameter never changes: the same value again is fine, another one is a Conflict."""
+    ws.db.write(lambda c: add_params(c, id, store.seq_of(c, id), params))
+
+
+@verb(permission="tracking:write")
+def set_tags(ws: Workspace, id: str, tags: dict[str, Any]) -> None:
+    """Set tags of a run; a tag that is there is overwritten."""
+    ws.db.write(lambda c: add_tags(c, store.seq_of(c, id), tags))
+
+
+@verb(permission="tracking:read")
+def get_run(ws: Workspace, id: str) -> Run:
+    """A run with its parameters, tags and the last value of each metric."""
+    return ws.db.read(lambda c: one(c, id))
+
+
+def _parent(c: sa.Connection, parent_id: str | None, run_id: str) -> str | None:
+    if parent_id is not None:
+        store.seq_of(c, parent_id)
+        return parent_id
+    around = current_run()
+    if around is None or around == run_id:
+        return None
+    return c.execute(sa.select(store.run.c.id).where(store.run.c.id == around)).scalar_one_or_none()
+
+
+def add_params(c: sa.Connection, run_id: str, seq: int, params: dict[str, Any]) -> None:
+    """Insert parameters within the open transaction; Conflict when one has another value already."""
+    if not params:
+        return
+    given = {check_key(key): _text(key, value, _PARAM_CHARS, "parameter") for key, value in params.items()}
+    there = c.execute(
+        sa.select(store.param.c.key, store.param.c.value).where(
+            store.param.c.run_seq == seq, store.param.c.key.in_(list(given))
+        )
+    )
+    for key, value in there.all():
+        if given.pop(key) != value:
+            raise Conflict(
+                f"parameter '{key}' of run {run_id} is {value!r} and does not change",
+                hint="begin another run, or record what varies as a metric or a tag",
+                run=run_id,
+                parameter=key,
+            )
+    rows = [{"run_seq": seq, "key": key, "value": value, "number": _number(value)} for key, value in given.items()]
+    if rows:
+        c.execute(sa.insert(store.param), rows)
+
+
+def add_tags(c: sa.Connection, seq: int, tags: dict[str, Any]) -> None:
+    """Set tags within the open transaction."""
+    rows = [
+        {"run_seq": seq, "key": check_key(key), "value": _text(key, value, _TAG_CHARS, "tag")}
+        for key, value in tags.items()
+    ]
+    store.upsert(c, store.tag, rows, ["run_seq", "key"])
+
+
+def check_key(key: str) -> str:
+    """`key` if it may name a parameter, tag or metric."""
+    if not key or len(key) > _KEY_CHARS or any(ord(char) < 32 for char in key):
+        raise InvalidInput(f"{key[:80]!r} is not a key", hint=f"1 to {_KEY_CHARS} printable characters")
+    return key
+
+
+def _text(key: str, value: Any, limit: int, what: str) -> str:
+    text = value if isinstance(value, str) else str(value)
+    if len(text) > limit or "\0" in text:
+        raise InvalidInput(
+            f"{what} '{key}' has {len(text)} characters",
+            hint=f"at most {limit} and no NUL; keep longer text as an artifact",
+        )
+    return text
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if number == number else None

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import homeostat as hs
+from homeostat.core.context import current_run
+from homeostat.core.lineage_facts import record_read
+
+
+def test_leaving_the_block_sends_everything(any_ws: hs.Workspace):
+    with hs.run("train", ws=any_ws, params={"lr": 0.1}) as run:
+        for step in range(2500):
+            run.log(loss=1 / (step + 1))
+        run.log({"auc/test": 0.8}, step=7)
+        run.set_tags(team="red")
+        run.log_artifact(b"hello", "hello.txt")
+    done = any_ws.tracking.get_run(run.id)
+    assert (done.status, done.name, done.params, done.tags) == ("finished", "train", {"lr": "0.1"}, {"team": "red"})
+    assert done.metrics == {"auc/test": 0.8, "loss": 1 / 2500}
+    assert [m.step for m in any_ws.tracking.metric_history(run.id, "loss")] == list(range(2500))
+    assert any_ws.tracking.read_artifact(run.id, "hello.txt") == b"hello"
+
+
+def test_an_exception_marks_the_run_failed_and_keeps_what_was_logged(any_ws: hs.Workspace):
+    with pytest.raises(ZeroDivisionError), hs.run(ws=any_ws) as run:
+        run.log(loss=0.5)
+        _ = 1 / 0
+    done = any_ws.tracking.get_run(run.id)
+    assert done.status == "failed" and done.error is not None and "ZeroDivisionError" in done.error
+    assert done.metrics == {"loss": 0.5}
+
+
+def test_ctrl_c_marks_it_killed(ws: hs.Workspace):
+    with pytest.raises(KeyboardInterrupt), hs.run(ws=ws) as run:
+        raise KeyboardInterrupt
+    assert ws.tracking.get_run(run.id).status == "killed"
+
+
+def test_reading_inside_the_block_belongs_to_the_run(ws: hs.Workspace):
+    from homeostat.core.lineage_facts import table
+
+    before = current_run()
+    with hs.run(ws=ws) as outer:
+        record_read(ws, "table", "flights", 3)
+        with hs.run(ws=ws) as inner:
+            assert current_run() == inner.id
+            asked = subprocess.run(
+                [sys.executable, "-c", "from homeostat.core.context import current_run; print(current_run())"],
+                capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": "src"},
+            )  # fmt: skip
+            assert asked.stdout.strip() == inner.id
+        assert current_run() == outer.id
+    assert current_run() == before
+    rows = ws.db.read(lambda c: c.execute(table.select()).all())
+    assert [(r.run_id, r.kind, r.asset, r.version) for r in rows] == [(outer.id, "table", "flights", "3")]
+    assert ws.tracking.get_run(inner.id).parent_id == outer.id
+
+
+def test_a_resumed_run_counts_on(ws: hs.Workspace):
+    for _ in range(2):
+        with hs.run(ws=ws, id="long") as run:
+            for _ in range(3):
+                run.log(loss=0.5)
+    assert [m.step for m in ws.tracking.metric_history("long", "loss")] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_run_sends_heartbeats(ws: hs.Workspace):
+    from homeostat.tracking.store import run as table
+
+    with hs.run(ws=ws) as run:
+        run.log(loss=1.0)
+    beat = ws.db.read(lambda c: c.execute(table.select().where(table.c.id == run.id)).one().heartbeat_ms)
+    assert beat is not None

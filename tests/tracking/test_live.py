@@ -26,10 +26,14 @@ def test_leaving_the_block_sends_everything(any_ws: hs.Workspace):
 
 
 def test_an_exception_marks_the_run_failed_and_keeps_what_was_logged(any_ws: hs.Workspace):
-    with pytest.raises(ZeroDivisionError), hs.run(ws=any_ws) as run:
-        run.log(loss=0.5)
-        _ = 1 / 0
-    done = any_ws.tracking.get_run(run.id)
+    def train() -> None:
+        with hs.run(ws=any_ws, id="bad") as run:
+            run.log(loss=0.5)
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        train()
+    done = any_ws.tracking.get_run("bad")
     assert done.status == "failed" and done.error is not None and "ZeroDivisionError" in done.error
     assert done.metrics == {"loss": 0.5}
 

@@ -64,7 +64,7 @@ def test_eight_threads_creating_one_run_make_one(any_ws: hs.Workspace):
 def test_a_parameter_does_not_change(any_ws: hs.Workspace):
     run = any_ws.tracking.create_run(params={"lr": 0.1})
     any_ws.tracking.log_params(run.id, {"lr": 0.1})
-    with pytest.raises(Conflict, match="parameter 'lr' .* is '0.1' and does not change"):
+    with pytest.raises(Conflict, match=r"parameter 'lr' .* is '0.1' and does not change"):
         any_ws.tracking.log_batch(run.id, [Metric(key="m", value=1.0)], params={"lr": 0.2})
     # All or none: the metric of the refused request is not there.
     assert any_ws.tracking.get_run(run.id).metrics == {}

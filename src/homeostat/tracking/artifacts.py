@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 import sqlalchemy as sa
 
 from homeostat.core.clock import now_ms

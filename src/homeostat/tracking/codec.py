@@ -12,7 +12,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -108,15 +108,15 @@ def _unpack_floats(kind: int, body: bytes) -> array[float]:
     return array("d", _restored("f", body)) if kind == _HALF else _restored("d", body)
 
 
-def _transposed(column: array[int] | array[float]) -> bytes:
+def _transposed(column: array[Any]) -> bytes:
     if sys.byteorder == "big":
         column.byteswap()
     raw = column.tobytes()
     return b"".join(raw[offset :: column.itemsize] for offset in range(column.itemsize))
 
 
-def _restored(typecode: str, body: bytes) -> array[int] | array[float]:
-    column: array[int] | array[float] = array(typecode)
+def _restored(typecode: str, body: bytes) -> array[Any]:
+    column: array[Any] = array(typecode)
     width = column.itemsize
     if len(body) % width:
         raise ValueError(f"{len(body)} bytes do not make whole numbers")

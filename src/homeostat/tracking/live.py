@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +130,7 @@ def run(
     kind: RunKind = "run",
     parent_id: str | None = None,
     id: str | None = None,
-) -> Iterator[LiveRun]:
+) -> Generator[LiveRun]:
     """A run around a `with` block: finished when the block ends, failed with the traceback when it raises.
 
     `ws` defaults to the workspace that HOMEOSTAT_HOME names, `./.homeostat`. With the `id` of an earlier run it goes
@@ -177,7 +177,7 @@ def _fail(live: LiveRun, error: BaseException) -> None:
 
 
 @contextmanager
-def _inherited(run_id: str) -> Iterator[None]:
+def _inherited(run_id: str) -> Generator[None]:
     """Child processes started in the block record their lineage under the same run."""
     before = os.environ.get(RUN_VARIABLE)
     os.environ[RUN_VARIABLE] = run_id

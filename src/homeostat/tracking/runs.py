@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_run
@@ -58,7 +59,7 @@ def create_run(
             f"{id[:80]!r} is not a run id", hint="letters, digits, '_' and '-', at most 64, the first a letter or digit"
         )
     run_id = id or new_hex_id()
-    row = {
+    row: dict[str, Any] = {
         "id": run_id, "experiment": experiment, "name": (name or f"{kind}-{run_id[:8]}")[:255], "kind": kind,
         "source": source, "code_version": code_version, "status": "running",
         "start_ms": now_ms() if start_ms is None else start_ms, "pending": 0, "told_ms": 0,
@@ -89,7 +90,7 @@ def create_run(
 
     try:
         return ws.db.write(begin)
-    except sa.exc.IntegrityError:  # another process began the same run meanwhile: now it is there
+    except exc.IntegrityError:  # another process began the same run meanwhile: now it is there
         return ws.db.write(begin)
 
 
@@ -119,7 +120,7 @@ def finish_run(
 
 @verb(permission="tracking:write")
 def log_params(ws: Workspace, id: str, params: dict[str, Any]) -> None:
-    """Record what a run was given. A parameter never changes: the same value again is fine, another one is a Conflict."""
+    """Record what a run was given. A parameter never changes: the same value again is fine, another is a Conflict."""
     ws.db.write(lambda c: add_params(c, id, store.seq_of(c, id), params))
 
 

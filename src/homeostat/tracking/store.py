@@ -7,6 +7,8 @@ known by `id`. Points arrive as one packed `journal` row per request and are fol
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from homeostat.core.db import metadata
@@ -103,7 +105,7 @@ artifact = sa.Table(
 )
 
 
-def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, object]], keys: list[str]) -> None:
+def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], keys: list[str]) -> None:
     """Insert `rows`, or overwrite the other columns of those whose `keys` are there already."""
     if not rows:
         return

@@ -15,7 +15,7 @@ PER_DAY = 400
 
 
 def days(rng: np.random.Generator, first: int, count: int, **planted: float) -> tuple[pl.DataFrame, np.ndarray]:
-    """Numbers, a weekly rhythm, a skewed and a rounded column, categories and gaps; ``planted`` moves some of them."""
+    """Numbers, a weekly rhythm, a skewed and a rounded column, categories and gaps; `planted` moves some of them."""
     day = np.repeat(np.arange(first, first + count), PER_DAY)
     n = day.size
     level = rng.choice(["a", "b", "c", "d"], n, p=[0.4, 0.3, 0.2, 0.1]).astype(object)

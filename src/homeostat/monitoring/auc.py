@@ -11,7 +11,7 @@ from homeostat.monitoring.interval import Interval, around, nothing, z
 
 
 def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks 1..n of ``values`` (n,), equal values sharing the mean of their ranks.
+    """Ranks 1..n of `values` (n,), equal values sharing the mean of their ranks.
 
     >>> midranks(np.array([10.0, 20.0, 20.0, 30.0]))
     array([1. , 2.5, 2.5, 4. ])
@@ -24,7 +24,7 @@ def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     """The chance that a positive row scores above a negative one; a tie counts one half.
 
-    ``labels`` (n,) are 0 or 1, ``scores`` (n,) any finite numbers. NaN when one of the classes is missing.
+    `labels` (n,) are 0 or 1, `scores` (n,) any finite numbers. NaN when one of the classes is missing.
 
     >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.75
@@ -41,7 +41,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def auc_interval(labels: ArrayLike, scores: ArrayLike, level: float = 0.95, width: float | None = None) -> Interval:
-    """AUC with DeLong's interval; ``width`` (in standard errors) replaces the normal one, for repeated looks.
+    """AUC with DeLong's interval; `width` (in standard errors) replaces the normal one, for repeated looks.
 
     The rows are taken as independent. Where they come in blocks (days of bad weather) use `auc_by_block`.
     DeLong, DeLong, Clarke-Pearson (1988), by midranks after Sun and Xu (2014): O(n log n).

@@ -14,7 +14,7 @@ from homeostat.monitoring.interval import Interval, nothing, z
 
 
 class AucGap(NamedTuple):
-    """Two models on the same rows. ``gap`` is challenger minus champion, with its bootstrap interval."""
+    """Two models on the same rows. `gap` is challenger minus champion, with its bootstrap interval."""
 
     champion: float
     challenger: float
@@ -34,12 +34,12 @@ def auc_gap(
     seed: int = 0,
     width: float | None = None,
 ) -> AucGap:
-    """The gap ``AUC(challenger) - AUC(champion)`` on rows both have scored, resampling whole blocks.
+    """The gap `AUC(challenger) - AUC(champion)` on rows both have scored, resampling whole blocks.
 
-    ``labels`` (n,) 0/1; ``champion`` and ``challenger`` (n,) scores; ``blocks`` (n,) what belongs together, usually
-    the day. The interval is the percentile one at ``level``, or the value ± ``width`` standard errors when a width is
+    `labels` (n,) 0/1; `champion` and `challenger` (n,) scores; `blocks` (n,) what belongs together, usually
+    the day. The interval is the percentile one at `level`, or the value ± `width` standard errors when a width is
     given (for a gap that is looked at repeatedly, see `sequence_width`). Standard errors carry the factor
-    sqrt(b/(b-1)) for b blocks, without which a fortnight of days would look 4 % surer than it is. ``p_not_better`` is
+    sqrt(b/(b-1)) for b blocks, without which a fortnight of days would look 4 % surer than it is. `p_not_better` is
     the share of resamples without a gain. Same input and seed, same answer. Fewer than two blocks, or one class only:
     the gap is unknown.
 
@@ -86,7 +86,7 @@ def auc_by_block(
 ) -> Interval:
     """AUC of one model, its standard error from resampled blocks: honest where rows of a day move together.
 
-    ``width`` replaces the normal quantile of ``level``. The whole AUC counts pairs across blocks, as what is watched
+    `width` replaces the normal quantile of `level`. The whole AUC counts pairs across blocks, as what is watched
     does.
 
     >>> rng = np.random.default_rng(3)

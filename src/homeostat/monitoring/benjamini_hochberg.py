@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def benjamini_hochberg(p_values: Sequence[float], rate: float = 0.01) -> list[bool]:
-    """True for each test that passes when at most ``rate`` of the passing may be false. Order is kept.
+    """True for each test that passes when at most `rate` of the passing may be false. Order is kept.
 
     Benjamini and Hochberg (1995).
 

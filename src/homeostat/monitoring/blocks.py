@@ -16,7 +16,7 @@ def block_numbers(blocks: ArrayLike) -> NDArray[np.int64]:
 
 
 def block_weights(blocks: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    """How often each block is drawn in each bootstrap draw: (resamples, blocks), rows sum to ``blocks``.
+    """How often each block is drawn in each bootstrap draw: (resamples, blocks), rows sum to `blocks`.
 
     >>> block_weights(5, 2, seed=0).sum(axis=1)
     array([5., 5.])

@@ -40,7 +40,7 @@ def calibration_error(
 ) -> Calibration:
     """Root mean square of (mean score - share positive) over bins of equal numbers of rows, noise removed.
 
-    ``labels`` (n,) 0/1, ``scores`` (n,) probabilities, ``blocks`` (n,) what belongs together. Bins follow the scores'
+    `labels` (n,) 0/1, `scores` (n,) probabilities, `blocks` (n,) what belongs together. Bins follow the scores'
     quantiles; with many equal scores there are fewer of them. The interval is the bootstrap's over blocks, centred on
     the debiased value. Fewer than two blocks or twenty rows: unknown.
 

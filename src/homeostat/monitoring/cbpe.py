@@ -35,7 +35,7 @@ def calibrator(labels: ArrayLike, scores: ArrayLike) -> Isotonic:
 
 
 def expected_auc(probabilities: ArrayLike, scores: ArrayLike) -> float:
-    """Expected AUC of ``scores`` (n,) when row i is positive with ``probabilities[i]``, independently.
+    """Expected AUC of `scores` (n,) when row i is positive with `probabilities[i]`, independently.
 
     The ratio of the expected number of rightly ordered pairs (ties one half) to that of all pairs. NaN when no pair is
     expected.
@@ -56,7 +56,7 @@ def expected_auc(probabilities: ArrayLike, scores: ArrayLike) -> float:
 
 
 def expected_quality(scores: ArrayLike, curve: Isotonic) -> Expected:
-    """Expected AUC, accuracy (threshold one half), Brier score and share of positives of unlabelled ``scores`` (n,).
+    """Expected AUC, accuracy (threshold one half), Brier score and share of positives of unlabelled `scores` (n,).
 
     >>> rng = np.random.default_rng(6)
     >>> p = rng.beta(1, 3, 20000); y = rng.random(20000) < p

@@ -6,7 +6,7 @@ import math
 
 
 def chi_square_tail(statistic: float, degrees: int) -> float:
-    """The chance that a chi-square variable with ``degrees`` >= 1 exceeds ``statistic`` >= 0.
+    """The chance that a chi-square variable with `degrees` >= 1 exceeds `statistic` >= 0.
 
     Regularised incomplete gamma by its series below the mean, by Lentz's continued fraction above (Numerical Recipes
     6.2); relative error below 1e-10 where the answer is above 1e-300.

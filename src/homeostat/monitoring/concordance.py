@@ -1,7 +1,7 @@
 """Concordant pairs counted by block: the table from which any block resample of an AUC is one small product.
 
 An AUC is the share of (positive, negative) pairs ranked rightly. Count these pairs once per (block of the positive,
-block of the negative): then the AUC of a resample that takes block d ``w[d]`` times is ``w'Cw / (w'p · w'n)``.
+block of the negative): then the AUC of a resample that takes block d `w[d]` times is `w'Cw / (w'p · w'n)`.
 Resampling days four hundred times costs four hundred products of a days × days matrix, and no sorting: the rows are
 ranked once.
 """
@@ -18,7 +18,7 @@ _CELLS = 8_000_000  # of the running counts held at once: 64 MB
 
 
 class Concordance(NamedTuple):
-    """``pairs[d, e]``: a positive of block d above a negative of block e, ties one half; and class counts by block."""
+    """`pairs[d, e]`: a positive of block d above a negative of block e, ties one half; and class counts by block."""
 
     pairs: NDArray[np.float64]
     positives: NDArray[np.float64]
@@ -35,14 +35,14 @@ class Concordance(NamedTuple):
         return float(self.pairs.sum()) / total if total else math.nan
 
     def resampled(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """AUCs (r,) of resamples that take each block ``weights[r, d]`` times; NaN where a class is missing."""
+        """AUCs (r,) of resamples that take each block `weights[r, d]` times; NaN where a class is missing."""
         with np.errstate(invalid="ignore", divide="ignore"):
             top = ((weights @ self.pairs) * weights).sum(axis=1)
             return top / ((weights @ self.positives) * (weights @ self.negatives))
 
 
 def concordance(labels: ArrayLike, scores: ArrayLike, blocks: NDArray[np.int64]) -> Concordance:
-    """Count pairs by block. ``labels`` (n,) 0/1, ``scores`` (n,), ``blocks`` (n,) integers 0..b-1. O(n log n + n b)."""
+    """Count pairs by block. `labels` (n,) 0/1, `scores` (n,), `blocks` (n,) integers 0..b-1. O(n log n + n b)."""
     b = int(blocks.max()) + 1 if blocks.size else 0
     positive = np.asarray(labels) > 0.5
     # Ranks of distinct scores: ties become equal integers, so "below" and "level with" are two lookups.

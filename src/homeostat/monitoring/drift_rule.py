@@ -3,14 +3,14 @@
 A p-value asks whether the difference is exactly zero; with a million rows it never is. PSI asks nothing about luck or
 season. So a column has moved here only when all of these hold:
 
-1. the share of rows that would have to change, luck subtracted, is at least ``min_effect`` (3 %);
+1. the share of rows that would have to change, luck subtracted, is at least `min_effect` (3 %);
 2. the test survives Benjamini and Hochberg at 1 % over all columns;
 3. the effect is 1.25 times larger than any between a window of the reference, as long as the current one, and the
 rest of
    the reference: a weekly rhythm, or one month's ordinary weather, is not drift.
 
 What total variation dilutes is tested apart, with the same floor: mass beyond the reference's outer 1/128 on either
-side, levels never seen, and the share of missing values; each must move by ``min_sharp`` (0.75 % of rows) at least.
+side, levels never seen, and the share of missing values; each must move by `min_sharp` (0.75 % of rows) at least.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class DriftRule(Record):
 
 
 class ColumnDrift(Record):
-    """What happened to one column, and by which of the tests it counts as moved (``why``, empty when it did not).
+    """What happened to one column, and by which of the tests it counts as moved (`why`, empty when it did not).
 
-    ``effect`` is the share of rows that would have to change and ``effect_lo`` its lower bound; ``floor`` what the
-    reference's own windows reach, times the factor. ``missing_change`` and ``tail_change`` are differences of shares.
+    `effect` is the share of rows that would have to change and `effect_lo` its lower bound; `floor` what the
+    reference's own windows reach, times the factor. `missing_change` and `tail_change` are differences of shares.
     """
 
     name: str
@@ -80,9 +80,9 @@ class _Sides(NamedTuple):
 def compare(
     reference: Profile, current: Profile, rule: DriftRule | None = None, importance: dict[str, float] | None = None
 ) -> list[ColumnDrift]:
-    """Every column of ``current`` (made by `recount`) against the ``reference``, most important movement first.
+    """Every column of `current` (made by `recount`) against the `reference`, most important movement first.
 
-    ``importance`` (column to a share of the model's total) only orders the answer. A column without rows on one side is
+    `importance` (column to a share of the model's total) only orders the answer. A column without rows on one side is
     reported as not moved, unless its values are now wholly missing.
     """
     rule = rule or DriftRule()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 class Interval(NamedTuple):
     """A measured value, the interval around it, its standard error and how many rows it rests on.
 
-    ``value`` is NaN where nothing can be said (no rows, one class only); then ``lo`` and ``hi`` are
+    `value` is NaN where nothing can be said (no rows, one class only); then `lo` and `hi` are
     minus and plus infinity, so that every comparison with a limit answers "cannot tell".
     """
 
@@ -36,7 +36,7 @@ def nothing(n: int = 0) -> Interval:
 
 
 def around(value: float, se: float, n: int, width: float, low: float = -math.inf, high: float = math.inf) -> Interval:
-    """``value ± width·se``, cut to the range the measure can take.
+    """`value ± width·se`, cut to the range the measure can take.
 
     >>> around(0.99, 0.01, 500, width=2.0, high=1.0)
     Interval(value=0.99, lo=0.97, hi=1.0, se=0.01, n=500)
@@ -45,7 +45,7 @@ def around(value: float, se: float, n: int, width: float, low: float = -math.inf
 
 
 def z(level: float) -> float:
-    """Two-sided standard normal quantile of a confidence ``level`` between 0 and 1.
+    """Two-sided standard normal quantile of a confidence `level` between 0 and 1.
 
     >>> round(z(0.95), 2), round(z(0.90), 3)
     (1.96, 1.645)

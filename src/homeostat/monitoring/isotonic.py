@@ -9,20 +9,20 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Isotonic(NamedTuple):
-    """A non-decreasing step curve: ``heights`` at ``knots`` (k,), straight lines between, flat outside."""
+    """A non-decreasing step curve: `heights` at `knots` (k,), straight lines between, flat outside."""
 
     knots: NDArray[np.float64]
     heights: NDArray[np.float64]
 
     def __call__(self, x: ArrayLike) -> NDArray[np.float64]:
-        """The curve at ``x`` (n,)."""
+        """The curve at `x` (n,)."""
         return np.interp(np.asarray(x, dtype=np.float64), self.knots, self.heights)
 
 
 def isotonic(x: ArrayLike, y: ArrayLike) -> Isotonic:
-    """Fit ``y`` (n,) as a non-decreasing function of ``x`` (n,). n must be at least 1.
+    """Fit `y` (n,) as a non-decreasing function of `x` (n,). n must be at least 1.
 
-    Pool adjacent violators (Ayer et al. 1955) on the means at distinct ``x``; O(n log n).
+    Pool adjacent violators (Ayer et al. 1955) on the means at distinct `x`; O(n log n).
 
     >>> curve = isotonic([1, 2, 3, 4], [0, 1, 0, 1])
     >>> curve([1, 2, 3, 4])

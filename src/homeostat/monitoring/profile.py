@@ -24,10 +24,10 @@ OTHER = "(other)"
 
 
 class ColumnProfile(Record):
-    """One column: ``edges`` between bins of a number, or the ``levels`` of anything else; counts by (window, bin).
+    """One column: `edges` between bins of a number, or the `levels` of anything else; counts by (window, bin).
 
-    ``counts[w]`` has one entry per bin or level plus a last one for levels never seen (zero in a reference).
-    ``missing[w]`` counts nulls and NaN, ``rows[w]`` everything.
+    `counts[w]` has one entry per bin or level plus a last one for levels never seen (zero in a reference).
+    `missing[w]` counts nulls and NaN, `rows[w]` everything.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ColumnProfile(Record):
 
 
 class Profile(Record):
-    """Profiles of all columns on the same windows, each ``window_ms`` long; windows without rows are left out."""
+    """Profiles of all columns on the same windows, each `window_ms` long; windows without rows are left out."""
 
     window_ms: int
     starts_ms: list[int]
@@ -62,7 +62,7 @@ def windows(times_ms: NDArray[np.int64], window_ms: int) -> tuple[NDArray[np.int
 
 
 def profile(frame: pl.DataFrame, times_ms: NDArray[np.int64], columns: list[str], window_ms: int) -> Profile:
-    """Count ``columns`` of ``frame`` (n rows) by window of ``times_ms`` (n,). At least one row.
+    """Count `columns` of `frame` (n rows) by window of `times_ms` (n,). At least one row.
 
     >>> table = pl.DataFrame({"x": [float(i) for i in range(100)], "c": ["a", "b"] * 50})
     >>> made = profile(table, np.arange(100), ["x", "c"], window_ms=50)
@@ -79,7 +79,7 @@ def profile(frame: pl.DataFrame, times_ms: NDArray[np.int64], columns: list[str]
 
 
 def recount(reference: Profile, frame: pl.DataFrame, times_ms: NDArray[np.int64]) -> Profile:
-    """Count a new ``frame`` on the reference's bins. Columns the frame lacks are counted as wholly missing."""
+    """Count a new `frame` on the reference's bins. Columns the frame lacks are counted as wholly missing."""
     starts, number = windows(times_ms, reference.window_ms)
     kept: list[ColumnProfile] = []
     for shape in reference.columns:

@@ -11,7 +11,7 @@ from homeostat.monitoring.interval import Interval, nothing, z
 
 
 def quantile_interval(values: ArrayLike, q: float, level: float = 0.90, width: float | None = None) -> Interval:
-    """The ``q`` quantile (0 < q < 1) of ``values`` (n,), between two order statistics.
+    """The `q` quantile (0 < q < 1) of `values` (n,), between two order statistics.
 
     The number of values below the true quantile is binomial; its normal bounds give the two ranks. With few values the
     upper rank falls off the end and the bound is the largest value seen.

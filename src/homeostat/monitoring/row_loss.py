@@ -62,7 +62,7 @@ LOSSES: dict[str, Callable[[ArrayLike, ArrayLike], Rows]] = {
 
 
 def mean_by_block(values: Rows, blocks: ArrayLike, *, level: float = 0.90, width: float | None = None) -> Interval:
-    """The mean of ``values`` (n,) with a standard error that counts blocks, not rows.
+    """The mean of `values` (n,) with a standard error that counts blocks, not rows.
 
     Never surer than independent rows would allow. Fewer than two blocks: unknown.
 

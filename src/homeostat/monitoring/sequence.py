@@ -20,9 +20,9 @@ from homeostat.monitoring.interval import Interval, nothing
 
 
 def sequence_width(information: float, tuned_for: float, level: float = 0.95) -> float:
-    """How many standard errors wide the sequence is when ``information`` of ``tuned_for`` has been gathered.
+    """How many standard errors wide the sequence is when `information` of `tuned_for` has been gathered.
 
-    Both are in the same unit (rows, or days). It is narrowest near ``tuned_for`` and stays valid everywhere.
+    Both are in the same unit (rows, or days). It is narrowest near `tuned_for` and stays valid everywhere.
 
     >>> round(sequence_width(1000, tuned_for=1000), 2)
     3.04
@@ -54,10 +54,10 @@ def mean_sequence(
     level: float = 0.95,
     blocks: NDArray[np.int64] | None = None,
 ) -> Interval:
-    """The mean of paired ``differences`` (n,) seen so far, with an interval valid at every look.
+    """The mean of paired `differences` (n,) seen so far, with an interval valid at every look.
 
-    ``blocks`` (n,) names what belongs together (the day, the entity): rows of one block are then counted as one
-    observation, because rain delays all the flights of a day. ``tuned_for`` is the number of rows at which the interval
+    `blocks` (n,) names what belongs together (the day, the entity): rows of one block are then counted as one
+    observation, because rain delays all the flights of a day. `tuned_for` is the number of rows at which the interval
     should be tightest, chosen before looking. Fewer than two observations give an unbounded interval.
 
     >>> rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from homeostat.monitoring.interval import Interval, nothing, z
 
 
 def share_interval(hits: int, n: int, level: float = 0.90, width: float | None = None) -> Interval:
-    """``hits`` of ``n`` rows with Wilson's interval (1927), which stays inside 0..1 and works for 0 hits.
+    """`hits` of `n` rows with Wilson's interval (1927), which stays inside 0..1 and works for 0 hits.
 
     >>> share = share_interval(0, 3000)
     >>> share.value, share.lo, share.hi < 0.001

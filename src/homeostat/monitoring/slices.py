@@ -22,7 +22,7 @@ class Slice(NamedTuple):
 def eligible(
     labels: NDArray[np.float64], by: NDArray[np.str_], min_rows: int, min_each: int
 ) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Levels of ``by`` (n,) with enough rows, and at least ``min_each`` positives and negatives; with their masks.
+    """Levels of `by` (n,) with enough rows, and at least `min_each` positives and negatives; with their masks.
 
     >>> y = np.array([0.0, 1.0] * 50 + [1.0] * 9); by = np.array(["AA"] * 100 + ["ZZ"] * 9)
     >>> [name for name, _ in eligible(y, by, min_rows=5, min_each=2)]
@@ -47,7 +47,7 @@ def auc_by_slice(
     min_each: int = 30,
     level: float = 0.90,
 ) -> list[Slice]:
-    """AUC of every slice large enough, worst first. The error ``1 - level`` is shared among the slices (Bonferroni).
+    """AUC of every slice large enough, worst first. The error `1 - level` is shared among the slices (Bonferroni).
 
     >>> rng = np.random.default_rng(7)
     >>> y = rng.random(3000) < 0.4; by = np.repeat(["good", "bad"], 1500)

@@ -12,7 +12,7 @@ Counts = NDArray[np.float64]
 
 
 class Effect(NamedTuple):
-    """``observed`` total variation (0 to 1) and ``lower``, what is left of it when luck is subtracted."""
+    """`observed` total variation (0 to 1) and `lower`, what is left of it when luck is subtracted."""
 
     observed: float
     lower: float
@@ -31,9 +31,9 @@ def total_variation(reference: Counts, current: Counts) -> float:
 
 
 def effect(reference: Counts, current: Counts, sureness: float = 2.33) -> Effect:
-    """Total variation and its lower bound ``sqrt(tv^2 - e0^2) - sureness * sd0``, never below 0.
+    """Total variation and its lower bound `sqrt(tv^2 - e0^2) - sureness * sd0`, never below 0.
 
-    ``e0`` and ``sd0`` are the mean and deviation it would have by luck alone for these two sample sizes, in closed
+    `e0` and `sd0` are the mean and deviation it would have by luck alone for these two sample sizes, in closed
     form: each bin's difference is nearly normal with variance p(1-p)(1/n + 1/m), and the mean of |normal| is sigma
     sqrt(2/pi).
 

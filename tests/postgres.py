@@ -37,7 +37,7 @@ class Cluster:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        self._log = open(self._folder / "log", "wb")
+        self._log = open(self._folder / "log", "wb")  # noqa: SIM115 - open as long as the server runs
         self._process = subprocess.Popen(
             [programs / "postgres", "-D", data, "-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder,
              "-c", "fsync=off", "-c", "max_connections=200"],

@@ -111,7 +111,8 @@ class Database:
         except BaseException as error:
             if again and isinstance(error, exc.DBAPIError) and error.connection_invalidated:
                 self._open.connection = None
-                return self._commit(jobs, again=False)
+                self._commit(jobs, again=False)
+                return
             failure = translate(error) if isinstance(error, exc.DBAPIError) else error
             done = [(future, None, failure) for _, future, _ in jobs]
         finally:

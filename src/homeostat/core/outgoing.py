@@ -53,7 +53,7 @@ def check_url(url: str, allow_private: bool = False) -> tuple[str, int, str]:
 
 
 def _public(address: str) -> bool:
-    parsed = ipaddress.ip_address(address.split("%")[0])
+    parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
     return parsed.is_global and not parsed.is_multicast and (mapped is None or mapped.is_global)
 

@@ -23,7 +23,7 @@ def check_name(name: str, what: str = "name") -> str:
     homeostat.core.errors.InvalidInput: '../etc' is not a valid name
       → use letters, digits, '_', '-' and '.', at most 128 of them, such as 'flight-delay'
     """
-    if not _NAME.match(name) or name.split(".")[0].lower() in _RESERVED:
+    if not _NAME.match(name) or name.split(".", maxsplit=1)[0].lower() in _RESERVED:
         raise InvalidInput(
             f"{name[:200]!r} is not a valid {what}",
             hint="use letters, digits, '_', '-' and '.', at most 128 of them, such as 'flight-delay'",

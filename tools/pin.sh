@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Pins every dependency of pyproject.toml into requirements/*.txt, for all supported Pythons at once.
+# `tools/pin.sh` keeps what still fits; `tools/pin.sh --upgrade` takes the newest of everything.
+# No addresses are written: the files work with whatever index the machine is set up for.
+set -eu
+cd "$(dirname "$0")/.."
+pin() {
+  out=requirements/$1
+  shift
+  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+    --no-emit-find-links "$@" pyproject.toml --output-file "$out"
+}
+pin dev.txt --extra demo --extra postgres --extra s3 --group test --group lint --group docs "$@"
+pin demo.txt --extra demo --constraints requirements/dev.txt
+uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+  --no-emit-find-links --group pyproject.toml:web --constraints requirements/dev.txt --output-file requirements/web.txt

@@ -57,3 +57,13 @@ def _record(
         add(connection)
     else:
         ws.db.write(add)
+
+
+def facts_of(connection: sa.Connection, run_id: str, direction: str) -> list[tuple[str, str, str]]:
+    """What a run has read or written ("read", "write"): kind, asset and version, in the order of happening."""
+    query = (
+        sa.select(table.c.kind, table.c.asset, table.c.version)
+        .where(table.c.run_id == run_id, table.c.direction == direction)
+        .order_by(table.c.at_ms)
+    )
+    return [(row.kind, row.asset, row.version) for row in connection.execute(query)]

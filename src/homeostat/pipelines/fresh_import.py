@@ -1,0 +1,32 @@
+"""Importing a project's modules from their source as it is now.
+
+Python's cached bytecode is matched by second and size of the file: an edit within the same second that keeps the size
+would go unseen, and a step would run other code than its cache key says. So the project's own modules are compiled
+anew in each process; installed packages use their caches as ever.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType
+
+
+class _Fresh(SourceFileLoader):
+    def get_code(self, fullname: str) -> CodeType | None:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def import_afresh(root: Path) -> None:
+    """From now on, modules below `root` are compiled from source when they are first imported."""
+    top = str(root.resolve())
+
+    def hook(path: str) -> FileFinder:
+        if not (str(Path(path or ".").resolve()) + "/").startswith(top + "/") or "site-packages" in path:
+            raise ImportError(f"{path} is not the project's")
+        return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_Fresh, SOURCE_SUFFIXES))
+
+    sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.clear()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from homeostat.core.errors import HomeostatError as HomeostatError
     from homeostat.core.workspace import Workspace as Workspace
     from homeostat.core.workspace import open as open
+    from homeostat.pipelines.declare import pipeline as pipeline
+    from homeostat.pipelines.declare import step as step
     from homeostat.tracking.live import run as run
 
 __version__ = "0.1.0"

@@ -18,4 +18,5 @@ STORES = (
     "homeostat.core.leases",
     "homeostat.core.lineage_facts",
     "homeostat.tracking.store",
+    "homeostat.pipelines.store",
 )

@@ -80,7 +80,9 @@ def _plan(ws: Workspace, request: Request) -> Answer:
         found = known[node.function]
         sources.update(found.sources())
         nodes.append(structs.replace(node, code=found.code, libraries=found.libraries))
-    graph = structs.replace(described.graph, steps=nodes, sources=sources, python=".".join(platform.python_version_tuple()[:2]))
+    graph = structs.replace(
+        described.graph, steps=nodes, sources=sources, python=".".join(platform.python_version_tuple()[:2])
+    )
     return Answer(graph=graph)
 
 

@@ -110,7 +110,7 @@ class Step(Generic[P, R]):
 
     @property
     def reference(self) -> str:
-        """"module:name" of the function; InvalidInput unless a child process could import it by that."""
+        """ "module:name" of the function; InvalidInput unless a child process could import it by that."""
         return reference_of(self.function, "step")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -162,7 +162,7 @@ class Pipeline(Generic[P, R]):
 
     @property
     def reference(self) -> str:
-        """"module:name", as `run_pipeline` takes it."""
+        """ "module:name", as `run_pipeline` takes it."""
         return reference_of(self.function, "pipeline")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -247,7 +247,7 @@ def pipeline(function: Callable[P, R]) -> Pipeline[P, R]:
 
 
 def reference_of(function: Callable[..., Any], what: str) -> str:
-    """"module:name" of a function that can be imported by it; InvalidInput otherwise."""
+    """ "module:name" of a function that can be imported by it; InvalidInput otherwise."""
     name = function.__qualname__
     if "<" in name or "." in name:
         raise InvalidInput(
@@ -323,7 +323,7 @@ def _convert(pipeline: Pipeline[..., Any], params: dict[str, Any]) -> dict[str, 
             hint="give them as params={" + ", ".join(f"{name!r}: …" for name in missing) + "}",
         )
     hints = _hints(pipeline.function)
-    converted: dict[str, Any] = {name: _SOMEWHERE for name in workspace_parameters(pipeline.function)}
+    converted: dict[str, Any] = dict.fromkeys(workspace_parameters(pipeline.function), _SOMEWHERE)
     for name, value in params.items():
         try:
             converted[name] = msgspec.convert(value, hints.get(name, Any))

@@ -50,7 +50,9 @@ class Fingerprint:
 
     def sources(self) -> dict[str, str]:
         """Files that the code came from, with their digests."""
-        return {str(found.path): found.digest for name in sorted(self._modules) if (found := self._project.module(name))}
+        return {
+            str(found.path): found.digest for name in sorted(self._modules) if (found := self._project.module(name))
+        }
 
     def _own(self, module: Module, name: str) -> None:
         label = f"{module.name}.{name}"
@@ -140,7 +142,7 @@ class Fingerprint:
             self._references(node, module)
 
     def _library(self, module: str) -> None:
-        top = module.split(".")[0]
+        top = module.split(".", maxsplit=1)[0]
         version = installed_version(top)
         if version:
             self.libraries[version[0]] = version[1]
@@ -184,7 +186,9 @@ class _Normal(ast.NodeTransformer):
 def _is_framework(decorator: ast.expr) -> bool:
     target = decorator.func if isinstance(decorator, ast.Call) else decorator
     if isinstance(target, ast.Attribute):
-        return target.attr in _FRAMEWORK and isinstance(target.value, ast.Name) and target.value.id in ("hs", "homeostat")
+        return (
+            target.attr in _FRAMEWORK and isinstance(target.value, ast.Name) and target.value.id in ("hs", "homeostat")
+        )
     return isinstance(target, ast.Name) and target.id in _FRAMEWORK
 
 

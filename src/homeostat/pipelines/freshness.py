@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from homeostat.core.errors import NotFound
 from homeostat.core.lineage_facts import facts_of
 from homeostat.core.workspace import Workspace
-from homeostat.data import newest_version
 from homeostat.pipelines.model import Change
 from homeostat.pipelines.store import Read
 
@@ -45,14 +44,16 @@ def _asked_for_newest(ws: Workspace, kind: str, asset: str, version: str, starte
 
 
 def _newest(ws: Workspace, kind: str, asset: str) -> tuple[str, int] | None:
-    """Newest version of a table or tree and when it was written; None for assets whose versions never move."""
-    if kind not in ("table", "tree"):
+    """Newest version of a table and when it was written; None for assets that are only read by version."""
+    if kind != "table":
         return None
+    from homeostat.data import get_table
+
     try:
-        found = newest_version(ws, kind, asset)
+        table = get_table(ws, asset)
     except NotFound:
         return "gone", 0
-    return str(found[0]), found[1]
+    return str(table.version), table.updated_ms
 
 
 def _order(version: str) -> tuple[int, str]:

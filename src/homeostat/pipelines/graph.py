@@ -86,8 +86,10 @@ def take(value: Value, part: str, step: str) -> Value:
     """
     if value.codec == "dict" and part in value.keys:
         return value.items[value.keys.index(part)]
-    if value.codec in ("list", "tuple") and part.lstrip("-").isdigit() and -len(value.items) <= int(part) < len(
-        value.items
+    if (
+        value.codec in ("list", "tuple")
+        and part.lstrip("-").isdigit()
+        and -len(value.items) <= int(part) < len(value.items)
     ):
         return value.items[int(part)]
     if value.codec == "json" and not value.digest:

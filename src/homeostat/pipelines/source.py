@@ -74,7 +74,7 @@ class Project:
         return [module for module in self._modules.values() if module is not None]
 
     def _find(self, name: str) -> Module | None:
-        if name.split(".")[0] == "homeostat":
+        if name.split(".", maxsplit=1)[0] == "homeostat":
             return None
         relative = Path(*name.split("."))
         for root in self.roots:

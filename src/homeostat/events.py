@@ -16,4 +16,7 @@ EVENTS: dict[str, EventEntry] = {
     "run_started": EventEntry(record="homeostat.tracking.model:RunStarted"),
     "run_finished": EventEntry(record="homeostat.tracking.model:RunFinished"),
     "run_metrics": EventEntry(record="homeostat.tracking.model:RunMetrics"),
+    "version_registered": EventEntry(record="homeostat.registry.model:VersionRegistered"),
+    "alias_moved": EventEntry(record="homeostat.registry.model:AliasMoved"),
+    "gates_recorded": EventEntry(record="homeostat.registry.model:GatesRecorded"),
 }

@@ -19,4 +19,5 @@ STORES = (
     "homeostat.core.lineage_facts",
     "homeostat.tracking.store",
     "homeostat.pipelines.store",
+    "homeostat.registry.store",
 )

@@ -80,11 +80,12 @@ def log_metrics(
 def log_batch(
     ws: Workspace,
     id: str,
-    metrics: list[Metric] = [],  # noqa: B006
-    params: dict[str, Any] = {},  # noqa: B006
-    tags: dict[str, Any] = {},  # noqa: B006
+    metrics: list[Metric] | None = None,
+    params: dict[str, Any] | None = None,
+    tags: dict[str, Any] | None = None,
 ) -> None:
     """Log many points, parameters and tags at once: all of them or, on an error, none. `at_ms` 0 means now."""
+    metrics = metrics or []
     if len(metrics) > _BATCH:
         raise TooLarge(f"{len(metrics)} points in one request", hint=f"send at most {_BATCH} at a time")
     points = _checked(metrics)
@@ -93,8 +94,8 @@ def log_batch(
 
     def put(c: sa.Connection) -> int:
         seq, pending, told = _touch(c, id, len(points))
-        add_params(c, id, seq, params)
-        add_tags(c, seq, tags)
+        add_params(c, id, seq, params or {})
+        add_tags(c, seq, tags or {})
         if points:
             c.execute(sa.insert(store.journal).values(run_seq=seq, payload=payload))
             c.execute(_SERIES, [{"run_seq": seq, **summary} for summary in last])

@@ -30,8 +30,8 @@ def create_run(
     experiment: str = "default",
     name: str | None = None,
     kind: RunKind = "run",
-    params: dict[str, Any] = {},  # noqa: B006
-    tags: dict[str, Any] = {},  # noqa: B006
+    params: dict[str, Any] | None = None,
+    tags: dict[str, Any] | None = None,
     parent_id: str | None = None,
     id: str | None = None,
     source: str = "",
@@ -84,8 +84,8 @@ def create_run(
             c.execute(
                 sa.update(store.run).where(store.run.c.seq == seq).values(status="running", end_ms=None, error=None)
             )
-        add_params(c, run_id, seq, params)
-        add_tags(c, seq, tags)
+        add_params(c, run_id, seq, params or {})
+        add_tags(c, seq, tags or {})
         return one(c, run_id)
 
     try:

@@ -1,0 +1,31 @@
+"""Models: packaged, versioned, judged by gates, and pointed at by aliases."""
+
+from typing import TYPE_CHECKING
+
+from homeostat.core.door import door
+
+if TYPE_CHECKING:
+    from homeostat.registry.aliases import alias_history as alias_history
+    from homeostat.registry.aliases import delete_alias as delete_alias
+    from homeostat.registry.aliases import set_alias as set_alias
+    from homeostat.registry.files import fetch as fetch
+    from homeostat.registry.files import put_package as put_package
+    from homeostat.registry.files import read_file as read_file
+    from homeostat.registry.files import upload as upload
+    from homeostat.registry.gates import record_gates as record_gates
+    from homeostat.registry.model import AliasMove as AliasMove
+    from homeostat.registry.model import DataVersion as DataVersion
+    from homeostat.registry.model import Field as Field
+    from homeostat.registry.model import GateResult as GateResult
+    from homeostat.registry.model import Model as Model
+    from homeostat.registry.model import ModelVersion as ModelVersion
+    from homeostat.registry.model import OnnxReport as OnnxReport
+    from homeostat.registry.model import Package as Package
+    from homeostat.registry.model import Signature as Signature
+    from homeostat.registry.versions import annotate as annotate
+    from homeostat.registry.versions import get_version as get_version
+    from homeostat.registry.versions import list_models as list_models
+    from homeostat.registry.versions import list_versions as list_versions
+    from homeostat.registry.versions import register as register
+
+__getattr__, __dir__ = door(__name__)

@@ -48,8 +48,9 @@ class ObjectBlobs(BlobStore):
         return digest
 
     def get_bytes(self, digest: str) -> bytes:
+        key = self._key(digest)
         try:
-            data = bytes(self._obstore.get(self._store, self._key(digest)).bytes())
+            data = bytes(self._obstore.get(self._store, key).bytes())
         except FileNotFoundError:
             raise missing(digest) from None
         except Exception as error:  # obstore raises one class a provider
@@ -64,8 +65,9 @@ class ObjectBlobs(BlobStore):
         return self._cache.local_path(digest)
 
     def exists(self, digest: str) -> bool:
+        key = self._key(digest)
         try:
-            self._obstore.head(self._store, self._key(digest))
+            self._obstore.head(self._store, key)
         except FileNotFoundError:
             return False
         except Exception as error:

@@ -1,0 +1,273 @@
+"""What `homeostat.core.db.Database` promises, whatever runs below it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from homeostat.core.context import acting_as, current_actor
+from homeostat.core.db import Database
+from homeostat.core.errors import HomeostatError, Unavailable
+
+# A table of the suite's own: the contract is about transactions, not about any slice's rows.
+_own = sa.MetaData()
+item = sa.Table(
+    "suite_item",
+    _own,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("position", sa.Integer),
+    sa.Column("big", sa.BigInteger),
+    sa.Column("real", sa.Float),
+    sa.Column("text", sa.Text),
+    sa.Column("data", sa.LargeBinary),
+    sa.Column("flag", sa.Boolean),
+)
+
+
+def put(name: str, **values: Any) -> Callable[[sa.Connection], None]:
+    """A write of one row."""
+
+    def insert(connection: sa.Connection) -> None:
+        connection.execute(sa.insert(item).values(name=name, **values))
+
+    return insert
+
+
+def names(connection: sa.Connection) -> set[str]:
+    """The names of the rows there are."""
+    return set(connection.execute(sa.select(item.c.name)).scalars())
+
+
+class DatabaseSuite:
+    """Tests of a database. `open_database` opens the same, at first empty, database each time it is called."""
+
+    @pytest.fixture
+    def open_database(self) -> Callable[[], Database]:
+        raise NotImplementedError("give the suite a fixture that returns a function that opens the database")
+
+    @pytest.fixture
+    def database(self, open_database: Callable[[], Database]) -> Iterator[Database]:
+        database = open_database()
+        database.write(_own.create_all)
+        yield database
+        database.close()
+
+    @pytest.fixture
+    def other(self, database: Database, open_database: Callable[[], Database]) -> Iterator[Database]:
+        other = open_database()
+        yield other
+        other.close()
+
+    def test_a_write_gives_its_result_and_is_there_for_the_next_reader(self, database: Database) -> None:
+        def write(connection: sa.Connection) -> int:
+            put("one")(connection)
+            return 41
+
+        assert database.write(write) == 41
+        assert database.read(names) == {"one"}
+
+    def test_values_come_back_as_they_went(self, database: Database) -> None:
+        row = {
+            "position": -(2**31),
+            "big": 2**63 - 1,
+            "real": 0.1 + 0.2,
+            "text": "Ω – 中文 🛩\n" * 10_000,
+            "data": bytes(range(256)) * 4_000,
+            "flag": True,
+        }
+        database.write(put("row", **row))
+        back = database.read(lambda c: c.execute(sa.select(item)).one())
+        assert {name: getattr(back, name) for name in row} == row
+
+    def test_a_failing_write_takes_only_itself_back(self, database: Database) -> None:
+        def fail(connection: sa.Connection) -> None:
+            put("lost")(connection)
+            raise RuntimeError("stop")
+
+        outcomes = together(database, [put("before"), fail, put("after")])
+        assert [type(o) for o in outcomes] == [type(None), RuntimeError, type(None)]
+        assert database.read(names) == {"first", "before", "after"}
+
+    def test_a_taken_key_is_told_to_the_one_who_asked(self, database: Database) -> None:
+        outcomes = together(database, [put("a"), put("a"), put("b")])
+        assert sorted(type(o).__name__ for o in outcomes) == ["IntegrityError", "NoneType", "NoneType"]
+        assert database.read(names) == {"first", "a", "b"}
+
+    def test_writes_that_wait_share_commits(self, database: Database) -> None:
+        commits = 0
+
+        def count(_: Any) -> None:
+            nonlocal commits
+            commits += 1
+
+        event.listen(database.writer, "commit", count)
+        outcomes = together(database, [put(f"n{i}") for i in range(64)])
+        assert outcomes == [None] * 64
+        assert commits <= 3  # the one that held them up, and what had gathered behind it
+
+    def test_writes_of_one_thread_happen_in_their_order(self, database: Database) -> None:
+        seen: list[int] = []
+
+        def step(number: int) -> Callable[[sa.Connection], None]:
+            def write(connection: sa.Connection) -> None:
+                seen.append(len(names(connection)))
+                put(str(number))(connection)
+
+            return write
+
+        for number in range(20):
+            database.write(step(number))
+        assert seen == list(range(20))
+
+    def test_a_write_inside_a_write_joins_it(self, database: Database) -> None:
+        def outer(connection: sa.Connection) -> None:
+            database.write(put("inner"))
+            assert database.read(names) == {"inner"}
+            raise RuntimeError("take both back")
+
+        with pytest.raises(RuntimeError, match="take both back"):
+            database.write(outer)
+        assert database.read(names) == set()
+
+    def test_a_reader_neither_waits_for_a_writer_nor_sees_its_half(self, database: Database) -> None:
+        inside, go_on = threading.Event(), threading.Event()
+
+        def slow(connection: sa.Connection) -> None:
+            put("half")(connection)
+            inside.set()
+            assert go_on.wait(30)
+
+        thread = threading.Thread(target=database.write, args=(slow,))
+        thread.start()
+        try:
+            assert inside.wait(30)
+            assert database.read(names) == set()
+        finally:
+            go_on.set()
+            thread.join()
+        assert database.read(names) == {"half"}
+
+    def test_one_read_is_one_snapshot(self, database: Database) -> None:
+        def twice(connection: sa.Connection) -> tuple[set[str], set[str]]:
+            first = names(connection)
+            thread = threading.Thread(target=database.write, args=(put("meanwhile"),))
+            thread.start()
+            thread.join()
+            return first, names(connection)
+
+        database.write(put("there"))
+        assert database.read(twice) == ({"there"}, {"there"})
+        assert database.read(names) == {"there", "meanwhile"}
+
+    def test_eight_threads_lose_nothing(self, database: Database) -> None:
+        def many(mine: int) -> None:
+            for number in range(25):
+                database.write(put(f"{mine}-{number}"))
+
+        in_threads([lambda mine=mine: many(mine) for mine in range(8)])
+        assert len(database.read(names)) == 200
+
+    def test_two_openings_lose_nothing(self, database: Database, other: Database) -> None:
+        def many(target: Database, mine: str) -> None:
+            for number in range(40):
+                target.write(put(f"{mine}-{number}"))
+
+        in_threads([lambda: many(database, "here"), lambda: many(other, "there")])
+        assert len(database.read(names)) == len(other.read(names)) == 80
+
+    def test_a_write_acts_for_whom_it_was_asked(self, database: Database) -> None:
+        def who(connection: sa.Connection) -> str:
+            return current_actor()
+
+        with acting_as("ann"):
+            assert database.write(who) == "ann"
+        assert database.write(who) != "ann"
+
+    def test_a_statement_that_cannot_be_is_an_error_of_ours(self, database: Database) -> None:
+        def wrong(connection: sa.Connection) -> None:
+            connection.execute(sa.text("select * from no_such_table"))
+
+        with pytest.raises(HomeostatError, match="no_such_table"):
+            database.write(wrong)
+        with pytest.raises(HomeostatError, match="no_such_table"):
+            database.read(wrong)
+        database.write(put("still works"))
+        assert database.read(names) == {"still works"}
+
+    def test_closing_finishes_what_was_asked_for(self, database: Database, other: Database) -> None:
+        inside, go_on = threading.Event(), threading.Event()
+
+        def slow(connection: sa.Connection) -> None:
+            inside.set()
+            assert go_on.wait(30)
+            put("asked")(connection)
+
+        writing = threading.Thread(target=database.write, args=(slow,))
+        writing.start()
+        assert inside.wait(30)
+        closing = threading.Thread(target=database.close)
+        closing.start()
+        go_on.set()
+        writing.join()
+        closing.join()
+        assert other.read(names) == {"asked"}
+        with pytest.raises(Unavailable, match="is closed"):
+            database.write(put("too late"))
+
+
+def in_threads(calls: list[Callable[[], object]]) -> None:
+    """Run all `calls` at the same time and wait for them; raises the first failure."""
+    failures: list[BaseException] = []
+
+    def run(call: Callable[[], object]) -> None:
+        try:
+            call()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def together(database: Database, writes: list[Callable[[sa.Connection], object]]) -> list[BaseException | None]:
+    """Let `writes` pile up behind one that puts "first", then go: the error of each, None where it was kept."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def first(connection: sa.Connection) -> None:
+        put("first")(connection)
+        inside.set()
+        assert go_on.wait(30)
+
+    outcomes: list[BaseException | None] = [None] * len(writes)
+    asked = threading.Semaphore(0)
+
+    def attempt(index: int) -> None:
+        asked.release()
+        try:
+            database.write(writes[index])
+        except Exception as error:
+            outcomes[index] = error
+
+    holding = threading.Thread(target=database.write, args=(first,))
+    holding.start()
+    assert inside.wait(30)
+    waiting = [threading.Thread(target=attempt, args=(index,)) for index in range(len(writes))]
+    for thread in waiting:
+        thread.start()
+        asked.acquire()
+    # Each has passed its release; a moment lets the last ones enter the queue. Late ones only cost a commit more.
+    waiting[-1].join(0.2)
+    go_on.set()
+    for thread in (holding, *waiting):
+        thread.join()
+    return outcomes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -63,10 +64,8 @@ class ProcessExecutor:
             self._closed = True
             link, process = self._link, self._process
         if link is not None:
-            try:
+            with contextlib.suppress(OSError):  # the launcher went first
                 link.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass  # the launcher went first
         if process is not None:
             process.wait()
 

@@ -18,12 +18,6 @@ from typing import Any
 
 from msgspec import structs
 
-import homeostat.core.db
-import homeostat.core.events
-import homeostat.core.leases
-import homeostat.core.lineage_facts
-import homeostat.core.schema
-import homeostat.core.verbs  # noqa: F401 - loaded here once, so that no forked step has to
 from homeostat.core.blobs import digest_of_file
 from homeostat.core.context import RUN_VARIABLE, acting_run
 from homeostat.core.errors import HomeostatError, InvalidInput, NotFound
@@ -39,6 +33,10 @@ from homeostat.pipelines.graph import WORKSPACE, Node
 from homeostat.pipelines.messages import Answer, Failure, Request, write_whole
 from homeostat.pipelines.model import Value
 from homeostat.pipelines.source import Project
+
+# Loaded here once, so that no forked step has to.
+for _module in ("core.db", "core.events", "core.leases", "core.lineage_facts", "core.schema", "core.verbs"):
+    importlib.import_module(f"homeostat.{_module}")
 
 
 def main(arguments: list[str]) -> int:
@@ -127,9 +125,10 @@ def _load(reference: str) -> Any:
             module=module,
         ) from None
     if not hasattr(loaded, name):
+        there = [key for key, value in vars(loaded).items() if isinstance(value, Pipeline)]
         raise NotFound(
             f"module '{module}' ({loaded.__file__}) has no '{name}'",
-            hint=f"it has {', '.join(key for key, value in vars(loaded).items() if isinstance(value, Pipeline)) or 'no pipelines'}",
+            hint=f"it has {', '.join(there) or 'no pipelines'}",
         )
     return getattr(loaded, name)
 

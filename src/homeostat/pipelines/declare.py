@@ -252,7 +252,7 @@ def reference_of(function: Callable[..., Any], what: str) -> str:
     if "<" in name or "." in name:
         raise InvalidInput(
             f"{what} '{name}' is defined inside another function or class",
-            hint=f"move it to the top level of a module, so that another process can import it: def {function.__name__}",
+            hint="move it to the top level of a module, so that another process can import it",
         )
     return f"{function.__module__}:{name}"
 

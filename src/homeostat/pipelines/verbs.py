@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import Conflict, HomeostatError, InvalidInput, NotFound, StepFailed
@@ -190,7 +191,7 @@ def _create(ws: Workspace, pipeline: str, params: dict[str, Any], project: str, 
 
     try:
         return ws.db.write(create)
-    except sa.exc.IntegrityError:  # another process used the same `once` at the same moment: now it is there
+    except exc.IntegrityError:  # another process used the same `once` at the same moment: now it is there
         return ws.db.write(create)
 
 

@@ -1,0 +1,76 @@
+"""A project folder with a pipeline in it, and its counter of executions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Every test pipeline may say `ran("name")`: one line per execution, appended at once.
+_HEAD = """
+import os, time
+from pathlib import Path
+import homeostat as hs
+
+def ran(what):
+    with open(Path(__file__).parent / "ran.txt", "a") as file:
+        file.write(what + "\\n")
+"""
+
+
+class Project:
+    """A project whose files a test may rewrite between runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def write(self, text: str, name: str = "pipeline.py", head: bool = True) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text((_HEAD if head else "") + textwrap.dedent(text))
+
+    def edit(self, before: str, after: str, name: str = "pipeline.py") -> None:
+        text = (self.folder / name).read_text()
+        assert before in text
+        (self.folder / name).write_text(text.replace(before, after))
+
+    @property
+    def ran(self) -> Counter[str]:
+        """How often each step was executed so far."""
+        path = self.folder / "ran.txt"
+        return Counter(path.read_text().split()) if path.exists() else Counter()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def other_process(tmp_path: Path):
+    """Starts Python code in a process of its own, with `fault` armed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(code: str, fault: str = "", **more: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), **more}
+        environment["HOMEOSTAT_FAULT"] = fault
+        started.append(
+            subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env=environment, stderr=subprocess.PIPE)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,84 @@
+// The one place that speaks HTTP. Every read is a verb: GET /api/v1/<slice>/<verb>?argument=value.
+import type * as R from "./records";
+
+/** What each verb takes and gives; the key is its path below /api/v1/. */
+export interface Verbs {
+  "loop/list_models": [Record<string, never>, R.LoopStatus[]];
+  "loop/status": [{ model: string }, R.LoopStatus];
+  "loop/quality_history": [{ model: string }, R.QualityPoint[]];
+  "loop/decisions": [{ model: string; limit: number }, R.Decision[]];
+  "loop/why": [{ id: string }, R.Explanation];
+  "tracking/search_runs": [
+    { kind?: string; text?: string; parent_id?: string; order_by?: string; limit: number; after?: string },
+    R.RunPage,
+  ];
+  "tracking/get_run": [{ id: string }, R.Run];
+  "tracking/metric_history": [{ id: string; key: string }, R.Metric[]];
+  "tracking/list_artifacts": [{ id: string }, { path: string; size: number }[]];
+  "pipelines/list_pipeline_runs": [Record<string, never>, R.PipelineRun[]];
+  "registry/list_models": [Record<string, never>, R.Model[]];
+  "registry/list_versions": [{ model: string }, R.ModelVersion[]];
+  "explain/importance": [{ model: string; version: number }, R.Importance[]];
+  "serving/list_deployments": [Record<string, never>, R.Deployment[]];
+  "lineage/of": [{ kind: string; asset: string; version: number }, R.Lineage];
+  "data/list_tables": [Record<string, never>, R.Table[]];
+  "data/get_table": [{ name: string }, R.Table];
+  "data/list_versions": [{ name: string; limit: number }, R.TableVersion[]];
+}
+export type Verb = keyof Verbs;
+export type Args<V extends Verb> = Verbs[V][0];
+export type Result<V extends Verb> = Verbs[V][1];
+
+/** An answer that is not a result: what went wrong, and what to do about it. */
+export class ApiError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly hint: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+/** Where the application is mounted, with a trailing slash ("/" or "/prefix/"). */
+export const basePath: string = typeof document === "undefined" ? "/" : new URL(document.baseURI).pathname;
+
+/** The address of a verb with its arguments; absent ones are left out, lists and objects travel as JSON. */
+export function address(verb: Verb, args: Record<string, unknown>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(args)) {
+    if (value === undefined || value === null || value === "") continue;
+    query.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
+  }
+  const text = query.toString();
+  return `${basePath}api/v1/${verb}${text ? `?${text}` : ""}`;
+}
+
+/** Calls a verb. Throws ApiError, also when the server cannot be reached (`status` is then 0). */
+export async function get<V extends Verb>(verb: V, args: Args<V>): Promise<Result<V>> {
+  let response: Response;
+  try {
+    response = await fetch(address(verb, args), { headers: { accept: "application/json" } });
+  } catch {
+    throw new ApiError(
+      "unreachable",
+      "The server does not answer.",
+      "Is it running? Start it with `homeostat up`; this page goes on by itself.",
+      0,
+    );
+  }
+  const body: unknown = await response.json().catch(() => undefined);
+  if (response.ok && body !== undefined) return body as Result<V>;
+  throw toError(response.status, body);
+}
+
+function toError(status: number, body: unknown): ApiError {
+  const error = (body as { error?: { code?: string; message?: string; hint?: string } } | undefined)?.error;
+  return new ApiError(
+    error?.code ?? "unexpected",
+    error?.message ?? `The server answered ${status} with something that is not a record.`,
+    error?.hint ?? "Look at the server's log; `homeostat doctor` checks the workspace.",
+    status,
+  );
+}

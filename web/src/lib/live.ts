@@ -1,0 +1,99 @@
+// One stream of server-sent events per visible tab; events say what changed, the pages ask again.
+import { useSyncExternalStore } from "react";
+import { basePath } from "./api";
+import { invalidate } from "./query";
+import type { WorkspaceEvent } from "./records";
+
+/** Which verbs each event makes stale. */
+export const STALE: Record<string, readonly string[]> = {
+  run_started: ["tracking/", "pipelines/"],
+  run_finished: ["tracking/", "pipelines/", "lineage/"],
+  run_metrics: ["tracking/"],
+  table_written: ["data/", "lineage/", "loop/status", "loop/list_models"],
+  check_failed: ["data/", "loop/status", "loop/list_models"],
+  version_registered: ["registry/", "lineage/", "explain/", "loop/status"],
+  alias_moved: ["registry/", "loop/"],
+  gates_recorded: ["registry/", "loop/status"],
+  deployment_changed: ["serving/", "loop/"],
+  labels_recorded: ["loop/"],
+  variable_changed: ["loop/"],
+  decision_made: ["loop/"],
+  notification_failed: [],
+  resync: ["loop/", "tracking/", "pipelines/", "registry/", "serving/", "data/", "lineage/", "explain/"],
+};
+const COALESCE_MS = 250;
+const HIDDEN_MS = 30_000;
+
+export type Link = "connecting" | "live" | "lost";
+let link: Link = "connecting";
+const watchers = new Set<() => void>();
+let source: EventSource | undefined;
+let lastId = 0;
+let pending = new Set<string>();
+let flushTimer: number | undefined;
+let hiddenTimer: number | undefined;
+
+function setLink(next: Link): void {
+  if (next === link) return;
+  link = next;
+  for (const watcher of watchers) watcher();
+}
+
+function flush(): void {
+  flushTimer = undefined;
+  const prefixes = [...pending];
+  pending = new Set();
+  if (prefixes.length > 0) invalidate(prefixes);
+}
+
+function receive(message: MessageEvent<string>): void {
+  const event = JSON.parse(message.data) as WorkspaceEvent;
+  if (event.id > lastId) lastId = event.id;
+  for (const prefix of STALE[event.name] ?? STALE.resync ?? []) pending.add(prefix);
+  flushTimer ??= window.setTimeout(flush, COALESCE_MS);
+}
+
+function open(): void {
+  source?.close();
+  source = new EventSource(`${basePath}api/v1/events${lastId > 0 ? `?after=${lastId}` : ""}`);
+  for (const name of Object.keys(STALE)) source.addEventListener(name, receive as (event: Event) => void);
+  source.onmessage = receive;
+  source.onopen = () => {
+    // What happened while the line was down is unknown: ask for everything shown again.
+    if (link === "lost") invalidate(STALE.resync ?? []);
+    setLink("live");
+  };
+  source.onerror = () => {
+    setLink("lost");
+    // The browser retries by itself unless the answer was final; then we do.
+    if (source?.readyState === EventSource.CLOSED) window.setTimeout(open, 3000 + Math.random() * 2000);
+  };
+}
+
+/** Opens the stream and keeps it while the tab is looked at: browsers allow six connections per host. */
+export function startLive(): void {
+  open();
+  document.addEventListener("visibilitychange", () => {
+    window.clearTimeout(hiddenTimer);
+    if (document.hidden) {
+      hiddenTimer = window.setTimeout(() => {
+        source?.close();
+        source = undefined;
+      }, HIDDEN_MS);
+    } else if (source === undefined) {
+      link = "lost";
+      open();
+    }
+  });
+}
+
+/** Whether the page hears the server. */
+export function useLink(): Link {
+  return useSyncExternalStore(
+    (watcher) => {
+      watchers.add(watcher);
+      return () => watchers.delete(watcher);
+    },
+    () => link,
+  );
+}

@@ -1,0 +1,273 @@
+// The records of the HTTP API as TypeScript sees them. Times are milliseconds since 1970, UTC.
+
+export type State = "unknown" | "within" | "at_risk" | "out";
+export type LoopState = "holding" | "at_risk" | "out" | "unknown";
+export type StageState = "ok" | "working" | "warn" | "bad" | "idle";
+export type DecisionKind =
+  | "wait"
+  | "fix_data"
+  | "collect"
+  | "retrain"
+  | "promote"
+  | "refuse"
+  | "canary"
+  | "roll_back";
+
+export interface Point {
+  at_ms: number;
+  value: number | null;
+  lo: number | null;
+  hi: number | null;
+  n: number;
+  mature: number;
+}
+export interface VariableStatus {
+  variable: string;
+  measure: string;
+  by: string | null;
+  value: number | null;
+  lo: number | null;
+  hi: number | null;
+  limit: number;
+  comparison: ">=" | "<=";
+  window_ms: number;
+  n: number;
+  min_n: number;
+  state: State;
+  detail: string;
+  history: Point[];
+}
+export interface Stage {
+  name: "data" | "features" | "train" | "validate" | "serve" | "watch";
+  label: string;
+  detail: string;
+  state: StageState;
+}
+export interface LoopStatus {
+  model: string;
+  state: LoopState;
+  sentence: string;
+  at_ms: number;
+  champion: number | null;
+  canary: { version: number; weight: number } | null;
+  stages: Stage[];
+  variables: VariableStatus[];
+  next_review_ms: number | null;
+  central: VariableStatus | null;
+}
+export interface QualityPoint {
+  at_ms: number;
+  n: number;
+  live: number | null;
+  live_lo: number | null;
+  live_hi: number | null;
+  frozen: number | null;
+  mature: number;
+}
+export interface Evidence {
+  name: string;
+  kind: string;
+  value: number | null;
+  lo: number | null;
+  hi: number | null;
+  limit: number | null;
+  n: number | null;
+  weight: number | null;
+  text: string;
+  data: string[];
+}
+export interface Decision {
+  id: string;
+  model: string;
+  kind: DecisionKind;
+  at_ms: number;
+  headline: string;
+  reason: string;
+  evidence: Evidence[];
+  rule: { name: string; version: number | string; params: Record<string, unknown> };
+  alternatives: { kind: string; why_not: string }[];
+  champion: number | null;
+  challenger: number | null;
+  expected: unknown;
+  realised: unknown;
+  next_review_ms: number | null;
+  run_id: string | null;
+}
+export interface Explanation {
+  decision: Decision;
+  recomputed: boolean;
+  same: boolean;
+  sentences: string[];
+}
+
+export type RunKind = "run" | "pipeline" | "step" | "trial";
+export type RunStatus = "running" | "finished" | "failed" | "killed" | "lost";
+export interface Run {
+  id: string;
+  experiment: string;
+  name: string;
+  status: RunStatus;
+  start_ms: number;
+  end_ms: number | null;
+  params: Record<string, string>;
+  metrics: Record<string, number | null>;
+  tags: Record<string, string>;
+  parent_id: string | null;
+  kind: RunKind;
+  source: string | null;
+  code_version: string | null;
+  error: string | null;
+}
+export interface RunPage {
+  runs: Run[];
+  next: string | null;
+}
+export interface Metric {
+  key: string;
+  value: number | null;
+  step: number;
+  at_ms: number;
+}
+export interface StepRun {
+  name: string;
+  status: "waiting" | "running" | "done" | "cached" | "failed";
+  key: string | null;
+  attempt: number;
+  start_ms: number | null;
+  end_ms: number | null;
+  cached: boolean;
+  why: string;
+  run_id: string | null;
+  error: string | null;
+}
+export interface PipelineRun {
+  id: string;
+  pipeline: string;
+  status: string;
+  params: Record<string, unknown>;
+  steps: StepRun[];
+  start_ms: number;
+  end_ms: number | null;
+  run_id: string | null;
+}
+
+export interface Field {
+  name: string;
+  dtype: string;
+  shape: (number | null)[];
+}
+export interface GateResult {
+  gate: string;
+  passed: boolean;
+  value: number | null;
+  limit: number | null;
+  reason: string;
+}
+export interface ModelVersion {
+  model: string;
+  version: number;
+  digest: string;
+  flavor: string;
+  status: "pending" | "valid" | "refused";
+  created_ms: number;
+  run_id: string | null;
+  signature: { inputs: Field[]; outputs: Field[] } | null;
+  metrics: Record<string, number | null>;
+  params: Record<string, unknown>;
+  tags: Record<string, string>;
+  size: number;
+  files: Record<string, string>;
+  environment: string[];
+  onnx: { available: boolean; agrees: boolean; max_difference: number | null; tolerance: number; reason: string } | null;
+  data: { table: string; version: number }[];
+  gates: GateResult[];
+  description: string;
+  aliases: string[];
+}
+export interface Model {
+  name: string;
+  description: string;
+  versions: number;
+  aliases: Record<string, number>;
+  updated_ms: number;
+}
+export interface Importance {
+  feature: string;
+  gain: number | null;
+  permutation: number | null;
+}
+export interface Route {
+  version: number;
+  weight: number;
+  role: "champion" | "canary" | "shadow";
+}
+export interface Deployment {
+  model: string;
+  routes: Route[];
+  generation: number;
+  updated_ms: number;
+}
+export interface LineageNode {
+  id: string;
+  kind: string;
+  label: string;
+  version: string | number | null;
+  run_id: string | null;
+  at_ms: number | null;
+}
+export interface Lineage {
+  nodes: LineageNode[];
+  edges: { source: string; target: string }[];
+}
+
+export interface Column {
+  name: string;
+  type: string;
+  nullable: boolean;
+}
+export interface Table {
+  name: string;
+  version: number;
+  rows: number;
+  columns: Column[];
+  bytes: number;
+  key: string[];
+  updated_ms: number;
+  description: string;
+}
+export interface CheckResult {
+  check: string;
+  column: string | null;
+  passed: boolean;
+  severity: "error" | "warn" | "info";
+  observed: unknown;
+  expected: unknown;
+  rows: number;
+  message: string;
+}
+export interface CheckReport {
+  table: string;
+  version: number;
+  passed: boolean;
+  at_ms: number;
+  results: CheckResult[];
+}
+export interface TableVersion {
+  table: string;
+  version: number;
+  rows: number;
+  bytes: number;
+  digest: string;
+  operation: "append" | "overwrite" | "upsert";
+  message: string;
+  source: string;
+  run_id: string | null;
+  created_ms: number;
+  check: CheckReport | null;
+}
+export interface WorkspaceEvent {
+  id: number;
+  name: string;
+  at_ms: number;
+  payload: Record<string, unknown>;
+}

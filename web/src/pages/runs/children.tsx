@@ -1,0 +1,101 @@
+// What a run consists of: steps as bars on its own clock, trials as points with the best so far.
+import type { Run } from "../../lib/records";
+import { spell } from "../../lib/describe";
+import { duration, number, plural } from "../../lib/format";
+import { extent, line, linear, padded, steps as stairs, tickDigits, ticks, type XY } from "../../lib/scale";
+import { commonKeys } from "../../lib/filter";
+import { Link, navigate, path } from "../../lib/router";
+import { Card, RunState } from "../../components/basics";
+import { useWidth } from "../../components/use-width";
+import { lessIsBetter } from "./better";
+
+export function Children({ parent, runs }: { parent: Run; runs: readonly Run[] }) {
+  const trials = runs.filter((run) => run.kind === "trial");
+  const others = runs.filter((run) => run.kind !== "trial");
+  return (
+    <>
+      {others.length > 0 && <Steps parent={parent} runs={others} />}
+      {trials.length > 0 && <Trials runs={trials} />}
+    </>
+  );
+}
+
+function Steps({ parent, runs }: { parent: Run; runs: readonly Run[] }) {
+  const now = Date.now();
+  const end = parent.end_ms ?? Math.max(...runs.map((run) => run.end_ms ?? now));
+  const x = linear([parent.start_ms, Math.max(end, parent.start_ms + 1)], [0, 100]);
+  return (
+    <Card title="Steps" aside={`${plural(runs.length, "step")} in ${duration(end - parent.start_ms)}`}>
+      <ol className="steps">
+        {runs.map((run) => {
+          const from = x(run.start_ms);
+          const to = x(run.end_ms ?? now);
+          const cached = run.tags.cached === "true";
+          return (
+            <li key={run.id}>
+              <Link to={path("runs", run.id)}>{run.name}</Link>
+              <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden>
+                <rect className="lane" x={0} y={4.5} width={100} height={1} />
+                <rect className={`bar ${run.status} ${cached ? "cached" : ""}`} x={from} y={1} width={Math.max(0.6, to - from)} height={8} />
+              </svg>
+              <span className="note">{cached ? "cached" : duration((run.end_ms ?? now) - run.start_ms)}</span>
+              <RunState status={run.status} />
+            </li>
+          );
+        })}
+      </ol>
+    </Card>
+  );
+}
+
+const HEIGHT = 180;
+const LEFT = 46;
+
+function Trials({ runs }: { runs: readonly Run[] }) {
+  const [ref, width] = useWidth<HTMLDivElement>(800);
+  const key = runs[0]?.tags.objective ?? commonKeys(runs, (run) => run.metrics)[0];
+  const found = key === undefined ? null : extent(runs.map((run) => run.metrics[key]));
+  if (key === undefined || found === null) return null;
+  const range = padded(found);
+  const x = linear([0, Math.max(1, runs.length - 1)], [LEFT + 8, width - 12]);
+  const y = linear(range, [HEIGHT - 22, 8]);
+  const less = lessIsBetter(key);
+  const frontier: XY[] = [];
+  let best: number | null = null;
+  runs.forEach((run, i) => {
+    const value = run.metrics[key];
+    if (value == null) return;
+    if (best === null || (less ? value < best : value > best)) best = value;
+    frontier.push([x(i), y(best)]);
+  });
+  const values = ticks(range, 4);
+  return (
+    <Card title={`Trials by ${spell(key)}`} aside={<>{plural(runs.length, "trial")}, best <b className="value">{number(best)}</b></>}>
+      <div ref={ref}>
+        <svg width={width} height={HEIGHT} className="trials" role="group" aria-label={`${runs.length} trials`}>
+          {values.map((value) => (
+            <g key={value}>
+              <line className="grid" x1={LEFT} x2={width - 8} y1={y(value)} y2={y(value)} />
+              <text className="axis" x={LEFT - 6} y={y(value) + 4} textAnchor="end">
+                {value.toFixed(tickDigits(values))}
+              </text>
+            </g>
+          ))}
+          <path className="series best" d={frontier.length > 1 ? stairs(frontier) : line(frontier)} />
+          {runs.map((run, i) => {
+            const value = run.metrics[key];
+            if (value == null) return null;
+            return (
+              <circle key={run.id} className={`trial ${value === best ? "top" : ""}`} cx={x(i)} cy={y(value)} r={4} onClick={() => navigate(path("runs", run.id))}>
+                <title>{`${run.name}: ${number(value, 4)}`}</title>
+              </circle>
+            );
+          })}
+          <text className="axis" x={width - 12} y={HEIGHT - 4} textAnchor="end">
+            in the order they ran; the line is the best so far
+          </text>
+        </svg>
+      </div>
+    </Card>
+  );
+}

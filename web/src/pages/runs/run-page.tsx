@@ -1,0 +1,141 @@
+// One run: what went in, what came out, how it went, what it read and made.
+import { useMemo } from "react";
+import type { Run } from "../../lib/records";
+import { useVerb } from "../../lib/query";
+import { spell } from "../../lib/describe";
+import { bytes, duration, exact, moment, number, plural, short } from "../../lib/format";
+import { Link, path } from "../../lib/router";
+import { Answer, Card, Code, Pill, Say, Time, Trouble } from "../../components/basics";
+import { Page } from "../../components/page";
+import { LineageCard } from "../../components/lineage-card";
+import { MetricCharts } from "./metric-charts";
+import { Children } from "./children";
+
+const STATES = {
+  running: { tone: "accent", icon: "dot" },
+  finished: { tone: "ok", icon: "check" },
+  failed: { tone: "bad", icon: "cross" },
+  killed: { tone: "warn", icon: "dash" },
+  lost: { tone: "warn", icon: "question" },
+} as const;
+
+export default function RunPage({ id }: { id: string }) {
+  const run = useVerb("tracking/get_run", { id });
+  return (
+    <Answer query={run} lines={8}>
+      {(found) => <RunView run={found} />}
+    </Answer>
+  );
+}
+
+function opening(run: Run): string {
+  const took = run.end_ms === null ? null : duration(run.end_ms - run.start_ms);
+  const what = run.kind === "run" ? `A run of ${run.experiment}` : `A ${run.kind} of ${run.experiment}`;
+  const told = Object.entries(run.metrics)
+    .slice(0, 2)
+    .map(([key, value]) => `${spell(key)} **${number(value)}**`);
+  const measured = told.length > 0 ? ` It measured ${told.join(" and ")}.` : "";
+  if (run.status === "running") return `${what}, going on since ${moment(run.start_ms)}.${measured}`;
+  return `${what}, ${run.status} after **${took ?? "an unknown time"}**.${measured}`;
+}
+
+function RunView({ run }: { run: Run }) {
+  const children = useVerb("tracking/search_runs", { parent_id: run.id, order_by: "start", limit: 500 });
+  const name = run.name || run.id.slice(0, 8);
+  const look = STATES[run.status];
+  return (
+    <Page
+      title={name}
+      trail={["Runs", name]}
+      badge={
+        <Pill tone={look.tone} icon={look.icon}>
+          {run.status}
+        </Pill>
+      }
+    >
+      <Say>{opening(run)}</Say>
+      {run.error !== null && (
+        <div className="run-error">
+          <Trouble error={{ message: "This run failed.", hint: "", code: "" }} />
+          <Code label="Copy the error">{run.error}</Code>
+        </div>
+      )}
+      {children.data !== undefined && children.data.runs.length > 0 && <Children parent={run} runs={children.data.runs} />}
+      <div className="two">
+        <Facts run={run} />
+        <Figures run={run} />
+      </div>
+      <MetricCharts run={run} />
+      <LineageCard kind="run" asset={run.id} version={0} />
+      <Artifacts id={run.id} />
+    </Page>
+  );
+}
+
+function Facts({ run }: { run: Run }) {
+  const rows: [string, React.ReactNode][] = [
+    ["started", <Time key="t" ms={run.start_ms} />],
+    ["ended", run.end_ms === null ? "not yet" : <span title={exact(run.end_ms)}>{moment(run.end_ms)}</span>],
+    ["kind", run.kind],
+    ["experiment", run.experiment],
+    ["source", run.source ? <span className="mono">{run.source}</span> : "–"],
+    ["code", run.code_version ? <span className="mono">{short(run.code_version)}</span> : "–"],
+    ["id", <span key="i" className="mono">{run.id}</span>],
+  ];
+  if (run.parent_id !== null) rows.push(["part of", <Link key="p" to={path("runs", run.parent_id)}>{run.parent_id.slice(0, 8)}</Link>]);
+  return (
+    <Card title="Facts">
+      <dl className="facts-list">
+        {[...rows, ...Object.entries(run.tags)].map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </Card>
+  );
+}
+
+function Figures({ run }: { run: Run }) {
+  const params = useMemo(() => Object.entries(run.params).sort(([a], [b]) => a.localeCompare(b)), [run.params]);
+  const metrics = Object.entries(run.metrics);
+  return (
+    <Card title="Parameters and metrics" aside={`${plural(params.length, "parameter")}, ${plural(metrics.length, "metric")}`}>
+      <dl className="facts-list">
+        {metrics.map(([key, value]) => (
+          <div key={`m${key}`}>
+            <dt>{spell(key)}</dt>
+            <dd>
+              <b className="value">{number(value, 4)}</b>
+            </dd>
+          </div>
+        ))}
+        {params.map(([key, value]) => (
+          <div key={`p${key}`}>
+            <dt>{key}</dt>
+            <dd className="mono">{value}</dd>
+          </div>
+        ))}
+        {params.length + metrics.length === 0 && <p className="quiet">None were logged.</p>}
+      </dl>
+    </Card>
+  );
+}
+
+function Artifacts({ id }: { id: string }) {
+  const artifacts = useVerb("tracking/list_artifacts", { id });
+  if (artifacts.data === undefined || artifacts.data.length === 0) return null;
+  return (
+    <Card title="Files" aside={plural(artifacts.data.length, "file")}>
+      <dl className="facts-list">
+        {artifacts.data.map((file) => (
+          <div key={file.path}>
+            <dt className="mono">{file.path}</dt>
+            <dd>{bytes(file.size)}</dd>
+          </div>
+        ))}
+      </dl>
+    </Card>
+  );
+}

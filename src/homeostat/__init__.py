@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from homeostat.core.workspace import open as open
     from homeostat.pipelines.declare import pipeline as pipeline
     from homeostat.pipelines.declare import step as step
+    from homeostat.serving.client import PredictionClient as PredictionClient
     from homeostat.tracking.live import run as run
 
 __version__ = "0.1.0"

@@ -19,4 +19,5 @@ EVENTS: dict[str, EventEntry] = {
     "version_registered": EventEntry(record="homeostat.registry.model:VersionRegistered"),
     "alias_moved": EventEntry(record="homeostat.registry.model:AliasMoved"),
     "gates_recorded": EventEntry(record="homeostat.registry.model:GatesRecorded"),
+    "deployment_changed": EventEntry(record="homeostat.serving.model:DeploymentChanged"),
 }

@@ -20,4 +20,5 @@ STORES = (
     "homeostat.tracking.store",
     "homeostat.pipelines.store",
     "homeostat.registry.store",
+    "homeostat.serving.store",
 )

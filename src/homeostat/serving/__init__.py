@@ -1,0 +1,31 @@
+"""Serving: models behind stable HTTP endpoints, versions routed by weight, every prediction logged."""
+
+from typing import TYPE_CHECKING
+
+from homeostat.core.door import door
+
+if TYPE_CHECKING:
+    from homeostat.serving.client import PredictionClient as PredictionClient
+    from homeostat.serving.deployments import deploy as deploy
+    from homeostat.serving.deployments import deployment_history as deployment_history
+    from homeostat.serving.deployments import get_deployment as get_deployment
+    from homeostat.serving.deployments import list_deployments as list_deployments
+    from homeostat.serving.deployments import rollback as rollback
+    from homeostat.serving.deployments import set_routes as set_routes
+    from homeostat.serving.deployments import undeploy as undeploy
+    from homeostat.serving.model import Deployment as Deployment
+    from homeostat.serving.model import DeploymentChange as DeploymentChange
+    from homeostat.serving.model import DeploymentChanged as DeploymentChanged
+    from homeostat.serving.model import Endpoint as Endpoint
+    from homeostat.serving.model import FoldResult as FoldResult
+    from homeostat.serving.model import Route as Route
+    from homeostat.serving.model import ServingState as ServingState
+    from homeostat.serving.planes import endpoint as endpoint
+    from homeostat.serving.planes import states as states
+    from homeostat.serving.planes import wait_ready as wait_ready
+    from homeostat.serving.predictions import count_predictions as count_predictions
+    from homeostat.serving.predictions import fold as fold
+    from homeostat.serving.predictions import predictions as predictions
+    from homeostat.serving.supervisor import Supervisor as Supervisor
+
+__getattr__, __dir__ = door(__name__)

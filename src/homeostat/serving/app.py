@@ -1,0 +1,289 @@
+"""The data plane's paths: which handler answers what, and the checks that come before all of them."""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+import logging
+import time
+import zlib
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import unquote, urlsplit
+
+from homeostat.core.errors import HomeostatError, InvalidInput, NotFound, TooLarge, Unavailable
+from homeostat.core.ids import new_id
+from homeostat.serving.contract import first_key
+from homeostat.serving.http1 import JSON, Exchange, Limits, Server
+from homeostat.serving.lane import Lane, one_line
+from homeostat.serving.oip import WireRequest, read_request
+from homeostat.serving.pages import Pages
+from homeostat.serving.prediction_log import PredictionLog
+from homeostat.serving.question import Question
+from homeostat.serving.served import Served
+from homeostat.serving.shadow import Shadow
+
+log = logging.getLogger("homeostat.serving")
+
+Handler = Callable[[Exchange], None]
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Access:
+    """Who may ask: on loopback anyone who reached us under a loopback name and not from a foreign web page; on any
+    other address whoever has the token."""
+
+    def __init__(self, host: str, token: str) -> None:
+        self._token = token.encode()
+        self._loopback = is_loopback(host)
+        self._known_hosts: set[bytes] = set()
+
+    def refusal(self, exchange: Exchange) -> tuple[int, str] | None:
+        """Status and message when the request may not be answered."""
+        headers = exchange.headers
+        if self._token:
+            given = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(given, b"Bearer " + self._token):
+                return 401, "a token is needed (send the header 'Authorization: Bearer TOKEN')"
+            return None
+        named, origin = headers.get(b"host", b""), headers.get(b"origin")
+        if named in self._known_hosts and origin is None:
+            return None
+        host = named.decode("latin-1")
+        if self._loopback and _name_of(host) not in _LOOPBACK_NAMES:
+            return 403, f"the Host header names '{host[:80]}', which is not this machine (DNS rebinding?)"
+        if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
+            return 403, "requests from other web pages are refused"
+        if len(self._known_hosts) < 64:
+            self._known_hosts.add(named)
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this machine to itself only.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _name_of(host: str) -> str:
+    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+
+
+class App:
+    """Answers exchanges. `models` is filled by the follower; all methods run on the event loop."""
+
+    def __init__(self, predictions: PredictionLog, shadow: Shadow, access: Access, limits: Limits) -> None:
+        self.server = Server(self.handle, limits)
+        self.models: dict[str, Served] = {}
+        self.predictions = predictions
+        self.shadow = shadow
+        self.started = False  # the deployments have been read once
+        self.access = access
+        self.pages = Pages(self)
+        self.codes: dict[int, int] = {}
+        self._handlers: dict[bytes, tuple[dict[bytes, Handler], bool]] = {}
+        # Ids that nobody chose: unique across processes by their prefix, cheap by their counter.
+        self._prefix = new_id()
+        self._numbers = itertools.count()
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer one request, now or later."""
+        entry = self._handlers.get(exchange.target) or self._resolve(exchange.target)
+        if entry is None:
+            target = exchange.target[:120].decode("latin-1")
+            self._fail(exchange, 404, f"there is nothing at {target} (the models are under /v2/models/MODEL)")
+            return
+        handlers, open_to_all = entry
+        if not open_to_all:
+            refusal = self.access.refusal(exchange)
+            if refusal is not None:
+                self._fail(exchange, *refusal)
+                return
+        handler = handlers.get(exchange.method)
+        if handler is None:
+            allowed = b", ".join(handlers)
+            self._fail(exchange, 405, f"{exchange.method.decode()} is not possible here; use {allowed.decode()}",
+                       b"Allow: %b\r\n" % allowed)  # fmt: skip
+            return
+        try:
+            handler(exchange)
+        except HomeostatError as error:
+            self._fail(exchange, error.status, one_line(error), b"Retry-After: 1\r\n" if error.status == 503 else b"")
+
+    def _fail(self, exchange: Exchange, status: int, message: str, extra: bytes = b"") -> None:
+        self.codes[status] = self.codes.get(status, 0) + 1
+        exchange.fail(status, message, extra)
+
+    def _resolve(self, target: bytes) -> tuple[dict[bytes, Handler], bool] | None:
+        """The handlers of a path by method, remembered under the target as it was sent."""
+        path = target.partition(b"?")[0].decode("latin-1")
+        parts = [unquote(part) for part in path.rstrip("/").split("/")[1:]]
+        entry = self._route(parts)
+        if entry is not None and len(self._handlers) < 1024 and len(target) < 1024:
+            self._handlers[target] = entry
+        return entry
+
+    def _route(self, parts: list[str]) -> tuple[dict[bytes, Handler], bool] | None:
+        pages = self.pages
+        if parts == ["metrics"]:
+            return _get(pages.metrics), False
+        if parts[:1] != ["v2"]:
+            return None
+        fixed: dict[tuple[str, ...], tuple[dict[bytes, Handler], bool]] = {
+            (): (_get(pages.server), True),
+            ("health", "live"): (_get(pages.live), True),
+            ("health", "ready"): (_get(pages.ready), True),
+            ("models",): (_get(pages.models), False),
+            ("models", "stats"): (_get(partial(pages.stats, None, None)), False),
+            ("repository", "index"): ({b"POST": pages.index, b"GET": pages.index}, False),
+        }
+        rest = tuple(parts[1:])
+        if rest in fixed:
+            return fixed[rest]
+        if len(rest) < 2 or rest[0] != "models" or not rest[1]:
+            return None
+        model, rest = rest[1], rest[2:]
+        version: str | None = None
+        if rest[:1] == ("versions",) and len(rest) >= 2:
+            version, rest = rest[1], rest[2:]
+        of_model: dict[tuple[str, ...], dict[bytes, Handler]] = {
+            (): _get(partial(pages.metadata, model, version)),
+            ("ready",): _get(partial(pages.model_ready, model, version)),
+            ("stats",): _get(partial(pages.stats, model, version)),
+            ("infer",): {b"POST": partial(self.infer, model, version)},
+        }
+        if version is None:
+            of_model[("flush",)] = {b"POST": partial(self.flush, model)}
+        return (of_model[rest], False) if rest in of_model else None
+
+    def served(self, model: str) -> Served:
+        """The model if it is deployed here. Raises NotFound, or Unavailable before the deployments are known."""
+        served = self.models.get(model)
+        if served is None:
+            if not self.started:
+                raise Unavailable("the data plane is starting", hint="try again in a moment")
+            raise NotFound(
+                f"no model '{model[:80]}' is deployed here",
+                hint=f"deployed are {', '.join(sorted(self.models)[:10])}" if self.models else "deploy one first",
+            )
+        return served
+
+    def lane(self, served: Served, version: str | None) -> Lane:
+        """The lane of a version of a model; None names the champion's."""
+        table = served.table
+        if table is None:
+            if served.state == "failed":
+                raise Unavailable(f"model '{served.model}' cannot be served: {served.reason}")
+            raise Unavailable(f"model '{served.model}' is loading", hint="try again in a moment")
+        if version is None:
+            assert served.deployment is not None
+            return table.versions[served.deployment.champion]
+        lane = table.versions.get(int(version)) if version.isdigit() and len(version) < 12 else None
+        if lane is None:
+            raise NotFound(
+                f"model '{served.model}' has no version '{version[:20]}' here",
+                hint=f"deployed are {', '.join(str(v) for v in sorted(table.versions))}",
+            )
+        return lane
+
+    def infer(self, model: str, version: str | None, exchange: Exchange) -> None:
+        """POST /v2/models/MODEL[/versions/VERSION]/infer."""
+        started = time.perf_counter_ns()
+        served = self.served(model)
+        table = served.table
+        if table is None:
+            self.lane(served, None)  # says why
+            return
+        try:
+            lane = next(iter(table.versions.values())) if version is None else self.lane(served, version)
+            body = exchange.body
+            if b"content-encoding" in exchange.headers:
+                body = self._decompress(exchange.headers[b"content-encoding"], body)
+            json_length = exchange.headers.get(b"inference-header-content-length")
+            request, at = read_request(body, json_length, lane.loaded.contract.offered[0])
+            identity = request.id or f"{self._prefix}{next(self._numbers)}"
+            sticky = identity
+            if version is not None:
+                role = "direct"
+            elif table.only is not None:
+                lane, role = table.only
+            else:
+                sticky = self._sticky(served, request, body, at, identity)
+                lane, role = table.choose(sticky)
+            contract = lane.loaded.contract
+            accepted = contract.accept(request.inputs, body, at, served.known)
+            wanted = lane.loaded.writer.wanted(request)
+        except InvalidInput:
+            served.rejected += 1
+            raise
+        question = Question(
+            exchange, identity, role, accepted.rows, accepted.payload, accepted.key, accepted.times, wanted, started
+        )
+        exchange.body = b""
+        if table.mirrored and role != "direct":
+            if sticky is identity:
+                sticky = self._sticky(served, request, body, at, identity)
+            question.shadows = [shadow.loaded for shadow in table.shadows(sticky)]
+            if question.shadows:
+                question.mirror = (request, body, at)
+        lane.put(question)
+
+    def _sticky(self, served: Served, request: WireRequest, body: bytes, at: int, identity: str) -> str:
+        """What the route is chosen by. A request without a key is routed by its id."""
+        deployment = served.deployment
+        if deployment is None or deployment.sticky == "request":
+            return identity
+        found = first_key(request.inputs, deployment.key, body, at)
+        return identity if found is None else str(found)
+
+    def _decompress(self, coding: bytes, body: bytes) -> bytes:
+        windows = {b"gzip": 31, b"deflate": 15, b"identity": 0}
+        window = windows.get(coding.strip().lower())
+        if window is None:
+            raise InvalidInput(f"the content coding '{coding[:40].decode('latin-1')}' is not known", hint="use gzip")
+        if not window:
+            return body
+        limit = self.server.limits.body
+        inflater = zlib.decompressobj(window)
+        try:
+            data = inflater.decompress(body, limit + 1)
+        except zlib.error as error:
+            raise InvalidInput(f"the body is not {coding.decode('latin-1')}: {error}") from None
+        if len(data) > limit:
+            raise TooLarge(f"the body is longer than {limit} bytes when decompressed")
+        if not inflater.eof or inflater.unused_data:
+            raise InvalidInput("the compressed body is cut off or followed by other data")
+        return data
+
+    def flush(self, model: str, exchange: Exchange) -> None:
+        """POST /v2/models/MODEL/flush: answers once every prediction accepted before it is on disk."""
+        served = self.served(model)
+        loop = self.pages.loop
+        waiting = len(served.lanes) + 1
+
+        def written(rows: int, failure: BaseException | None) -> None:
+            loop.call_soon_threadsafe(answer, rows, failure)
+
+        def answer(rows: int, failure: BaseException | None) -> None:
+            if failure is not None:
+                self._fail(exchange, 507, f"the prediction log cannot be written: {failure} (free some disk space)")
+            else:
+                body = b'{"flushed":true,"rows":%d,"dropped":%d}' % (rows, self.predictions.dropped)
+                exchange.answer(200, JSON, body)
+
+        def one_done() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if waiting == 0:
+                self.shadow.barrier(lambda: self.predictions.flush(written))
+
+        for lane in served.lanes:
+            lane.barrier(one_done)
+        one_done()
+
+
+def _get(handler: Handler) -> dict[bytes, Handler]:
+    return {b"GET": handler, b"HEAD": handler}

@@ -1,0 +1,201 @@
+"""Verbs: deploy a version, share traffic between versions, go back."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Literal
+
+import sqlalchemy as sa
+from msgspec.structs import replace
+
+from homeostat.core.clock import now_ms
+from homeostat.core.context import current_actor
+from homeostat.core.errors import Conflict, InvalidInput, Refused
+from homeostat.core.events import publish
+from homeostat.core.paths import check_name
+from homeostat.core.records import from_json, to_json
+from homeostat.core.verbs import verb
+from homeostat.core.workspace import Workspace
+from homeostat.registry import get_version
+from homeostat.serving import store
+from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
+from homeostat.serving.routes import check_routes
+
+
+@verb(permission="serving:write")
+def deploy(
+    ws: Workspace,
+    model: str,
+    version: int | None = None,
+    key: str | None = None,
+    time: str | None = None,
+    sticky: Literal["request", "key"] | None = None,
+) -> Deployment:
+    """Send all requests for `model` to `version` (the newest registered one by default).
+
+    `key`, `time` and `sticky` say how requests carry their metadata (see `Deployment`); what is not given stays as it
+    was. Deploying what is deployed already changes nothing. The data planes load the version and then swap; wait for
+    that with `wait_ready`.
+
+    Raises: NotFound for an unknown version; Refused when its gates have refused it.
+    """
+    check_name(model, "model name")
+    found = get_version(ws, model, version)
+    routes = [Route(version=found.version)]
+    _check_servable(ws, model, routes)
+    for name, what in ((key, "key"), (time, "time")):
+        if name is not None and name in {field.name for field in found.signature.inputs}:
+            raise InvalidInput(
+                f"'{name}' is an input of model '{model}' and cannot be its {what} column too",
+                hint=f"name another column with {what}=…, which the prediction log keeps but the model does not see",
+            )
+    wanted = {name: value for name, value in (("key", key), ("time", time), ("sticky", sticky)) if value is not None}
+
+    def write(connection: sa.Connection) -> Deployment:
+        current = store.read_deployment(connection, model)
+        base = current or Deployment(model=model, routes=[], salt=secrets.token_hex(8), generation=0, updated_ms=0)
+        changed = replace(base, routes=routes, **wanted)
+        if current is not None and changed == current:
+            return current
+        return _record(ws, connection, changed, "deploy", current)
+
+    return ws.db.write(write)
+
+
+@verb(permission="serving:write")
+def set_routes(ws: Workspace, model: str, routes: list[Route], expect_generation: int | None = None) -> Deployment:
+    """Share the requests of a deployed model between versions: one champion, canaries, shadows.
+
+    With `expect_generation`, nothing changes unless the deployment is still at that generation.
+
+    Raises: NotFound when the model is not deployed; InvalidInput when the weights do not add up; Conflict when
+    somebody else changed the deployment first.
+    """
+    check_routes(routes)
+    _check_servable(ws, model, routes)
+
+    def write(connection: sa.Connection) -> Deployment:
+        current = store.read_deployment(connection, model)
+        if current is None:
+            raise store.not_deployed(model)
+        if expect_generation is not None and current.generation != expect_generation:
+            raise Conflict(
+                f"the deployment of '{model}' is at generation {current.generation}, not {expect_generation}",
+                hint="look at it again with get_deployment, then decide",
+                generation=current.generation,
+            )
+        if current.routes == routes:
+            return current
+        return _record(ws, connection, replace(current, routes=routes), "routes", current)
+
+    return ws.db.write(write)
+
+
+@verb(permission="serving:write")
+def rollback(ws: Workspace, model: str) -> Deployment:
+    """Return to the routes before the last change; again to go further back.
+
+    Raises: NotFound when the model is not deployed; Refused when there is nothing to return to.
+    """
+
+    def write(connection: sa.Connection) -> Deployment:
+        current = store.read_deployment(connection, model)
+        if current is None:
+            raise store.not_deployed(model)
+        _, back_to = store.read_change(connection, model, current.generation)
+        if back_to is None:
+            raise Refused(f"model '{model}' has no earlier deployment to return to")
+        earlier, further = store.read_change(connection, model, back_to)
+        changed = replace(current, routes=earlier.routes)
+        return _record(ws, connection, changed, "rollback", current, back_to=further)
+
+    return ws.db.write(write)
+
+
+@verb(permission="serving:write")
+def undeploy(ws: Workspace, model: str) -> None:
+    """Stop serving `model`. Its versions, history and predictions stay. Raises NotFound when it is not deployed."""
+
+    def write(connection: sa.Connection) -> None:
+        current = store.read_deployment(connection, model)
+        if current is None:
+            raise store.not_deployed(model)
+        gone = replace(current, routes=[])
+        _record(ws, connection, gone, "undeploy", current)
+        connection.execute(sa.delete(store.deployment).where(store.deployment.c.model == model))
+        connection.execute(sa.delete(store.state).where(store.state.c.model == model))
+
+    ws.db.write(write)
+
+
+@verb(permission="serving:read")
+def get_deployment(ws: Workspace, model: str) -> Deployment:
+    """How `model` is deployed. Raises NotFound when it is not."""
+    found = ws.db.read(lambda connection: store.read_deployment(connection, model))
+    if found is None:
+        raise store.not_deployed(model)
+    return found
+
+
+@verb(permission="serving:read")
+def list_deployments(ws: Workspace) -> list[Deployment]:
+    """Every deployment, by model name."""
+    query = sa.select(store.deployment.c.record).order_by(store.deployment.c.model)
+    return ws.db.read(lambda c: [from_json(record, Deployment) for record in c.execute(query).scalars()])
+
+
+@verb(permission="serving:read")
+def deployment_history(ws: Workspace, model: str, limit: int = 100) -> list[DeploymentChange]:
+    """What was deployed when and by whom, newest first; also of models that are no longer deployed."""
+    if not 1 <= limit <= 10_000:
+        raise InvalidInput(f"limit={limit}", hint="between 1 and 10000")
+    query = (
+        sa.select(store.change)
+        .where(store.change.c.model == model)
+        .order_by(store.change.c.generation.desc())
+        .limit(limit)
+    )
+    return ws.db.read(lambda c: [store.to_change(row) for row in c.execute(query)])
+
+
+def _check_servable(ws: Workspace, model: str, routes: list[Route]) -> None:
+    for route in routes:
+        found = get_version(ws, model, route.version)
+        if found.status == "refused" and route.role != "shadow":
+            failed = ", ".join(gate.gate for gate in found.gates if not gate.passed)
+            raise Refused(
+                f"version {route.version} of '{model}' was refused by its gates: {failed or 'no reason recorded'}",
+                hint="deploy another version; a refused one may only be a shadow",
+                version=route.version,
+            )
+
+
+def _record(
+    ws: Workspace,
+    connection: sa.Connection,
+    changed: Deployment,
+    reason: str,
+    current: Deployment | None,
+    back_to: int | None = None,
+) -> Deployment:
+    generation = store.last_generation(connection, changed.model) + 1
+    at_ms = now_ms()
+    new = replace(changed, generation=generation, updated_ms=at_ms)
+    values = {"generation": generation, "record": to_json(new)}
+    if current is None:
+        connection.execute(sa.insert(store.deployment).values(model=new.model, **values))
+    else:
+        # The generation in the condition makes two processes that change it at once collide here.
+        where = (store.deployment.c.model == new.model, store.deployment.c.generation == current.generation)
+        if not connection.execute(sa.update(store.deployment).where(*where).values(**values)).rowcount:
+            raise Conflict(f"the deployment of '{new.model}' was changed at the same moment", hint="try again")
+    if reason != "rollback":
+        back_to = current.generation if current is not None else None
+    connection.execute(
+        sa.insert(store.change).values(
+            model=new.model, generation=generation, routes=to_json(new.routes), reason=reason, actor=current_actor(),
+            at_ms=at_ms, back_to=back_to,
+        )
+    )  # fmt: skip
+    publish(ws, connection, DeploymentChanged(model=new.model, generation=generation, routes=new.routes, reason=reason))
+    return new

@@ -1,0 +1,372 @@
+"""One HTTP/1.1 connection on an asyncio transport, parsed by httptools (llhttp). It knows nothing about models.
+
+Kept: keep-alive, pipelining with answers in the order of their questions, chunked bodies, `Expect: 100-continue`, HEAD,
+slow readers (reading stops while the peer does not read), draining. Refused with `{"error": …}` and a closed
+connection: what llhttp calls malformed, Transfer-Encoding beside Content-Length, codings other than chunked, protocol
+upgrades, heads, bodies and waits over their limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import NoReturn, cast
+
+import httptools
+import msgspec
+
+from homeostat.core.records import Record
+
+log = logging.getLogger("homeostat.serving")
+
+JSON = b"application/json"
+REASONS = {
+    200: b"200 OK", 400: b"400 Bad Request", 401: b"401 Unauthorized", 403: b"403 Forbidden", 404: b"404 Not Found",
+    405: b"405 Method Not Allowed", 408: b"408 Request Timeout", 409: b"409 Conflict",
+    413: b"413 Content Too Large", 415: b"415 Unsupported Media Type", 417: b"417 Expectation Failed",
+    422: b"422 Unprocessable Content", 429: b"429 Too Many Requests", 431: b"431 Request Header Fields Too Large",
+    500: b"500 Internal Server Error", 501: b"501 Not Implemented", 503: b"503 Service Unavailable",
+    507: b"507 Insufficient Storage",
+}  # fmt: skip
+# Only these headers are looked at; every other one costs a lookup and nothing more.
+_WANTED = {
+    name: name
+    for name in (
+        b"host", b"origin", b"authorization", b"content-length", b"transfer-encoding", b"expect", b"content-encoding",
+        b"inference-header-content-length",
+    )
+}  # fmt: skip
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Limits(Record):
+    """What one connection may ask for. Sizes in bytes, times in seconds."""
+
+    body: int = 64 << 20
+    head: int = 32 << 10
+    connections: int = 4096
+    in_flight: int = 256
+    idle_s: float = 75.0
+    request_s: float = 60.0
+    linger_s: float = 2.0
+
+
+class _Stop(Exception):
+    """Leaves the parser from inside one of its callbacks."""
+
+
+def error_body(message: str) -> bytes:
+    """The one shape of every failure.
+
+    >>> error_body("no")
+    b'{"error":"no"}'
+    """
+    return msgspec.json.encode({"error": message})
+
+
+class Exchange:
+    """One request and the place of its answer in the connection's line.
+
+    `answer(...)` may be called at any later time, once. To answer many at once, set `data` (from `compose`) on each and
+    call `write_ready()` once for every connection concerned.
+    """
+
+    __slots__ = ("body", "connection", "data", "head_only", "headers", "last", "method", "persistent", "target")
+
+    def __init__(
+        self, connection: Connection, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes,
+        persistent: bytes | None,
+    ) -> None:  # fmt: skip
+        self.connection = connection
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.persistent = persistent  # the Connection header to answer with; None: this answer is the last one
+        self.head_only = method == b"HEAD"
+        self.data: bytes | None = None
+        self.last = False
+
+    def compose(self, status: int, media: bytes, body: bytes, extra: bytes = b"") -> bytes:
+        """The whole answer as bytes; `extra` holds further header lines, each with its line end."""
+        persistence = self.persistent
+        if persistence is None or (self.connection.draining and self.connection.line[-1] is self):
+            self.last = True
+            persistence = b"Connection: close\r\n"
+        return b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
+            REASONS[status], media, len(body), extra, persistence, b"" if self.head_only else body,
+        )  # fmt: skip
+
+    def answer(self, status: int, media: bytes, body: bytes, extra: bytes = b"") -> None:
+        """Put the answer in its place and send what is ready. Nothing happens when the peer has gone."""
+        if self.data is None:
+            self.data = self.compose(status, media, body, extra)
+            self.connection.write_ready()
+
+    def fail(self, status: int, message: str, extra: bytes = b"") -> None:
+        """Answer with `{"error": message}`."""
+        self.answer(status, JSON, error_body(message), extra)
+
+
+class Connection(asyncio.Protocol):
+    """Feeds the parser, hands whole requests to `handle`, and writes answers in order."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.limits = server.limits
+        self.line: deque[Exchange] = deque()
+        self.draining = False
+        self.deaf = False  # nothing more is read: an answer that closes is on its way, or went out
+        self.lingering_since: float | None = None
+        self.active = server.now
+        self.began: float | None = None
+        self.transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._in_head = False
+        self._head = 0
+        self._body_size = 0
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._parts: list[bytes] = []
+        self._write_paused = False
+        self._read_paused = False
+
+    # --- asyncio ---
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        if len(self.server.connections) >= self.limits.connections:
+            self.server.refused += 1
+            self.transport.write(
+                b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 40\r\n"
+                b'Retry-After: 1\r\nConnection: close\r\n\r\n{"error":"too many connections are open"}'
+            )
+            self.transport.close()
+            self.transport = None
+            return
+        self.server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.server.connections.discard(self)
+        self.transport = None
+        self.line.clear()
+        self._parts.clear()
+
+    def data_received(self, data: bytes) -> None:
+        if self.deaf:
+            return
+        self.active = self.server.now
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse_later(400, "protocol upgrades are not supported here; speak HTTP/1.1")
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _Stop):
+                log.error("a request could not be handled", exc_info=error.__context__)
+                self._refuse_later(500, "internal error; the server's log has the details")
+        except httptools.HttpParserError as error:
+            self._refuse_later(400, f"malformed HTTP: {error}")
+        if self._in_head and not self.deaf:
+            # The parser hands over whole headers only: what is still open is bounded here.
+            self._head += len(data)
+            if self._head > self.limits.head:
+                self._refuse_later(431, f"the request's head exceeds {self.limits.head} bytes")
+
+    def eof_received(self) -> bool:
+        if self._in_head or self.began is not None:
+            self.deaf = True  # a request cut off in the middle asks nothing
+        if not self.line:
+            return False
+        self.line[-1].persistent = None
+        self.deaf = True
+        return True
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        self._throttle()
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self.write_ready()
+
+    # --- httptools ---
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head = 0
+        self._body_size = 0
+        self._target = b""
+        self._headers = {}
+        self.began = self.server.now
+        if self.deaf:
+            raise _Stop
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head += len(name) + len(value) + 4
+        if self._head > self.limits.head:
+            self._stop(431, f"the request's head exceeds {self.limits.head} bytes")
+        wanted = _WANTED.get(name.lower())
+        if wanted is not None:
+            if wanted in self._headers and wanted != b"origin":
+                self._stop(400, f"the header {wanted.decode()} is given twice")
+            self._headers[wanted] = value
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        headers = self._headers
+        if self._parser.should_upgrade():
+            self._stop(400, "protocol upgrades are not supported here; speak HTTP/1.1")
+        length = headers.get(b"content-length")
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None:
+            if length is not None:
+                self._stop(400, "Transfer-Encoding and Content-Length are given together")
+            if coding.strip().lower() != b"chunked":
+                self._stop(400, "the only transfer coding known here is chunked")
+        elif length is not None and int(length) > self.limits.body:
+            self._stop(413, f"the body has {int(length)} bytes; at most {self.limits.body} are read")
+        if b"host" not in headers and self._parser.get_http_version() == "1.1":
+            self._stop(400, "the Host header is missing")
+        expected = headers.get(b"expect")
+        if expected is not None:
+            if expected.lower() != b"100-continue":
+                self._stop(417, "the only expectation known here is 100-continue")
+            interim = Exchange(self, b"", b"", {}, b"", b"")
+            interim.data = _CONTINUE
+            self.line.append(interim)
+            self.write_ready()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_size += len(body)
+        if self._body_size > self.limits.body:
+            self._stop(413, f"the body is longer than the {self.limits.body} bytes that are read")
+        self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        parser, parts = self._parser, self._parts
+        if not parts:
+            body = b""
+        else:
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
+            self._parts = []
+        self.began = None
+        persistent: bytes | None = None
+        if parser.should_keep_alive():
+            persistent = b"" if parser.get_http_version() == "1.1" else b"Connection: keep-alive\r\n"
+        else:
+            self.deaf = True
+        exchange = Exchange(self, parser.get_method(), self._target, self._headers, body, persistent)
+        self.line.append(exchange)
+        if len(self.line) >= self.limits.in_flight:
+            self._throttle()
+        try:
+            self.server.handle(exchange)
+        except Exception:  # whatever goes wrong in one request must not hold up the line behind it
+            log.exception("a request could not be handled")
+            exchange.fail(500, "internal error; the server's log has the details")
+
+    # --- answers ---
+    def write_ready(self) -> None:
+        """Send every answer whose turn has come."""
+        line, transport = self.line, self.transport
+        if transport is None:
+            return
+        ready: list[bytes] = []
+        last = False
+        while line and not last:
+            data = line[0].data
+            if data is None:
+                break
+            ready.append(data)
+            last = line.popleft().last
+        if ready:
+            transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
+        if last or (not line and (self.deaf or (self.draining and self.began is None))):
+            self._finish(transport)
+        elif self._read_paused:
+            self._throttle()
+
+    def drain(self) -> None:
+        """Answer what was asked, then close."""
+        self.draining = True
+        if not self.line and self.began is None and self.transport is not None:
+            self.transport.close()
+
+    def sweep(self, now: float) -> None:
+        """Close what has waited too long."""
+        limits, transport = self.limits, self.transport
+        if transport is None:
+            return
+        if self.lingering_since is not None:
+            if now - self.lingering_since > limits.linger_s:
+                transport.abort()
+        elif self.began is not None and not self.deaf and now - self.began > limits.request_s:
+            self._refuse_later(408, f"the request was not complete after {limits.request_s:g} s")
+        elif not self.line and self.began is None and now - self.active > limits.idle_s:
+            transport.close()
+        elif self._write_paused and now - self.active > limits.idle_s:
+            transport.abort()
+
+    def _finish(self, transport: asyncio.Transport) -> None:
+        # Closing at once while the peer still sends would reset the connection and destroy the answer on its way.
+        self.deaf = True
+        self.line.clear()
+        if self.began is None or not transport.can_write_eof():
+            transport.close()
+        else:
+            transport.write_eof()
+            self.lingering_since = self.server.now
+
+    def _throttle(self) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        full = len(self.line) >= (self.limits.in_flight // 2 if self._read_paused else self.limits.in_flight)
+        wanted = full or self._write_paused
+        if wanted != self._read_paused:
+            self._read_paused = wanted
+            (transport.pause_reading if wanted else transport.resume_reading)()
+
+    def _refuse_later(self, status: int, message: str) -> None:
+        """Refuse what is being read, after the answers to what was read before it."""
+        if self.deaf:
+            return
+        self.deaf = True
+        self._in_head = False
+        self._parts.clear()
+        if self.began is None:
+            self.began = self.server.now  # the peer may still be sending: linger
+        self.server.malformed += 1
+        refusal = Exchange(self, b"", b"", {}, b"", None)
+        self.line.append(refusal)
+        refusal.fail(status, message)
+
+    def _stop(self, status: int, message: str) -> NoReturn:
+        self._refuse_later(status, message)
+        raise _Stop
+
+
+class Server:
+    """What the connections of one process share: the handler, the limits, the clock, the counts."""
+
+    def __init__(self, handle: Callable[[Exchange], None], limits: Limits) -> None:
+        self.handle = handle
+        self.limits = limits
+        self.connections: set[Connection] = set()
+        self.now = 0.0
+        self.refused = 0
+        self.malformed = 0
+
+    def sweep(self, now: float) -> None:
+        """Called about once a second with the event loop's time."""
+        self.now = now
+        for connection in tuple(self.connections):
+            connection.sweep(now)
+
+    def drain(self) -> None:
+        """Let every connection end after the answers it waits for."""
+        for connection in tuple(self.connections):
+            connection.drain()

@@ -1,0 +1,237 @@
+"""The queue of one model version: what arrives in one pass of the event loop is computed together.
+
+There is no timer. The first request of a pass schedules the flush for the end of the pass, so a lone request waits for
+nobody, and under load batches grow by themselves because sockets fill while the model runs. Models too slow for the
+event loop run in a thread of their own, one batch at a time; while it computes, the next batch gathers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from homeostat.core.clock import now_ms
+from homeostat.core.errors import HomeostatError, Unavailable
+from homeostat.serving.http1 import Connection
+from homeostat.serving.loaded import MAX_ROWS, LoadedVersion
+from homeostat.serving.oip import OCTETS, Outputs
+from homeostat.serving.prediction_log import LogEntry, PredictionLog
+from homeostat.serving.question import Question
+from homeostat.serving.shadow import Shadow
+
+log = logging.getLogger("homeostat.serving")
+_JSON_HEAD = b"application/json"
+# Requests waiting for a slow model beyond this are answered 429 at once: they could not be answered in time.
+MAX_WAITING = 2048
+
+
+class Lane:
+    """Joins, computes, answers and logs the questions of one loaded version. All methods run on the event loop."""
+
+    def __init__(
+        self, loaded: LoadedVersion, loop: asyncio.AbstractEventLoop, predictions: PredictionLog, shadow: Shadow
+    ) -> None:
+        self.loaded = loaded
+        self._loop = loop
+        self._predictions = predictions
+        self._shadow = shadow
+        self._pending: list[Question] = []
+        self._waiting: list[Question] = []
+        self._running: list[Question] = []
+        self._barriers: list[tuple[set[Question], Callable[[], None]]] = []
+        self._thread: ThreadPoolExecutor | None = None
+        self.retired = False
+
+    def put(self, question: Question) -> None:
+        """Answer `question` at the end of this pass, or later when the model is slow."""
+        if len(self._waiting) >= MAX_WAITING:
+            self._fail(question, 429, "too many requests wait for this model; try again later", b"Retry-After: 1\r\n")
+            return
+        if not self._pending:
+            self._loop.call_soon(self._flush)
+        self._pending.append(question)
+
+    def barrier(self, done: Callable[[], None]) -> None:
+        """Call `done` when every question put so far has been answered and handed to the log."""
+        open_questions = {*self._pending, *self._waiting, *self._running}
+        if open_questions:
+            self._barriers.append((open_questions, done))
+        else:
+            done()
+
+    def retire(self) -> None:
+        """Release the runtime once nothing waits for it any more. Once is enough."""
+        if not self.retired:
+            self.retired = True
+            self.barrier(self._close)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits here."""
+        return not (self._pending or self._waiting or self._running)
+
+    def _close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+        self.loaded.runtime.close()
+
+    def _flush(self) -> None:
+        questions, self._pending = self._pending, []
+        limit = self.loaded.loop_rows
+        if limit == 0:
+            self._waiting += questions
+            self._feed_thread()
+            return
+        if not self.loaded.contract.batchable:
+            for question in questions:
+                self._compute([question])
+            return
+        group: list[Question] = []
+        rows = 0
+        for question in questions:
+            if question.rows > limit:
+                self._waiting.append(question)
+                continue
+            if rows + question.rows > limit:
+                self._compute(group)
+                group, rows = [], 0
+            group.append(question)
+            rows += question.rows
+        if group:
+            self._compute(group)
+        if self._waiting:
+            self._feed_thread()
+
+    def _compute(self, group: list[Question]) -> None:
+        started = time.perf_counter_ns()
+        contract = self.loaded.contract
+        payload = contract.merge([question.payload for question in group])
+        try:
+            outputs = Outputs(self.loaded.outputs, self.loaded.compute(payload))
+        except Exception as error:  # the model is the user's: whatever it raises is answered
+            self._failed(group, error, self._compute)
+            return
+        self._deliver(group, payload, outputs, started)
+
+    def _feed_thread(self) -> None:
+        if self._running or not self._waiting:
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, f"model-{self.loaded.model}-{self.loaded.version}")
+        group: list[Question] = []
+        rows = 0
+        for question in self._waiting:
+            if group and (rows + question.rows > MAX_ROWS or not self.loaded.contract.batchable):
+                break
+            group.append(question)
+            rows += question.rows
+        del self._waiting[: len(group)]
+        self._start_thread(group)
+
+    def _start_thread(self, group: list[Question]) -> None:
+        assert self._thread is not None
+        self._running = group
+        started = time.perf_counter_ns()
+        payload = self.loaded.contract.merge([question.payload for question in group])
+        future = self._thread.submit(self.loaded.compute, payload)
+
+        def finish() -> None:
+            self._running = []
+            error = future.exception()
+            if error is None:
+                self._deliver(group, payload, Outputs(self.loaded.outputs, future.result()), started)
+            else:
+                self._failed(group, error, self._start_thread)
+            self._feed_thread()
+
+        future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(finish))
+
+    def _deliver(self, group: list[Question], payload: object, outputs: Outputs, started: int) -> None:
+        counts, writer = self.loaded.counts, self.loaded.writer
+        batchable = self.loaded.contract.batchable
+        computed = time.perf_counter_ns()
+        touched: set[Connection] = set()
+        at = 0
+        for question in group:
+            stop = at + question.rows if batchable else None
+            try:
+                body, json_length = writer.write(question.id, question.role, question.wanted, outputs, at, stop)
+            except HomeostatError as error:
+                self._fail(question, error.status, one_line(error))
+                continue
+            finally:
+                at += question.rows
+            exchange = question.exchange
+            if exchange is not None:
+                if json_length < 0:
+                    exchange.data = exchange.compose(200, _JSON_HEAD, body)
+                else:
+                    extra = b"Inference-Header-Content-Length: %d\r\n" % json_length
+                    exchange.data = exchange.compose(200, OCTETS, body, extra)
+                touched.add(exchange.connection)
+                question.exchange = None
+        for connection in touched:
+            connection.write_ready()
+        ended = time.perf_counter_ns()
+        counts.batches += 1
+        counts.compute_ns += computed - started
+        counts.requests += len(group)
+        counts.rows += at
+        for question in group:
+            counts.queue_ns += started - question.started_ns
+            counts.observe(ended - question.started_ns)
+        self._predictions.append(LogEntry(self.loaded, group, payload, outputs, ended, now_ms(), 200, ""))
+        if any(question.shadows for question in group):
+            self._shadow.mirror(self.loaded, group, payload)
+        if self._barriers:
+            self._settle(group)
+
+    def _failed(self, group: list[Question], error: BaseException, again: Callable[[list[Question]], None]) -> None:
+        if len(group) > 1 and not isinstance(error, Unavailable):
+            # One bad request must not fail its neighbours: each is computed alone.
+            if again == self._compute:
+                for question in group:
+                    again([question])
+            else:
+                self._waiting[:0] = group[1:]
+                again(group[:1])
+            return
+        log.error("model %s version %s failed: %s", self.loaded.model, self.loaded.version, error)
+        unavailable = isinstance(error, Unavailable)
+        what = one_line(error) if isinstance(error, HomeostatError) else f"{type(error).__name__}: {error}"
+        message = f"model '{self.loaded.model}' version {self.loaded.version}: {what}"
+        self.loaded.counts.failures += len(group)
+        now = time.perf_counter_ns()
+        payload = self.loaded.contract.merge([question.payload for question in group])
+        self._predictions.append(LogEntry(self.loaded, group, payload, None, now, now_ms(), 500, ""))
+        for question in group:
+            self._fail(question, 503 if unavailable else 500, message, b"Retry-After: 1\r\n" if unavailable else b"")
+        if self._barriers:
+            self._settle(group)
+
+    def _fail(self, question: Question, status: int, message: str, extra: bytes = b"") -> None:
+        if question.exchange is not None:
+            question.exchange.fail(status, message, extra)
+            question.exchange = None
+
+    def _settle(self, group: list[Question]) -> None:
+        still: list[tuple[set[Question], Callable[[], None]]] = []
+        for open_questions, done in self._barriers:
+            open_questions.difference_update(group)
+            if open_questions:
+                still.append((open_questions, done))
+            else:
+                done()
+        self._barriers = still
+
+
+def one_line(error: HomeostatError) -> str:
+    """The error and its hint on one line.
+
+    >>> one_line(HomeostatError("no such input", hint="did you mean 'a'?"))
+    "no such input (did you mean 'a'?)"
+    """
+    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -1,0 +1,185 @@
+"""A model version in memory, ready to answer: its contract, its runtime, how long it takes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from homeostat.core.errors import Corrupt, Refused
+from homeostat.registry import Package
+from homeostat.serving import tensors
+from homeostat.serving.contract import (
+    ColumnsContract,
+    Contract,
+    MatrixContract,
+    TensorsContract,
+    TensorSpec,
+)
+from homeostat.serving.counts import VersionCounts
+from homeostat.serving.oip import AnswerWriter
+from homeostat.serving.package import read_package, specs
+from homeostat.serving.runtimes.runtime import Runtime
+
+log = logging.getLogger("homeostat.serving")
+
+# The event loop is not held longer than this by one batch; what takes longer runs in the model's thread.
+LOOP_NS = 2_000_000
+MAX_ROWS = 4096
+
+
+class LoadedVersion:
+    """What the data plane keeps of a version. `loop_rows`: rows that the event loop computes at once; 0 for none."""
+
+    def __init__(
+        self, model: str, version: int, contract: Contract, runtime: Runtime, outputs: list[TensorSpec]
+    ) -> None:
+        self.model = model
+        self.version = version
+        self.contract = contract
+        self.runtime = runtime
+        self.outputs = outputs
+        self.writer = AnswerWriter(model, version, outputs)
+        self.counts = VersionCounts()
+        self.loop_rows = 0
+
+    def compute(self, payload: Any) -> list[tensors.Array]:
+        """The outputs for a merged payload, in the shapes that the signature states.
+
+        Raises: Corrupt when the model gives something else than its signature says.
+        """
+        results = self.runtime.run(self.contract.feed(payload))
+        return [_fit(spec, array) for spec, array in zip(self.outputs, results, strict=True)]
+
+    def warm_up(self, payload: Any, rows: int) -> None:
+        """Compute the sample a few times, and measure how many rows the event loop may compute at once."""
+        if not self.runtime.in_loop or not self.contract.batchable:
+            self.compute(payload)
+            # A request that cannot be joined with others runs alone: in the loop only if it is quick.
+            took = _best_ns(lambda: self.compute(payload))
+            self.loop_rows = MAX_ROWS if self.runtime.in_loop and took < LOOP_NS else 0
+            return
+        many = max(1, 64 // rows)
+        self.compute(payload)
+        small = _best_ns(lambda: self.compute(payload)) / rows
+        large = _best_ns(lambda: self.compute(self.contract.merge([payload] * many)))
+        per_row = max(large / (many * rows), 1.0)
+        self.loop_rows = 0 if small * rows > LOOP_NS else max(1, min(MAX_ROWS, int(LOOP_NS / per_row)))
+
+
+def load(
+    folder: Path, model: str, version: int, *, key: str = "key", time: str = "time", trusted: bool = False
+) -> LoadedVersion:
+    """The version in the package `folder`, warmed up on its sample.
+
+    ONNX Runtime where there is a conversion that agrees with the original, else the flavour's own runtime. `trusted`
+    allows a pickled model, in a process of its own.
+
+    Raises: Corrupt for a broken package; Refused for a pickled model that this workspace has not made.
+    """
+    package = read_package(folder)
+    names = (model, key, time)
+    file = package.file if package.flavor == "onnx" else package.onnx.file if package.onnx.agrees else None
+    if file is not None:
+        runtime, contract = _open_onnx(folder / file, package, names)
+    elif package.flavor == "lightgbm" and len(package.signature.outputs) == 1 and package.signature.tensor:
+        runtime, contract = _open_lightgbm(folder / package.file, package, names)
+    elif trusted:
+        runtime, contract = _open_process(folder, package, names)
+    else:
+        raise Refused(
+            f"model '{model}' version {version} is a pickle that no run of this workspace has made",
+            hint="register it from a run, or with an ONNX form that agrees with it",
+        )
+    loaded = LoadedVersion(model, version, contract, runtime, specs(package.signature.outputs))
+    try:
+        payload, rows = sample_payload(folder, package, contract)
+        loaded.warm_up(payload, rows)
+    except BaseException:
+        runtime.close()
+        raise
+    return loaded
+
+
+def _open_onnx(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
+    from homeostat.serving.runtimes.onnx import OnnxRuntime
+
+    signature = package.signature
+    runtime = OnnxRuntime(path)
+    runtime.select([field.name for field in signature.outputs])
+    graph = runtime.inputs
+    if signature.tensor is not None:
+        if len(graph) != 1 or len(graph[0].shape) != 2 or graph[0].shape[1] not in (-1, len(signature.inputs)):
+            raise Corrupt(f"'{path.name}' does not take one matrix of {len(signature.inputs)} columns",
+                          hint="register the model again", graph=[spec.name for spec in graph])  # fmt: skip
+        return runtime, MatrixContract(names[0], specs(signature.inputs), *names[1:])
+    if [spec.name for spec in graph] != [field.name for field in signature.inputs]:
+        raise Corrupt(f"'{path.name}' takes {[spec.name for spec in graph]}, the signature names others",
+                      hint="register the model again")  # fmt: skip
+    batchable = all(spec.shape[:1] == [-1] for spec in runtime.outputs)
+    return runtime, TensorsContract(names[0], graph, *names[1:], batchable=batchable)
+
+
+def _open_lightgbm(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
+    from homeostat.serving.runtimes.lightgbm import LightgbmRuntime
+
+    runtime = LightgbmRuntime(path)
+    contract = MatrixContract(names[0], specs(package.signature.inputs), *names[1:])
+    if runtime.width != contract.width:
+        raise Corrupt(f"'{path.name}' takes {runtime.width} columns, the signature names {contract.width}",
+                      hint="register the model again")  # fmt: skip
+    return runtime, contract
+
+
+def _open_process(folder: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
+    from homeostat.serving.runtimes.process import ProcessRuntime
+
+    kind = MatrixContract if package.signature.tensor else ColumnsContract
+    contract = kind(names[0], specs(package.signature.inputs), *names[1:])
+    return ProcessRuntime(folder, contract.offered, specs(package.signature.outputs)), contract
+
+
+def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[Any, int]:
+    """The package's sample as a payload (at most 32 rows), or zeros where there is none."""
+    if package.sample and (folder / package.sample).is_file() and not isinstance(contract, TensorsContract):
+        import polars as pl
+
+        frame = pl.read_ipc(folder / package.sample).head(32)
+        if frame.height and set(contract.names) <= set(frame.columns):
+            taken = {spec.name: _column(frame[spec.name], spec) for spec in contract.inputs}
+            return contract.complete(frame.height, taken), frame.height
+    if isinstance(contract, MatrixContract):
+        return bytes(contract.row_bytes), 1
+    arrays = [np.zeros([max(1, size) for size in spec.shape], tensors.NUMPY[spec.datatype]) for spec in contract.inputs]
+    for spec, array in zip(contract.inputs, arrays, strict=True):
+        if spec.datatype == "BYTES":
+            array.fill(b"")
+    return arrays, 1
+
+
+def _column(series: Any, spec: TensorSpec) -> tensors.Array:
+    if spec.datatype == "BYTES":
+        return np.array([str(value).encode() for value in series.to_list()], dtype=object)
+    return series.to_numpy().astype(tensors.NUMPY[spec.datatype])
+
+
+def _fit(spec: TensorSpec, array: tensors.Array) -> tensors.Array:
+    if spec.datatype != "BYTES" and array.dtype != tensors.NUMPY[spec.datatype]:
+        array = array.astype(tensors.NUMPY[spec.datatype])
+    if array.ndim != len(spec.shape):
+        if array.ndim == 2 and array.shape[1] == 1 and len(spec.shape) == 1:
+            return array[:, 0]
+        raise Corrupt(f"the output '{spec.name}' has the shape {list(array.shape)}, the signature says {spec.shape}")
+    return array
+
+
+def _best_ns(call: Any, times: int = 3) -> int:
+    best = 1 << 62
+    for _ in range(times):
+        started = time.perf_counter_ns()
+        call()
+        best = min(best, time.perf_counter_ns() - started)
+    return best

@@ -1,0 +1,93 @@
+"""Records of serving: what is deployed, how it is routed, where it is reached."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from homeostat.core.events import Event
+from homeostat.core.records import Record
+
+Role = Literal["champion", "canary", "shadow"]
+
+# How a logged prediction was routed. "direct": the request named a version itself.
+ROLES = ("champion", "canary", "shadow", "direct")
+
+
+class Route(Record):
+    """A share of a model's requests for one version.
+
+    The weights of champion and canaries add up to 1. A shadow's weight is the share of requests that are mirrored to
+    it; its answers are logged and never sent.
+    """
+
+    version: int
+    weight: float = 1.0
+    role: Role = "champion"
+
+
+class Deployment(Record):
+    """A model behind its stable endpoint. `generation` grows by one with every change.
+
+    `key` and `time` name the request tensors that are not the model's inputs but go into the prediction log: the
+    row's key (BYTES or INT64) and the time of its event (INT64, ms UTC). `sticky` says what a route is chosen by: the
+    request id, or the first row's key.
+    """
+
+    model: str
+    routes: list[Route]
+    salt: str
+    generation: int
+    updated_ms: int
+    sticky: Literal["request", "key"] = "request"
+    key: str = "key"
+    time: str = "time"
+
+    @property
+    def champion(self) -> int:
+        """The version of the champion route."""
+        return next(route.version for route in self.routes if route.role == "champion")
+
+
+class DeploymentChange(Record):
+    """One generation of a deployment, as it was recorded. `reason`: "deploy", "routes", "rollback" or "undeploy"."""
+
+    model: str
+    generation: int
+    routes: list[Route]
+    reason: str
+    actor: str
+    at_ms: int
+
+
+class Endpoint(Record):
+    """Where predictions are asked for. `live` is false when the data plane has not been heard of lately."""
+
+    rest_url: str
+    live: bool
+
+
+class ServingState(Record):
+    """What one data-plane process has made of a deployment: "loading", "ready" or "failed" with its reason."""
+
+    plane: str
+    model: str
+    generation: int
+    state: str
+    reason: str
+
+
+class FoldResult(Record):
+    """What a fold moved from the spool into the repository: spool files taken in, prediction rows, Parquet files."""
+
+    files: int
+    rows: int
+    segments: int
+
+
+class DeploymentChanged(Event, tag="deployment_changed"):
+    """The routes of a model are others now. An empty list: it is no longer deployed."""
+
+    model: str
+    generation: int
+    routes: list[Route]
+    reason: str

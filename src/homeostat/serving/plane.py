@@ -1,0 +1,158 @@
+"""The data plane: `python -m homeostat.serving.plane --url WORKSPACE [--host 127.0.0.1] [--port 8080]`.
+
+One process, one event loop. It serves what the workspace says is deployed until SIGTERM, then answers what was asked,
+writes the prediction log to the end and leaves. Several processes may share the port (`--reuse-port`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import gc
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+
+import homeostat as hs
+from homeostat.core.errors import HomeostatError, InvalidInput, Unavailable
+from homeostat.serving.app import Access, App, is_loopback
+from homeostat.serving.follower import Follower
+from homeostat.serving.http1 import Connection, Limits
+from homeostat.serving.prediction_log import PredictionLog
+from homeostat.serving.shadow import Shadow
+from homeostat.serving.spool import spool_folder
+
+log = logging.getLogger("homeostat.serving")
+DRAIN_S = 10.0
+
+
+class Plane:
+    """A running data plane."""
+
+    def __init__(self, ws: hs.Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False) -> None:
+        self._ws = ws
+        self._host = host
+        self._port = port
+        self._reuse_port = reuse_port
+        self._name = f"{host}:{port}#{index}"
+        self._spool_name = f"{host}-{port}-{index}".replace(":", "_")
+        self._stop = asyncio.Event()
+
+    async def run(self, supervised: bool) -> None:
+        """Serve until told to stop. Raises Unavailable when the address cannot be listened on."""
+        loop = asyncio.get_running_loop()
+        predictions = PredictionLog(spool_folder(self._ws.home), self._spool_name)
+        shadow = Shadow(predictions)
+        limits = Limits(body=self._ws.settings.max_body_mb << 20)
+        app = App(predictions, shadow, Access(self._host, self._ws.settings.token), limits)
+        try:
+            listener = await loop.create_server(
+                lambda: Connection(app.server), self._host, self._port, backlog=2048,
+                reuse_port=self._reuse_port or None,
+            )  # fmt: skip
+        except OSError as error:
+            predictions.close()
+            taken = error.errno == errno.EADDRINUSE
+            raise Unavailable(
+                f"port {self._port} for the data plane is already in use"
+                if taken
+                else f"cannot listen on {self._host}:{self._port}: {error.strerror}",
+                hint="stop what holds it, or choose another with --serve-port",
+            ) from error
+        port = listener.sockets[0].getsockname()[1]
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        log.info("data plane on http://%s:%s", shown, port)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        if supervised:
+            # The supervisor holds the other end of this pipe: when it is gone, however it went, so are we.
+            loop.add_reader(sys.stdin.fileno(), self._supervisor_gone)
+        follower = Follower(self._ws, app, self._name, f"http://{shown}:{port}")
+        following = loop.create_task(follower.run())
+        sweeping = loop.create_task(_sweep(app))
+        following.add_done_callback(self._ended)
+        await self._stop.wait()
+        listener.close()
+        following.cancel()
+        await follower.stop()
+        app.server.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while app.server.connections:
+                    await asyncio.sleep(0.01)
+        sweeping.cancel()
+        await asyncio.to_thread(shadow.close)
+        await asyncio.to_thread(predictions.close)
+        for served in app.models.values():
+            for lane in served.lanes:
+                lane.retire()
+
+    def _supervisor_gone(self) -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self._stop.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("the data plane stops: it cannot follow the workspace", exc_info=task.exception())
+            self._stop.set()
+
+
+async def _sweep(app: App) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        app.server.sweep(loop.time())
+        await asyncio.sleep(0.5)
+
+
+def serve(ws: hs.Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False,
+          supervised: bool = False) -> None:  # fmt: skip
+    """Run a data plane in this process until SIGTERM.
+
+    Raises: InvalidInput for an address that others can reach without a token; Unavailable for a port in use.
+    """
+    if not is_loopback(host) and not ws.settings.token:
+        raise InvalidInput(
+            f"{host} can be reached by others, and there is no token to ask them for",
+            hint="set HOMEOSTAT_TOKEN, or listen on 127.0.0.1",
+        )
+    # Requests make few cycles; the default thresholds would look for them a hundred times a second.
+    gc.set_threshold(20_000, 20, 50)
+
+    async def main() -> None:
+        await Plane(ws, host, port, index=index, reuse_port=reuse_port).run(supervised)
+
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main())
+    else:
+        uvloop.run(main())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Exit codes are those of the error tree."""
+    parser = argparse.ArgumentParser(prog="python -m homeostat.serving.plane", description="Serve deployed models.")
+    parser.add_argument("--url", required=True, help="the workspace: a folder or postgresql://…")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
+    parser.add_argument("--index", type=int, default=0, help="the number of this process among those on one port")
+    parser.add_argument("--reuse-port", action="store_true", help="share the port with other processes")
+    parser.add_argument("--supervised", action="store_true", help="end when standard input does")
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        with hs.open(args.url) as ws:
+            serve(ws, args.host, args.port, index=args.index, reuse_port=args.reuse_port, supervised=args.supervised)
+    except HomeostatError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""The prediction log's near end: the request path appends a reference, a thread writes and syncs.
+
+What was answered more than `SYNC_S` ago is on disk; `flush` asks for what was answered just now. The queue is bounded
+by bytes: when the disk is full or too slow, the oldest entries are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import array
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from homeostat.serving.model import ROLES
+from homeostat.serving.oip import Outputs
+from homeostat.serving.question import Question
+from homeostat.serving.spool import Batch, Block, SpoolWriter, frame
+
+if TYPE_CHECKING:
+    from homeostat.serving.loaded import LoadedVersion
+
+log = logging.getLogger("homeostat.serving")
+SYNC_S = 0.1
+MAX_QUEUED = 500_000
+_NO_TIME = (-(1 << 63)).to_bytes(8, "little", signed=True)
+_ROLE_CODES = {role: code for code, role in enumerate(ROLES)}
+
+
+class LogEntry(NamedTuple):
+    """A computed group. `role` overrides the questions' own ("shadow"); `took_ns` overrides their latency."""
+
+    loaded: LoadedVersion
+    questions: list[Question]
+    payload: Any
+    outputs: Outputs | None
+    ended_ns: int
+    logged_ms: int
+    status: int
+    role: str
+    took_ns: int = -1
+
+
+Flushed = Callable[[int, BaseException | None], None]
+
+
+class PredictionLog:
+    """Takes entries from any thread, writes them in order from its own."""
+
+    def __init__(self, folder: Path, plane: str) -> None:
+        self._writer = SpoolWriter(folder, plane)
+        self._queue: deque[LogEntry | Flushed] = deque()
+        self._queued = 0
+        self._wake = threading.Event()
+        self._stop = False
+        self.rows = 0
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="homeostat-predictions", daemon=True)
+        self._thread.start()
+
+    def append(self, entry: LogEntry) -> None:
+        """Log a group; costs two list operations."""
+        self._queued += len(entry.questions)
+        self._queue.append(entry)
+
+    def flush(self, done: Flushed) -> None:
+        """Call `done(rows written by this process, error or None)` from the log's thread, once everything appended
+        so far is on disk."""
+        self._queue.append(done)
+        self._wake.set()
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait to be written."""
+        return self._queued
+
+    def close(self) -> None:
+        """Write and sync what is queued, finish the file."""
+        self._stop = True
+        self._wake.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(SYNC_S)
+            self._wake.clear()
+            stopping = self._stop
+            try:
+                self._drain()
+            except Exception:  # the log must outlive whatever one entry holds
+                log.exception("predictions could not be logged")
+            if stopping:
+                try:
+                    self._writer.rotate()
+                except OSError as error:
+                    log.error("the prediction log cannot be finished: %s", error)
+                return
+
+    def _drain(self) -> None:
+        entries: list[LogEntry] = []
+        flushes: list[Flushed] = []
+        while self._queue and len(entries) < 20_000:
+            item = self._queue.popleft()
+            if isinstance(item, LogEntry):
+                entries.append(item)
+            else:
+                flushes.append(item)
+        if self._queue:
+            self._wake.set()
+        failure: BaseException | None = None
+        if entries or flushes:
+            failure = self._write(entries)
+        for done in flushes:
+            done(self.rows, failure)
+        if failure is not None:
+            time.sleep(SYNC_S)
+
+    def _write(self, entries: list[LogEntry]) -> BaseException | None:
+        groups: dict[Any, list[LogEntry]] = {}
+        for entry in entries:
+            groups.setdefault((entry.loaded, entry.status, _shapes(entry)), []).append(entry)
+        requests = sum(len(entry.questions) for entry in entries)
+        try:
+            for (loaded, status, _), group in groups.items():
+                batch, rows = _batch(loaded, status, group)
+                self._writer.write(frame(batch))
+                self.rows += rows
+            self._writer.sync()
+        except OSError as error:
+            log.error("predictions cannot be written: %s; free some disk space", error)
+            if self._queued > MAX_QUEUED:
+                self.dropped += requests
+                self._queued -= requests
+            else:
+                self._queue.extendleft(reversed(entries))  # tried again; repeated rows are counted once by readers
+            return error
+        self._queued -= requests
+        return None
+
+
+def _batch(loaded: LoadedVersion, status: int, entries: list[LogEntry]) -> tuple[Batch, int]:
+    """The frame for entries of one version, and its number of rows."""
+    ids: list[str] = []
+    counts, roles, latencies = array.array("I"), array.array("B"), array.array("I")
+    logged = array.array("q")
+    keys: list[Any] = []
+    times: list[bytes] = []
+    any_key = any_time = False
+    for entry in entries:
+        for question in entry.questions:
+            ids.append(question.id)
+            counts.append(question.rows)
+            roles.append(_ROLE_CODES[entry.role or question.role])
+            took = entry.took_ns if entry.took_ns >= 0 else entry.ended_ns - question.started_ns
+            latencies.append(min(took // 1000, 0xFFFFFFFF))
+            logged.append(entry.logged_ms)
+            if question.key is not None:
+                any_key = True
+                keys += question.key
+            else:
+                keys += [None] * question.rows
+            if question.times is not None:
+                any_time = True
+                times.append(question.times)
+            else:
+                times.append(_NO_TIME * question.rows)
+    inputs = _join([loaded.contract.logged(entry.payload) for entry in entries])
+    outputs: list[Block] = []
+    if status == 200:
+        skip = 1 if loaded.contract.batchable else 0
+        outputs = [
+            Block([spec.name], spec.datatype, list(_first(entries, at).shape[skip:]),
+                  b"".join([entry.outputs.bytes_of(at) for entry in entries if entry.outputs is not None]))
+            for at, spec in enumerate(loaded.outputs)
+        ]  # fmt: skip
+    return Batch(
+        loaded.model, loaded.version, status, ids, counts.tobytes(), roles.tobytes(), latencies.tobytes(),
+        logged.tobytes(), keys if any_key else None, b"".join(times) if any_time else None, inputs, outputs,
+    ), sum(counts)  # fmt: skip
+
+
+def _shapes(entry: LogEntry) -> tuple[Any, ...]:
+    """What must be equal for entries to share a frame: the shapes of a row's inputs and outputs."""
+    contract = entry.loaded.contract
+    given = tuple(tuple(tail) for _, _, tail, _ in contract.logged(entry.payload)) if not contract.batchable else ()
+    skip = 1 if contract.batchable else 0
+    return given, None if entry.outputs is None else tuple(array.shape[skip:] for array in entry.outputs.arrays)
+
+
+def _first(entries: list[LogEntry], at: int) -> Any:
+    assert entries[0].outputs is not None
+    return entries[0].outputs.arrays[at]
+
+
+def _join(logged: list[list[tuple[list[str], str, list[int], bytes]]]) -> list[Block]:
+    return [
+        Block(names, datatype, tail, b"".join([entry[at][3] for entry in logged]))
+        for at, (names, datatype, tail, _) in enumerate(logged[0])
+    ]

@@ -1,0 +1,116 @@
+"""Mirrored requests: computed after the answer went out, in a thread of their own, and only logged.
+
+Nothing waits for a shadow. Its queue is bounded; what does not fit is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from homeostat.core.clock import now_ms
+from homeostat.serving.oip import Outputs
+from homeostat.serving.prediction_log import LogEntry, PredictionLog
+from homeostat.serving.question import Question
+
+if TYPE_CHECKING:
+    from homeostat.serving.loaded import LoadedVersion
+
+log = logging.getLogger("homeostat.serving")
+MAX_QUEUED = 20_000
+
+
+class Shadow:
+    """The thread that computes shadows."""
+
+    def __init__(self, predictions: PredictionLog) -> None:
+        self._predictions = predictions
+        self._queue: deque[tuple[LoadedVersion, list[Question], Any, int] | Callable[[], None]] = deque()
+        self._queued = 0
+        self._wake = threading.Event()
+        self._stop = False
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+
+    def mirror(self, answered_by: LoadedVersion, group: list[Question], payload: Any) -> None:
+        """Queue a group of answered questions for their shadows. Called on the event loop; returns at once."""
+        wanted: dict[LoadedVersion, list[Question]] = {}
+        for question in group:
+            for shadow in question.shadows or ():
+                wanted.setdefault(shadow, []).append(question)
+        now = time.perf_counter_ns()
+        for shadow, questions in wanted.items():
+            if self._queued + len(questions) > MAX_QUEUED:
+                self.dropped += len(questions)
+                continue
+            same = shadow.contract.inputs == answered_by.contract.inputs and shadow.contract.batchable
+            whole = payload if same and len(questions) == len(group) else None
+            self._queued += len(questions)
+            self._queue.append((shadow, questions, whole, now))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="homeostat-shadow", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def barrier(self, done: Callable[[], None]) -> None:
+        """Call `done` (from any thread) when everything queued so far is in the log."""
+        if self._thread is None:
+            done()
+        else:
+            self._queue.append(done)
+            self._wake.set()
+
+    def close(self) -> None:
+        """Finish what is queued."""
+        self._stop = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(10)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                item = self._queue.popleft()
+                if not isinstance(item, tuple):
+                    item()
+                    continue
+                shadow, questions, whole, _ = item
+                self._queued -= len(questions)
+                try:
+                    self._compute(shadow, questions, whole)
+                except Exception as error:  # a shadow may be broken: that is what it is tried out for
+                    shadow.counts.failures += len(questions)
+                    log.warning("shadow %s version %s failed: %s", shadow.model, shadow.version, error)
+            if self._stop:
+                return
+
+    def _compute(self, shadow: LoadedVersion, questions: list[Question], whole: Any) -> None:
+        started = time.perf_counter_ns()
+        groups: list[tuple[list[Question], Any]]
+        if whole is not None:
+            groups = [(questions, whole)]
+        else:
+            # The shadow may take other inputs than the version that answered: the request is read again for it.
+            groups = [([question], _read_again(shadow, question)) for question in questions]
+        for group, payload in groups:
+            outputs = Outputs(shadow.outputs, shadow.compute(payload))
+            ended = time.perf_counter_ns()
+            shadow.counts.shadow += len(group)
+            shadow.counts.compute_ns += ended - started
+            self._predictions.append(
+                LogEntry(shadow, group, payload, outputs, ended, now_ms(), 200, "shadow", ended - started)
+            )
+            started = ended
+
+
+def _read_again(shadow: LoadedVersion, question: Question) -> Any:
+    assert question.mirror is not None
+    request, body, at = question.mirror
+    names = frozenset(wire.name for wire in request.inputs)
+    return shadow.contract.accept(request.inputs, body, at, names).payload

@@ -1,0 +1,163 @@
+"""The spool: append-only files that hold predictions durably until they are folded into the repository.
+
+A file is a sequence of frames: magic, length, CRC-32, then MessagePack. What a crash leaves behind the last whole
+frame is ignored; no writer ever appends to a file that another process wrote. The writer holds an exclusive lock on
+its file, so that others can tell a file that may still grow from one that is finished.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+MAGIC = b"HPL1"
+_HEAD = struct.Struct("<4sII")
+ROTATE_BYTES = 32 << 20
+
+
+class Block(msgspec.Struct, array_like=True, gc=False):
+    """Columns of one datatype: `names` of the columns in a row of shape `tail`, all rows' bytes."""
+
+    names: list[str]
+    datatype: str
+    tail: list[int]
+    data: bytes
+
+
+class Batch(msgspec.Struct, array_like=True, gc=False):
+    """Predictions of one model version. Per request: `ids`, `counts` (uint32 rows), `roles` (uint8), `latency_us`
+    (uint32), `logged_ms` (int64). Per row: `keys` (or None), `times` (int64, or None), blocks of inputs and outputs.
+    """
+
+    model: str
+    version: int
+    status: int
+    ids: list[str]
+    counts: bytes
+    roles: bytes
+    latency_us: bytes
+    logged_ms: bytes
+    keys: list[str | int | None] | None
+    times: bytes | None
+    inputs: list[Block]
+    outputs: list[Block]
+
+
+_decode = msgspec.msgpack.Decoder(Batch).decode
+
+
+def frame(batch: Batch) -> bytes:
+    """The bytes of one batch in the file."""
+    body = msgspec.msgpack.encode(batch)
+    return _HEAD.pack(MAGIC, len(body), zlib.crc32(body)) + body
+
+
+class SpoolWriter:
+    """Appends to one file after another. Not thread-safe: one thread owns it."""
+
+    def __init__(self, folder: Path, plane: str, rotate_bytes: int = ROTATE_BYTES) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._plane = plane
+        self._rotate_bytes = rotate_bytes
+        self._sequence = 0
+        self._file: int | None = None
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append frames. Raises OSError (disk full); what was written in part is taken back."""
+        if self._file is None or self._size >= self._rotate_bytes:
+            self.rotate()
+            self._file = self._open()
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(data)
+
+    def sync(self) -> None:
+        """Return when everything written is on disk."""
+        if self._file is not None:
+            os.fdatasync(self._file)
+
+    def rotate(self) -> None:
+        """Finish the file at hand: from now on it may be folded."""
+        if self._file is not None:
+            os.fdatasync(self._file)
+            os.close(self._file)
+            self._file = None
+            self._size = 0
+
+    def _open(self) -> int:
+        while True:
+            # pid and sequence make the name unique; the order of names is the order of writing.
+            name = f"{self._plane}-{os.getpid()}-{self._sequence:06d}.spool"
+            self._sequence += 1
+            if (self._folder / name).exists():
+                continue
+            # Locked before it bears its name: nobody may find it and take it for a finished one.
+            hidden = self._folder / f".{name}"
+            file = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            hidden.rename(self._folder / name)
+            folder = os.open(self._folder, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+            return file
+
+
+def spool_folder(home: Path) -> Path:
+    """Where the spool of a workspace lies."""
+    return home / "spool" / "predictions"
+
+
+def spool_files(home: Path) -> list[Path]:
+    """The spool's files, oldest first."""
+    folder = spool_folder(home)
+    if not folder.is_dir():
+        return []
+    found: list[tuple[int, str, Path]] = []
+    for path in folder.glob("*.spool"):
+        try:
+            found.append((path.stat().st_mtime_ns, path.name, path))
+        except FileNotFoundError:
+            continue  # folded meanwhile
+    return [path for _, _, path in sorted(found)]
+
+
+def is_finished(path: Path) -> bool:
+    """Whether no process writes to the file any more."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def read_spool(path: Path) -> Iterator[Batch]:
+    """The whole frames of a file, in order; a torn or damaged tail ends it silently."""
+    data = path.read_bytes()
+    at = 0
+    while at + _HEAD.size <= len(data):
+        magic, size, checksum = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        body = memoryview(data)[at : at + size]
+        if magic != MAGIC or len(body) != size or zlib.crc32(body) != checksum:
+            return
+        try:
+            yield _decode(body)
+        except msgspec.DecodeError:
+            return
+        at += size

@@ -1,0 +1,101 @@
+"""The tables of serving: deployments and their history, what each data plane has made of them, folded predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from homeostat.core.db import metadata
+from homeostat.core.errors import NotFound
+from homeostat.core.records import from_json
+from homeostat.serving.model import Deployment, DeploymentChange, Route
+
+_SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+deployment = sa.Table(
+    "serving_deployment",
+    metadata,
+    sa.Column("model", sa.String(255), primary_key=True),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("record", sa.Text, nullable=False),
+)
+change = sa.Table(
+    "serving_change",
+    metadata,
+    sa.Column("model", sa.String(255), primary_key=True),
+    sa.Column("generation", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("routes", sa.Text, nullable=False),
+    sa.Column("reason", sa.String(16), nullable=False),
+    sa.Column("actor", sa.String(255), nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    # The generation that a rollback returns to; null when there is none.
+    sa.Column("back_to", sa.BigInteger),
+)
+plane = sa.Table(
+    "serving_plane",
+    metadata,
+    sa.Column("plane", sa.String(255), primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("beat_ms", sa.BigInteger, nullable=False),
+)
+state = sa.Table(
+    "serving_state",
+    metadata,
+    sa.Column("plane", sa.String(255), primary_key=True),
+    sa.Column("model", sa.String(255), primary_key=True),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+segment = sa.Table(
+    "serving_segment",
+    metadata,
+    sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("model", sa.String(255), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("from_ms", sa.BigInteger, nullable=False),
+    sa.Column("to_ms", sa.BigInteger, nullable=False),
+    sa.Index("serving_segment_model", "model", "to_ms"),
+)
+# Spool files whose rows are in segments but which are not deleted yet.
+folded = sa.Table("serving_folded", metadata, sa.Column("file", sa.String(255), primary_key=True))
+
+
+def read_deployment(connection: sa.Connection, model: str) -> Deployment | None:
+    """The deployment of `model`, if there is one."""
+    record = connection.execute(sa.select(deployment.c.record).where(deployment.c.model == model)).scalar()
+    return None if record is None else from_json(record, Deployment)
+
+
+def last_generation(connection: sa.Connection, model: str) -> int:
+    """The newest generation ever given to `model`; 0 for none. Undeploying does not reset it."""
+    return connection.execute(sa.select(sa.func.max(change.c.generation)).where(change.c.model == model)).scalar() or 0
+
+
+def read_change(connection: sa.Connection, model: str, generation: int) -> tuple[DeploymentChange, int | None]:
+    """One generation and the one that a rollback from it returns to."""
+    row = connection.execute(sa.select(change).where(change.c.model == model, change.c.generation == generation)).one()
+    return to_change(row), row.back_to
+
+
+def to_change(row: Any) -> DeploymentChange:
+    """A row of `change` as a record."""
+    return DeploymentChange(
+        model=row.model,
+        generation=row.generation,
+        routes=from_json(row.routes, list[Route]),
+        reason=row.reason,
+        actor=row.actor,
+        at_ms=row.at_ms,
+    )
+
+
+def not_deployed(model: str) -> NotFound:
+    """The error for a model without a deployment."""
+    return NotFound(
+        f"model '{model[:128]}' is not deployed",
+        hint=f"deploy it with `homeostat serving deploy {model[:128]}`",
+        model=model[:128],
+    )

@@ -1,0 +1,87 @@
+"""The data plane as a client sees it: a real process, real sockets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tritonclient.http as triton
+
+import homeostat as hs
+from homeostat.serving import PredictionClient, deploy, wait_ready
+from tests.serving.conftest import PlaneProcess, features
+from tests.serving.models import COLUMNS, expected, register_logistic
+
+WEIGHTS = np.array([0.5, -0.25, 1.0])
+
+
+def deployed(ws: hs.Workspace, scratch: Path, model: str = "delay", weights: np.ndarray = WEIGHTS) -> int:
+    version = register_logistic(ws, scratch, model, weights)
+    wait_ready(ws, model, deploy(ws, model, version.version).generation)
+    return version.version
+
+
+def test_json_flat_and_nested_and_columns_agree(ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path) -> None:
+    deployed(ws, tmp_path)
+    rows = np.array([[1, 2, 3], [0, -1, 0.5]], "f4")
+    wanted = expected(WEIGHTS, rows).tolist()
+    nested = {"inputs": [{"name": "features", "datatype": "FP32", "shape": [2, 3], "data": rows.tolist()}]}
+    columns = {
+        "id": "mine",
+        "inputs": [
+            {"name": name, "datatype": "FP32", "shape": [2], "data": rows[:, at].tolist()}
+            for at, name in reversed(list(enumerate(COLUMNS)))
+        ],
+    }
+    for request in (features(rows.tolist()), nested, columns):
+        status, answer = plane.infer("delay", request)
+        assert status == 200, answer
+        np.testing.assert_allclose(answer["outputs"][0]["data"], wanted, rtol=1e-6)
+        assert answer["model_version"] == "1"
+        assert answer["parameters"] == {"version": "1", "route": "champion"}
+        assert answer["id"] == request.get("id", answer["id"]) != ""
+
+
+def test_tritonclient_in_its_default_binary_mode(ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path) -> None:
+    deployed(ws, tmp_path)
+    rows = np.random.default_rng(0).normal(size=(7, 3)).astype("f4")
+    client = triton.InferenceServerClient(f"127.0.0.1:{plane.port}")
+    try:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready("delay")
+        assert client.is_model_ready("delay", "1")
+        metadata = client.get_model_metadata("delay")
+        assert metadata["inputs"] == [{"name": "features", "datatype": "FP32", "shape": [-1, 3]}]
+        assert metadata["outputs"] == [{"name": "probability", "datatype": "FP32", "shape": [-1]}]
+        assert client.get_model_repository_index() == [
+            {"name": "delay", "version": "1", "state": "READY", "reason": ""}
+        ]
+        tensor = triton.InferInput("features", list(rows.shape), "FP32")
+        tensor.set_data_from_numpy(rows)
+        plain = client.infer("delay", [tensor]).as_numpy("probability")
+        np.testing.assert_allclose(plain, expected(WEIGHTS, rows), rtol=1e-6)
+        for binary in (True, False):
+            tensor.set_data_from_numpy(rows, binary_data=binary)
+            output = triton.InferRequestedOutput("probability", binary_data=binary)
+            for coding in (None, "gzip", "deflate"):
+                answer = client.infer(
+                    "delay", [tensor], outputs=[output], request_id="r", request_compression_algorithm=coding
+                )
+                np.testing.assert_array_equal(answer.as_numpy("probability"), plain)
+        statistics = client.get_inference_statistics("delay")["model_stats"][0]
+        assert statistics["inference_stats"]["success"]["count"] == 7
+        assert statistics["inference_count"] == 49
+    finally:
+        client.close()
+
+
+def test_our_client_gives_outputs_in_order(ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path) -> None:
+    deployed(ws, tmp_path)
+    rng = np.random.default_rng(1)
+    batches = [rng.normal(size=(1 + at % 5, 3)).astype("f4") for at in range(3000)]
+    with PredictionClient(plane.url) as client:
+        outputs = client.predict_many("delay", ((f"r{at}", {}, rows) for at, rows in enumerate(batches)))
+        assert len(outputs) == 3000
+        np.testing.assert_allclose(np.concatenate(outputs), expected(WEIGHTS, np.concatenate(batches)), rtol=1e-5)
+        assert client.flush("delay") == sum(len(rows) for rows in batches)

@@ -1,0 +1,90 @@
+"""`homeostat up` beside the demo, ending with it however it ends."""
+
+from __future__ import annotations
+
+import ctypes
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+from homeostat.core.errors import Unavailable
+from homeostat.server.up import listen
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Servers:
+    """The control plane and the data plane of `home`, as a child process."""
+
+    def __init__(self, home: Path, port: int, serve_port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._home, self._port, self._serve_port = home, port, serve_port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+
+    def start(self) -> None:
+        """Start them and wait until both answer. Raises: Unavailable with the last lines they wrote."""
+        home = self._home
+        home.mkdir(parents=True, exist_ok=True)
+        self._wait_for_port(self._port, "control plane", "--port")
+        self._wait_for_port(self._serve_port, "data plane", "--serve-port")
+        self._log = open(home / "servers.log", "ab")
+        command = [sys.executable, "-m", "homeostat.cli.main", "up", "--home", str(home)]
+        command += ["--port", str(self._port), "--serve-port", str(self._serve_port)]
+        # The local receiver of the demo's messages is a loopback address.
+        environment = {**os.environ, "HOMEOSTAT_ALLOW_PRIVATE_HOOKS": "1"}
+        self._process = subprocess.Popen(
+            command, stdout=self._log, stderr=self._log, env=environment, preexec_fn=_die_with_parent
+        )
+        for port, path in ((self._port, "/healthz"), (self._serve_port, "/v2/health/live")):
+            self._wait_until_healthy(port, path)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        if self._log is not None:
+            self._log.close()
+
+    def _wait_for_port(self, port: int, what: str, option: str) -> None:
+        # Servers of an earlier start that was killed need a moment to go.
+        for attempt in range(50):
+            try:
+                listen("127.0.0.1", port, what, option).close()
+                return
+            except Unavailable:
+                if attempt == 49 or not (self._home / "server.lock").exists():
+                    raise
+                time.sleep(0.2)
+
+    def _wait_until_healthy(self, port: int, path: str) -> None:
+        assert self._process is not None
+        for _ in range(600):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+            try:
+                connection.request("GET", path)
+                if connection.getresponse().status == 200:
+                    return
+            except OSError:
+                pass
+            finally:
+                connection.close()
+            if self._process.poll() is not None:
+                tail = (self._home / "servers.log").read_text(errors="replace").strip().splitlines()[-5:]
+                raise Unavailable("the servers did not start: " + " / ".join(tail), hint=f"see {self._home}/servers.log")
+            time.sleep(0.1)
+        raise Unavailable(f"nothing answers on port {port}", hint=f"see {self._home}/servers.log")
+
+
+def _die_with_parent() -> None:
+    # Linux: the kernel sends SIGTERM to the servers when the demo dies, even by kill -9.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

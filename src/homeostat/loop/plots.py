@@ -42,12 +42,16 @@ def quality_plot(points: Sequence[QualityPoint], limit: float | None, decided: S
         parts.append(_level(y(limit), "var(--bad)", f"limit {limit:g}"))
     frozen = [(x(p.at_ms), y(p.frozen)) for p in seen if p.frozen is not None]
     if frozen:
-        parts.append(f'<path d="{_path(frozen)}" fill="none" stroke="var(--muted)" stroke-width="1.5" stroke-dasharray="4 4"/>')
+        parts.append(
+            f'<path d="{_path(frozen)}" fill="none" stroke="var(--muted)" stroke-width="1.5" stroke-dasharray="4 4"/>'
+        )
     live = [(x(p.at_ms), y(p.live)) for p in seen if p.live is not None]
     parts.append(f'<path d="{_path(live)}" fill="none" stroke="var(--accent)" stroke-width="2"/>')
     parts += _marks(decided, x, seen[0].at_ms, seen[-1].at_ms)
     parts += _months(seen[0].at_ms, seen[-1].at_ms, x)
-    parts.append("</svg><p class='m'>solid: live · dashed: had it never learned again · dotted: limit · shade: interval</p>")
+    parts.append(
+        "</svg><p class='m'>solid: live · dashed: had it never learned again · dotted: limit · shade: interval</p>"
+    )
     return "".join(parts)
 
 
@@ -84,7 +88,9 @@ def _grid(low: float, high: float, y: _Scale) -> list[str]:
 
 
 def _level(height: float, colour: str, label: str) -> str:
-    line = f'<path d="M{_LEFT} {height}H{_WIDTH - _RIGHT}" stroke="{colour}" stroke-dasharray="1 5" stroke-width="1.6"/>'
+    line = (
+        f'<path d="M{_LEFT} {height}H{_WIDTH - _RIGHT}" stroke="{colour}" stroke-dasharray="1 5" stroke-width="1.6"/>'
+    )
     return f'{line}<text x="{_WIDTH - _RIGHT}" y="{height - 4}" text-anchor="end">{label}</text>'
 
 

@@ -46,9 +46,7 @@ def report(ws: Workspace, model: str) -> bytes:
     return page.encode()
 
 
-def _page(
-    now: LoopStatus, points: list[QualityPoint], decided: list[Decision], versions: list[ModelVersion]
-) -> str:
+def _page(now: LoopStatus, points: list[QualityPoint], decided: list[Decision], versions: list[ModelVersion]) -> str:
     name = escape(now.model)
     central = now.central
     limit = central.limit if central is not None else None
@@ -86,7 +84,11 @@ def _variables(variables: list[VariableStatus]) -> str:
 def _value(variable: VariableStatus) -> str:
     if variable.value is None:
         return '<span class="m">–</span>'
-    around = f"<br><span class='m'>{variable.lo:.3g} to {variable.hi:.3g}</span>" if variable.lo is not None and variable.hi is not None else ""
+    around = (
+        f"<br><span class='m'>{variable.lo:.3g} to {variable.hi:.3g}</span>"
+        if variable.lo is not None and variable.hi is not None
+        else ""
+    )
     return f"{variable.value:.4g}{around}"
 
 
@@ -96,7 +98,9 @@ def _decisions(decided: list[Decision]) -> str:
     rows: list[str] = []
     for d in decided:
         evidence = "".join(f"<li>{escape(e.text)}</li>" for e in d.evidence)
-        others = "".join(f"<li class='m'>not {escape(a.kind.replace('_', ' '))}: {escape(a.why_not)}</li>" for a in d.alternatives)
+        others = "".join(
+            f"<li class='m'>not {escape(a.kind.replace('_', ' '))}: {escape(a.why_not)}</li>" for a in d.alternatives
+        )
         rows.append(
             f'<tr><td class="m">{iso(d.at_ms)[:10]}</td><td class="{d.kind}">{_MARKS.get(d.kind, "·")} {d.kind.replace("_", " ")}</td>'
             f"<td><b>{escape(d.headline)}</b><br><span class='m'>{escape(d.reason)}</span>"

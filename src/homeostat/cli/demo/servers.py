@@ -79,7 +79,9 @@ class Servers:
                 connection.close()
             if self._process.poll() is not None:
                 tail = (self._home / "servers.log").read_text(errors="replace").strip().splitlines()[-5:]
-                raise Unavailable("the servers did not start: " + " / ".join(tail), hint=f"see {self._home}/servers.log")
+                raise Unavailable(
+                    "the servers did not start: " + " / ".join(tail), hint=f"see {self._home}/servers.log"
+                )
             time.sleep(0.1)
         raise Unavailable(f"nothing answers on port {port}", hint=f"see {self._home}/servers.log")
 

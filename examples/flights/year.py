@@ -1,0 +1,110 @@
+"""Live through the year: ask for every flight an hour before departure, hand in labels at landing, let the loop look.
+
+Time is simulated day by day, everything else is real: predictions go over HTTP to the data plane, labels and decisions
+through the public API. A day counts as done in two steps, each written down before the next, so that a run that was
+killed goes on where it was and ends with the same predictions, labels and decisions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import homeostat as hs
+
+DAY_MS = 86_400_000
+SLOT_MS = 300_000
+KEY, TIME, LABEL, LABEL_MS = "flight_id", "predict_ms", "late", "label_ms"
+
+
+def day_ms(date: str) -> int:
+    """Midnight UTC of an ISO date, in milliseconds."""
+    return int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+class Cursor:
+    """How far the year has been lived, in a file that is replaced whole."""
+
+    def __init__(self, path: Path, first_day_ms: int) -> None:
+        self._path = path
+        state = json.loads(path.read_text()) if path.exists() else {}
+        self.asked_ms: int = state.get("asked_ms", first_day_ms)
+        self.reviewed_ms: int = state.get("reviewed_ms", first_day_ms)
+
+    def write(self) -> None:
+        temporary = self._path.with_suffix(".new")
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump({"asked_ms": self.asked_ms, "reviewed_ms": self.reviewed_ms}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self._path)
+
+
+class Year:
+    """The flights of the year as they would have come, for one deployed model."""
+
+    def __init__(self, ws: hs.Workspace, model: str, rest_url: str, flights: pl.DataFrame, names: list[str]) -> None:
+        self.ws = ws
+        self.model = model
+        self.asked = 0
+        self._client = hs.PredictionClient(rest_url)
+        self._by_time = flights.sort(TIME, KEY)
+        self._by_label = flights.drop_nulls(LABEL_MS).sort(LABEL_MS, KEY)
+        self._names = names
+
+    def live(
+        self, first_ms: int, last_ms: int, cursor: Cursor, each_day: Callable[[int, list[Any]], None]
+    ) -> None:
+        """Days from `first_ms` to `last_ms` (both midnights UTC); `each_day(day_end_ms, decisions)` after each."""
+        for start in range(first_ms, last_ms, DAY_MS):
+            end = start + DAY_MS
+            if cursor.asked_ms < end:
+                self._ask(start, end)
+                cursor.asked_ms = end
+                cursor.write()
+            if cursor.reviewed_ms < end:
+                self._label(start, end)
+                decided = self.ws.loop.review(self.model, at_ms=end)
+                self._settle()
+                cursor.reviewed_ms = end
+                cursor.write()
+            else:
+                decided = []
+            each_day(end, decided)
+
+    def _ask(self, start: int, end: int) -> None:
+        rows = self._between(self._by_time, TIME, start, end)
+        if rows.is_empty():
+            return
+        for _ in self._client.predict_many(self.model, self._requests(rows)):
+            self.asked += 1
+        self._client.flush(self.model)
+
+    def _requests(self, rows: pl.DataFrame) -> Iterator[tuple[str, dict[str, Any], Any]]:
+        # Flights of the same five minutes are asked for together, as a departures board would.
+        slotted = rows.with_columns((pl.col(TIME) // SLOT_MS).alias("slot"))
+        for (slot,), group in slotted.group_by("slot", maintain_order=True):
+            metadata = {KEY: group[KEY].to_numpy(), TIME: group[TIME].to_numpy()}
+            yield f"slot-{slot}", metadata, group.select(self._names).cast(pl.Float32).to_numpy()
+
+    def _label(self, start: int, end: int) -> None:
+        rows = self._between(self._by_label, LABEL_MS, start, end)
+        if not rows.is_empty():
+            labels = rows.select(pl.col(KEY).cast(pl.String).alias("key"), pl.col(LABEL).alias("label"), LABEL_MS)
+            self.ws.monitoring.record_labels(self.model, labels)
+
+    def _settle(self) -> None:
+        """Wait until the data plane serves what the loop has decided, so that a day is never split between two."""
+        deployment = self.ws.serving.get_deployment(self.model)
+        self.ws.serving.wait_ready(self.model, deployment.generation)
+
+    @staticmethod
+    def _between(rows: pl.DataFrame, column: str, start: int, end: int) -> pl.DataFrame:
+        low, high = rows[column].search_sorted([start, end])
+        return rows[low:high]

@@ -13,6 +13,9 @@ class EventEntry(Record):
 
 
 EVENTS: dict[str, EventEntry] = {
+    "table_written": EventEntry(record="homeostat.data.model:TableWritten"),
+    "tree_written": EventEntry(record="homeostat.data.model:TreeWritten"),
+    "check_failed": EventEntry(record="homeostat.data.model:CheckFailed"),
     "run_started": EventEntry(record="homeostat.tracking.model:RunStarted"),
     "run_finished": EventEntry(record="homeostat.tracking.model:RunFinished"),
     "run_metrics": EventEntry(record="homeostat.tracking.model:RunMetrics"),

@@ -17,6 +17,7 @@ STORES = (
     "homeostat.core.events",
     "homeostat.core.leases",
     "homeostat.core.lineage_facts",
+    "homeostat.data.store",
     "homeostat.tracking.store",
     "homeostat.pipelines.store",
     "homeostat.registry.store",

@@ -1,0 +1,1 @@
+"""Connectors: files and databases as frames. Each reads everything or says what is wrong, and where."""

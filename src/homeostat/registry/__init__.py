@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from homeostat.registry.files import read_file as read_file
     from homeostat.registry.files import upload as upload
     from homeostat.registry.gates import record_gates as record_gates
+    from homeostat.registry.loading import LoadedModel as LoadedModel
+    from homeostat.registry.loading import load_model as load_model
+    from homeostat.registry.loading import load_package as load_package
     from homeostat.registry.model import AliasMove as AliasMove
     from homeostat.registry.model import DataVersion as DataVersion
     from homeostat.registry.model import Field as Field
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from homeostat.registry.model import OnnxReport as OnnxReport
     from homeostat.registry.model import Package as Package
     from homeostat.registry.model import Signature as Signature
+    from homeostat.registry.packaging import log_model as log_model
+    from homeostat.registry.packaging import package_model as package_model
     from homeostat.registry.versions import annotate as annotate
     from homeostat.registry.versions import get_version as get_version
     from homeostat.registry.versions import list_models as list_models

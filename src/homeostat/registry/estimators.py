@@ -1,0 +1,143 @@
+"""What each kind of model is: how to recognise it, keep it, and ask it, so that all answer alike.
+
+"Alike" means one array: the probability of the positive class [n] of a binary classifier, the probabilities [n, k] of
+more classes, otherwise the prediction [n].
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+from homeostat.core.errors import InvalidInput
+from homeostat.core.extras import require
+from homeostat.core.records import Record
+from homeostat.registry.model import Field, Flavor
+
+Predict = Callable[[Any], Any]
+
+
+class Original(Record):
+    """A model as its maker gave it. `data` are the bytes kept as `file`; `predict` takes a float64 array [n, k], or a
+    pandas frame when `by_name`; `features` are the columns it was fitted on, if it knows them."""
+
+    flavor: Flavor
+    file: str
+    data: bytes
+    predict: Predict
+    output: Field
+    estimator: Any
+    features: list[str] | None = None
+    classes: list[str] = []
+    by_name: bool = False
+
+
+def read_original(estimator: Any) -> Original:
+    """Recognise `estimator`: LightGBM, scikit-learn (anything with get_params and predict), or a Python callable."""
+    kind = type(estimator)
+    if kind.__module__.split(".")[0] == "lightgbm":
+        return _lightgbm(estimator)
+    if hasattr(estimator, "predict") and hasattr(estimator, "get_params"):
+        return _sklearn(estimator)
+    if callable(estimator) or hasattr(estimator, "predict"):
+        return Original(
+            flavor="python", file="model.pkl", data=dump_pickle(estimator), predict=answer_of(estimator),
+            output=Field(name="prediction", dtype="FP32"), estimator=estimator,
+        )  # fmt: skip
+    raise InvalidInput(
+        f"a {kind.__module__}.{kind.__qualname__} cannot be packaged",
+        hint="give a LightGBM or scikit-learn model, an ONNX file, or a function from rows to predictions",
+    )
+
+
+def load_lightgbm(text: str) -> Predict:
+    """A booster's own predictor, from its text form. One thread: the last bit must not depend on the machine."""
+    booster = require("lightgbm", extra="ml").Booster(model_str=text)
+    return lambda features: booster.predict(features, num_threads=1)
+
+
+def answer_of(estimator: Any) -> Predict:
+    """How to ask a scikit-learn estimator or a Python model, giving the one array described above."""
+    import numpy as np
+
+    if hasattr(estimator, "predict_proba"):
+        binary = len(getattr(estimator, "classes_", ())) == 2
+
+        def probability(rows: Any) -> Any:
+            answer = np.asarray(estimator.predict_proba(rows))
+            return answer[:, 1] if binary else answer
+
+        return probability
+    call: Any = getattr(estimator, "predict", estimator)
+    return lambda rows: np.asarray(call(rows))
+
+
+def dump_pickle(value: Any) -> bytes:
+    """`value` pickled, classes and functions of your own modules by value, so that a worker need not import them.
+
+    A second pass through pickle removes what depends on how the object came about (shared strings), so that the same
+    model gives the same bytes.
+    """
+    cloudpickle = require("cloudpickle", extra="ml")
+    own = [module for name, module in list(sys.modules.items()) if _is_own(name) and type(module) is ModuleType]
+    for module in own:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        first = cloudpickle.dumps(value, protocol=5)
+        # The value came from this very process: loading it again trusts nobody new.
+        return cloudpickle.dumps(pickle.loads(first), protocol=5)  # noqa: S301
+    finally:
+        for module in own:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _lightgbm(estimator: Any) -> Original:
+    booster = getattr(estimator, "booster_", None) or estimator
+    if not hasattr(booster, "model_to_string"):
+        raise InvalidInput(f"this {type(estimator).__name__} is not fitted", hint="call fit first")
+    text = booster.model_to_string()
+    k = booster.num_model_per_iteration()
+    objective = str(booster.dump_model(num_iteration=1).get("objective", "")).split(" ")[0]
+    probabilities = objective in ("binary", "multiclass", "multiclassova", "cross_entropy")
+    names = booster.feature_name()
+    return Original(
+        flavor="lightgbm", file="model.txt", data=text.encode(), predict=load_lightgbm(text), estimator=booster,
+        output=Field(name="probability" if probabilities else "prediction", dtype="FP32", shape=[-1, k][: 1 + (k > 1)]),
+        features=None if names == [f"Column_{n}" for n in range(len(names))] else names,
+        classes=[str(label) for label in getattr(estimator, "classes_", [])],
+    )  # fmt: skip
+
+
+def _sklearn(estimator: Any) -> Original:
+    try:
+        classes = [str(label) for label in getattr(estimator, "classes_", [])]
+        names = getattr(estimator, "feature_names_in_", None)
+    except AttributeError:  # some raise it themselves when not fitted
+        classes, names = [], None
+    if hasattr(estimator, "predict_proba"):
+        output = Field(name="probability", dtype="FP32", shape=[-1] if len(classes) == 2 else [-1, len(classes)])
+    elif classes:
+        output = Field(name="prediction", dtype="INT64" if estimator.classes_.dtype.kind in "iub" else "BYTES")
+    else:
+        output = Field(name="prediction", dtype="FP32")
+    return Original(
+        flavor="sklearn", file="model.pkl", data=dump_pickle(estimator), predict=answer_of(estimator), output=output,
+        estimator=estimator, features=None if names is None else [str(name) for name in names], classes=classes,
+        by_name=names is not None,
+    )  # fmt: skip
+
+
+@cache
+def distributions() -> dict[str, list[str]]:
+    """Which distributions bring which top-level module."""
+    return {name: sorted(set(found)) for name, found in metadata.packages_distributions().items()}
+
+
+def _is_own(module: str) -> bool:
+    top = module.split(".", maxsplit=1)[0]
+    return top not in sys.stdlib_module_names and top not in distributions() and top not in ("homeostat", "__mp_main__")

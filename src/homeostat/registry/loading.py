@@ -1,0 +1,137 @@
+"""From a package to predictions. ONNX graphs and LightGBM's text are data and load anywhere; a pickle is a program.
+
+A pickle is therefore loaded only by a process that exists to run the model's code (`unpickle`), and only when its
+content is what this workspace recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from homeostat.core.blobs import digest_of
+from homeostat.core.errors import Corrupt, InvalidInput, Refused
+from homeostat.core.extras import require
+from homeostat.core.paths import inside
+from homeostat.core.workspace import Workspace
+from homeostat.registry.estimators import answer_of, load_lightgbm
+from homeostat.registry.files import MANIFEST, fetch, parse_manifest
+from homeostat.registry.model import Package
+from homeostat.registry.onnx_form import session
+from homeostat.registry.samples import matrix
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+Engine = Literal["onnx", "native"]
+
+
+class LoadedModel:
+    """A model ready to answer. `package` says what it is, `engine` which form of it answers."""
+
+    def __init__(self, package: Package, folder: Path, engine: Engine, predict: Any, by_name: bool) -> None:
+        self.package = package
+        self.folder = folder
+        self.engine: Engine = engine
+        self._predict = predict
+        self._by_name = by_name
+
+    def predict(self, features: Any) -> np.ndarray[Any, Any]:
+        """Predictions for rows: an array [n, k] in the signature's order, or a table with its columns by name.
+
+        Gives [n]: the probability of the positive class, or the prediction; [n, classes] for more classes.
+
+        Raises: InvalidInput for another number of columns, or a column that is not there.
+        """
+        np, pl = require("numpy", extra="ml"), require("polars", extra="ml")
+        names = [field.name for field in self.package.signature.inputs]
+        if not isinstance(features, np.ndarray):
+            table = features if isinstance(features, pl.DataFrame) else pl.DataFrame(features)
+            missing = [name for name in names if name not in table.columns]
+            if missing:
+                raise InvalidInput(f"column '{missing[0]}' is missing", hint=f"the model takes {', '.join(names)}")
+            table = table.select(names)
+            if self.package.signature.tensor is None:
+                return np.asarray(self._predict(table.to_pandas()))
+            features = matrix(table)
+        if features.ndim != 2 or features.shape[1] != len(names):
+            raise InvalidInput(f"features have shape {features.shape}; the model takes {len(names)} columns")
+        if self._by_name:
+            import pandas as pd
+
+            features = pd.DataFrame(features, columns=names)
+        return np.asarray(self._predict(features))
+
+    def sample(self) -> pl.DataFrame | None:
+        """The rows of input kept with the model."""
+        pl = require("polars", extra="ml")
+        return None if self.package.sample is None else pl.read_ipc(inside(self.folder, self.package.sample))
+
+
+def load_package(
+    folder: str | os.PathLike[str], *, engine: Engine | None = None, unpickle: str | None = None
+) -> LoadedModel:
+    """The model in a package's folder, as ONNX where that agrees with the original, else in its own form.
+
+    `engine` insists on one form. `unpickle` is the recorded digest of the pickled file: passing it says that this
+    process may run the model's code.
+
+    Raises: Refused for a pickle without `unpickle`; Corrupt when its content is not what was recorded.
+    """
+    root = Path(folder)
+    package = parse_manifest((root / MANIFEST).read_bytes())
+    if engine != "native" and package.onnx.file is not None:
+        graph = inside(root, package.onnx.file).read_bytes()
+        return LoadedModel(package, root, "onnx", session(graph), by_name=False)
+    if engine == "onnx":
+        raise Refused(f"there is no ONNX form of this model: {package.onnx.reason}", hint="leave out engine='onnx'")
+    data = inside(root, package.file).read_bytes()
+    if package.flavor == "lightgbm":
+        return LoadedModel(package, root, "native", load_lightgbm(data.decode()), by_name=False)
+    estimator = _unpickled(data, package, unpickle)
+    by_name = hasattr(estimator, "feature_names_in_") or package.signature.tensor is None
+    return LoadedModel(package, root, "native", answer_of(estimator), by_name)
+
+
+def load_model(
+    ws: Workspace,
+    model: str,
+    version: int | None = None,
+    alias: str | None = None,
+    *,
+    engine: Engine | None = None,
+    unpickle: bool = False,
+) -> LoadedModel:
+    """A registered version, ready to answer; its files are kept in the workspace's home and fetched once.
+
+    `unpickle=True` lets this process run the code of a pickled model that this workspace recorded: for scripts and
+    workers, never for a server.
+    """
+    found = ws.registry.get_version(model, version, alias)
+    folder = ws.home / "models" / found.digest
+    if not (folder / MANIFEST).exists():
+        # Fetched beside and moved: never half there, and two processes may do it at once.
+        fresh = folder.with_name(f"{found.digest}.{os.getpid()}")
+        fetch(ws, model, found.version, fresh)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            import shutil
+
+            shutil.rmtree(fresh)
+    package = parse_manifest((folder / MANIFEST).read_bytes())
+    return load_package(folder, engine=engine, unpickle=found.files[package.file] if unpickle else None)
+
+
+def _unpickled(data: bytes, package: Package, recorded: str | None) -> Any:
+    if recorded is None:
+        raise Refused(
+            f"'{package.file}' is a pickle, and loading one runs code",
+            hint="load_model(ws, …, unpickle=True) in a process of your own, if you trust whoever registered it",
+        )
+    if digest_of(data) != recorded:
+        raise Corrupt(f"'{package.file}' is not what was registered", hint="fetch the version again")
+    return pickle.loads(data)  # noqa: S301

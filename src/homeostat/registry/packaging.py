@@ -1,0 +1,230 @@
+"""From a trained model to a package: a folder that says what the model is and holds all it takes to run it.
+
+The same model and sample give the same bytes: no times, no random names, keys in order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from homeostat.core.errors import InvalidInput
+from homeostat.core.records import plain
+from homeostat.core.workspace import Workspace
+from homeostat.registry import onnx_form, samples
+from homeostat.registry.environment import environment_of
+from homeostat.registry.estimators import Original, read_original
+from homeostat.registry.files import MANIFEST, put_package
+from homeostat.registry.model import FEATURES, DataVersion, Field, ModelVersion, OnnxReport, Package, Signature
+
+_SAMPLE = "sample.arrow"
+
+
+def package_model(
+    estimator: Any,
+    sample: Any,
+    dest: str | os.PathLike[str],
+    *,
+    tolerance: float = onnx_form.TOLERANCE,
+    onnx: bool = True,
+) -> Package:
+    """Write a package of `estimator` into the folder `dest` and give its manifest.
+
+    `estimator`: a LightGBM Booster or LGBM… estimator, a scikit-learn estimator or pipeline, a Python function (or an
+    object with `predict`) from rows to predictions, or an ONNX model as a path, bytes or ModelProto.
+    `sample`: rows of its input, a hundred or more (Polars, pandas, PyArrow, or an array [n, k]); up to 1,000 are kept.
+    An ONNX form is added (`onnx=False` does not try) where it agrees with the original on the sample to `tolerance`;
+    the manifest says why where there is none. Functions and classes of your own modules go into the package.
+
+    Raises: InvalidInput for a model that is not fitted or a sample that does not fit it.
+
+    >>> import numpy as np, tempfile
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> rows = np.random.default_rng(0).normal(size=(200, 3))
+    >>> made = package_model(LogisticRegression().fit(rows, rows[:, 0] > 0), rows, tempfile.mkdtemp())
+    >>> made.flavor, made.onnx.agrees, [field.name for field in made.signature.outputs]
+    ('sklearn', True, ['probability'])
+    """
+    folder = Path(dest)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise InvalidInput(f"{folder} is not empty", hint="name a new folder")
+    if isinstance(estimator, bytes | str | os.PathLike) or hasattr(estimator, "SerializeToString"):
+        return _write_onnx(folder, estimator, sample)
+    original = read_original(estimator)
+    frame = samples.read_sample(sample, original.features)
+    _check_columns(frame.columns, original)
+    words = samples.text_columns(frame)
+    output = _known_shape(original, frame, words)
+    report, graph = _onnx_of(original, frame, words, tolerance) if onnx else (_untried(tolerance), None)
+    signature = Signature(
+        inputs=samples.inputs_of(frame), outputs=[output],
+        tensor=None if words else FEATURES,
+    )  # fmt: skip
+    (folder / original.file).write_bytes(original.data)
+    if graph is not None:
+        (folder / onnx_form.FILE).write_bytes(graph)
+    samples.write_sample(frame, folder / _SAMPLE)
+    package = Package(
+        format=1, flavor=original.flavor, file=original.file, onnx=report, signature=signature, sample=_SAMPLE,
+        environment=environment_of(original.flavor, original.data, graph is not None), created_by=_maker(),
+        classes=original.classes,
+    )  # fmt: skip
+    return _write_manifest(folder, package)
+
+
+def log_model(
+    ws: Workspace,
+    model: str,
+    estimator: Any,
+    sample: Any,
+    *,
+    metrics: dict[str, float | None] | None = None,
+    params: dict[str, Any] | None = None,
+    data: list[DataVersion] | None = None,
+    tags: dict[str, Any] | None = None,
+    run_id: str | None = None,
+    description: str = "",
+    once: str | None = None,
+    tolerance: float = onnx_form.TOLERANCE,
+    onnx: bool = True,
+) -> ModelVersion:
+    """Package `estimator` and register it as the next version of `model`: `package_model`, then `register`.
+
+    >>> import homeostat as hs, numpy as np, tempfile
+    >>> from sklearn.linear_model import LinearRegression
+    >>> rows = np.random.default_rng(0).normal(size=(200, 2))
+    >>> with hs.open(tempfile.mkdtemp()) as ws:
+    ...     made = hs.log_model(ws, "price", LinearRegression().fit(rows, rows.sum(axis=1)), rows, metrics={"r2": 1.0})
+    >>> made.version, made.flavor, made.onnx.agrees
+    (1, 'sklearn', True)
+    """
+    with tempfile.TemporaryDirectory(prefix="homeostat-package-") as folder:
+        package_model(estimator, sample, folder, tolerance=tolerance, onnx=onnx)
+        digest = put_package(ws, folder)
+    return ws.registry.register(
+        model=model, package=digest, run_id=run_id, metrics=metrics, params=params, data=data, tags=tags,
+        description=description, once=once,
+    )  # fmt: skip
+
+
+def _onnx_of(original: Original, frame: Any, words: list[str], tolerance: float) -> tuple[OnnxReport, bytes | None]:
+    reason = ""
+    if words:
+        reason = f"column '{words[0]}' holds text: only numbers fit into one FP32 tensor"
+    elif original.flavor == "python":
+        reason = "a Python function has no ONNX form"
+    if reason:
+        return OnnxReport(available=False, agrees=False, tolerance=tolerance, reason=reason), None
+    rows = samples.matrix(samples.some_rows(frame, samples.COMPARED_ROWS))
+    return onnx_form.convert(_nameless(original), rows, tolerance)
+
+
+def _nameless(original: Original) -> Original:
+    """An estimator fitted on named columns, asked with arrays, warns; it is asked with a frame of the same columns."""
+    if not original.by_name:
+        return original
+    inner, names = original.predict, original.features
+
+    def by_name(rows: Any) -> Any:
+        import pandas as pd
+
+        return inner(pd.DataFrame(rows, columns=names))
+
+    return msgspec.structs.replace(original, predict=by_name)
+
+
+def _known_shape(original: Original, frame: Any, words: list[str]) -> Field:
+    """The output as one call on the sample shows it, which also proves that the model takes such rows at all."""
+    import numpy as np
+
+    rows = samples.some_rows(frame, samples.KEPT_ROWS)
+    asked = rows.to_pandas() if words or original.by_name else samples.matrix(rows)
+    try:
+        answer = np.asarray(original.predict(asked))
+    except Exception as error:  # the user's own model: whatever it raises is the reason
+        raise InvalidInput(
+            f"the model does not take its sample: {type(error).__name__}: {error}",
+            hint="pass rows with the columns it was fitted on, in that order",
+        ) from error
+    if len(answer) != len(rows):
+        raise InvalidInput(f"the model gives {len(answer)} predictions for {len(rows)} rows", hint="one for each row")
+    field = original.output
+    if original.flavor != "python":
+        return field
+    dtype = "FP32" if answer.dtype.kind == "f" else "INT64" if answer.dtype.kind in "iub" else "BYTES"
+    return Field(name=field.name, dtype=dtype, shape=[-1, *answer.shape[1:]])
+
+
+def _check_columns(columns: list[str], original: Original) -> None:
+    expected = original.features
+    width = original.estimator.num_feature() if original.flavor == "lightgbm" else len(expected or columns)
+    if len(columns) != width:
+        raise InvalidInput(f"the sample has {len(columns)} columns, the model was fitted on {width}")
+    if expected is None or columns == expected:
+        return
+    if sorted(columns) == sorted(expected):
+        raise InvalidInput("the sample has the model's columns in another order", hint="sample[columns of the model]")
+    if original.flavor == "sklearn":
+        missing = [name for name in expected if name not in columns]
+        raise InvalidInput(f"the sample lacks the column '{missing[0]}' the model was fitted on", columns=missing)
+
+
+def _write_onnx(folder: Path, source: Any, sample: Any) -> Package:
+    if hasattr(source, "SerializeToString"):
+        data = source.SerializeToString(deterministic=True)
+    else:
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    graph = onnx_form.read_graph(data).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [_tensor(value) for value in graph.input if value.name not in weights]
+    kept, tensor = None, None
+    if sample is not None:
+        frame = samples.read_sample(sample)
+        one = inputs[0] if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].dtype == "FP32" else None
+        if one is not None and one.shape[1] in (-1, frame.width) and not samples.text_columns(frame):
+            inputs, tensor = samples.inputs_of(frame), one.name
+        samples.write_sample(frame, folder / _SAMPLE)
+        kept = _SAMPLE
+    (folder / onnx_form.FILE).write_bytes(data)
+    report = OnnxReport(available=True, agrees=True, tolerance=0.0, max_difference=0.0, file=onnx_form.FILE)
+    package = Package(
+        format=1, flavor="onnx", file=onnx_form.FILE, onnx=report, sample=kept, created_by=_maker(),
+        signature=Signature(inputs=inputs, outputs=[_tensor(value) for value in graph.output], tensor=tensor),
+        environment=environment_of("onnx", b"", True),
+    )  # fmt: skip
+    return _write_manifest(folder, package)
+
+
+_ONNX_DTYPES = {
+    1: "FP32", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 8: "BYTES", 9: "BOOL",
+    10: "FP16", 11: "FP64", 12: "UINT32", 13: "UINT64",
+}  # fmt: skip
+
+
+def _tensor(value: Any) -> Field:
+    kind = value.type.tensor_type
+    if kind.elem_type not in _ONNX_DTYPES:
+        raise InvalidInput(f"'{value.name}' of the ONNX model is not a tensor", hint="convert with zipmap turned off")
+    return Field(name=value.name, dtype=_ONNX_DTYPES[kind.elem_type], shape=[d.dim_value or -1 for d in kind.shape.dim])
+
+
+def _untried(tolerance: float) -> OnnxReport:
+    return OnnxReport(available=False, agrees=False, tolerance=tolerance, reason="conversion was not asked for")
+
+
+def _maker() -> str:
+    from homeostat import __version__
+
+    return f"homeostat {__version__}"
+
+
+def _write_manifest(folder: Path, package: Package) -> Package:
+    text = json.dumps(plain(package), indent=1, sort_keys=True, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    return package

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor, current_run
 from homeostat.core.db import metadata
+from homeostat.core.event import Event
 from homeostat.core.records import Record, from_json, plain, to_json
 
 if TYPE_CHECKING:
@@ -39,10 +40,6 @@ cursors = sa.Table(
     sa.Column("listener", sa.String(255), primary_key=True),
     sa.Column("last_id", sa.BigInteger, nullable=False),
 )
-
-
-class Event(Record, tag_field="name"):
-    """Base of events. A subclass names itself with `tag="past_tense_fact"` and lists its fields."""
 
 
 class StoredEvent(Record):

@@ -31,7 +31,11 @@ def check_url(url: str, allow_private: bool = False) -> tuple[str, int, str]:
     Unavailable when the host does not resolve.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.password:
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput(
+            f"the address of {parts.hostname!r} holds a name or a password", hint="secrets go into a header, not a URL"
+        )
+    if parts.scheme not in ("https", "http") or not parts.hostname:
         raise InvalidInput(f"{url[:200]!r} is not an address that can be posted to", hint="write https://host/path")
     if parts.scheme == "http" and not allow_private:
         raise InvalidInput(
@@ -52,10 +56,17 @@ def check_url(url: str, allow_private: bool = False) -> tuple[str, int, str]:
     return parts.hostname, port, addresses[0]
 
 
+# Translators (NAT64) deliver these to the IPv4 address in the last four bytes.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
 def _public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-    mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    return parsed.is_global and not parsed.is_multicast and (mapped is None or mapped.is_global)
+    inner = None
+    if isinstance(parsed, ipaddress.IPv6Address):
+        translated = ipaddress.IPv4Address(parsed.packed[-4:]) if parsed in _NAT64 else None
+        inner = parsed.ipv4_mapped or parsed.sixtofour or translated
+    return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
 
 
 def post(

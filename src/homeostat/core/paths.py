@@ -36,14 +36,14 @@ def inside(root: str | os.PathLike[str], relative: str) -> Path:
     """The path of `relative` below `root`; InvalidInput unless it really lies there.
 
     `relative` uses `/`. Refused: empty, absolute, `.` or `..` parts, backslashes, drive letters, percent signs left
-    after decoding, control characters, and anything that a symbolic link leads out of `root`.
+    after decoding, control characters, lone surrogates, and anything that a symbolic link leads out of `root`.
     """
     parts = relative.split("/")
     bad = (
         not relative
         or len(relative) > 1024
         or any(part in ("", ".", "..") for part in parts)
-        or any(ord(char) < 32 or char in "\\:%\x7f" for char in relative)
+        or any(ord(char) < 32 or char in "\\:%\x7f" or "\ud800" <= char <= "\udfff" for char in relative)
         or any(part.split(".")[0].lower() in _RESERVED for part in parts)
     )
     base = Path(root).resolve()

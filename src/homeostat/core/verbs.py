@@ -105,7 +105,8 @@ class Verb(Record):
 def _from_text(value: str, kind: Any) -> Any:
     options = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
     if str in options or any(typing.get_origin(o) is typing.Literal for o in options):
-        return value
+        # A version or an alias (`int | str`): digits are the number.
+        return int(value) if int in options and re.fullmatch(r"-?[0-9]{1,18}", value) else value
     if any(o in (int, float, bool) for o in options):
         return value
     try:

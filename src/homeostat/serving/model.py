@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from homeostat.core.events import Event
+from homeostat.core.event import Event
 from homeostat.core.records import Record
 
 Role = Literal["champion", "canary", "shadow"]

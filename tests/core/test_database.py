@@ -1,85 +1,17 @@
+"""What the database contract (tests/contract) cannot know: how a workspace meets its database."""
+
 from __future__ import annotations
 
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 import homeostat as hs
-from homeostat.core.leases import table
-
-
-def put(name: str):
-    return lambda c: c.execute(sa.insert(table).values(name=name, owner="a", token=1, until_ms=0))
-
-
-def names(ws: hs.Workspace) -> set[str]:
-    return set(ws.db.read(lambda c: c.execute(sa.select(table.c.name)).scalars().all()))
-
-
-def test_a_write_is_there_for_the_next_reader(any_ws: hs.Workspace):
-    any_ws.db.write(put("one"))
-    assert names(any_ws) == {"one"}
-
-
-def test_a_failing_write_takes_only_itself_back(any_ws: hs.Workspace):
-    def fail(c: sa.Connection) -> None:
-        put("lost")(c)
-        raise RuntimeError("stop")
-
-    gate = threading.Event()
-    outcomes: list[str] = []
-
-    def slow(c: sa.Connection) -> None:
-        gate.wait(10)
-        put("slow")(c)
-
-    def attempt(fn: object) -> None:
-        try:
-            any_ws.db.write(fn)  # type: ignore[arg-type]
-            outcomes.append("kept")
-        except RuntimeError:
-            outcomes.append("failed")
-
-    threads = [threading.Thread(target=attempt, args=(fn,)) for fn in (slow, put("before"), fail, put("after"))]
-    for thread in threads:
-        thread.start()
-    gate.set()
-    for thread in threads:
-        thread.join()
-    assert names(any_ws) == {"slow", "before", "after"}
-    assert sorted(outcomes) == ["failed", "kept", "kept", "kept"]
-
-
-def test_a_write_inside_a_write_joins_it(any_ws: hs.Workspace):
-    def outer(c: sa.Connection) -> None:
-        any_ws.db.write(put("inner"))
-        assert names(any_ws) == {"inner"}
-        raise RuntimeError("take both back")
-
-    with pytest.raises(RuntimeError, match="take both back"):
-        any_ws.db.write(outer)
-    assert names(any_ws) == set()
-
-
-def test_eight_writers_lose_nothing(any_ws: hs.Workspace):
-    threads = [
-        threading.Thread(target=lambda i=i: [any_ws.db.write(put(f"{i}-{j}")) for j in range(25)]) for i in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(names(any_ws)) == 200
-
-
-def test_a_closed_workspace_says_so(tmp_path: Path):
-    ws = hs.open(tmp_path)
-    ws.db.write(put("x"))
-    ws.close()
-    with pytest.raises(hs.HomeostatError, match="is closed"):
-        ws.db.write(put("y"))
+from homeostat.core.errors import Unavailable
+from homeostat.core.schema import VERSION, version_table
 
 
 def test_a_damaged_database_says_so(tmp_path: Path):
@@ -87,3 +19,38 @@ def test_a_damaged_database_says_so(tmp_path: Path):
     with pytest.raises(hs.HomeostatError, match="damaged") as caught:
         _ = hs.open(tmp_path).db
     assert caught.value.code == "corrupt"
+
+
+def test_a_newer_database_is_refused(any_ws: hs.Workspace, workspace_url: str):
+    any_ws.db.write(lambda c: c.execute(sa.update(version_table).values(version_num="9999")))
+    with hs.open(workspace_url) as again, pytest.raises(Unavailable, match="newer Homeostat .schema 9999") as caught:
+        _ = again.db
+    assert "pip install" in caught.value.hint
+    any_ws.db.write(lambda c: c.execute(sa.update(version_table).values(version_num=VERSION)))
+
+
+def test_two_processes_may_make_one_workspace_at_once(workspace_url: str):
+    script = (
+        "import sys, homeostat as hs\nws = hs.open(sys.argv[1])\nws.leases.acquire(sys.argv[2], 60, 'x')\nws.close()"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", script, workspace_url, name]) for name in "abc"]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    with hs.open(workspace_url) as ws:
+        assert [ws.leases.acquire(name, 60, "y") for name in "abc"] == [None, None, None]
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(hs.HomeostatError, match="is a file, not a folder"):
+        hs.open(tmp_path / "file")
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "ftp://host", "sqlite+x://y"])
+def test_another_kind_of_address_is_refused(url: str):
+    with pytest.raises(hs.HomeostatError, match="cannot be opened at"):
+        hs.open(url)
+
+
+def test_a_workspace_names_its_slices():
+    with pytest.raises(AttributeError, match="a workspace has no 'regsitry'; its slices are data, tracking"):
+        hs.open("http://127.0.0.1:9").regsitry  # noqa: B018

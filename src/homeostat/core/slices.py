@@ -18,6 +18,7 @@ STORES = (
     "homeostat.core.leases",
     "homeostat.core.lineage_facts",
     "homeostat.data.store",
+    "homeostat.team.store",
     "homeostat.tracking.store",
     "homeostat.pipelines.store",
     "homeostat.registry.store",

@@ -1,0 +1,131 @@
+"""The audit log: every change, in order, each entry chained to the one before it by a digest.
+
+An entry that was altered, or removed from the middle, breaks the chain. Somebody who can write to the database can
+still cut off the end or build a new chain: note the last digest elsewhere now and then, and give it to `verify_audit`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import sqlalchemy as sa
+
+from homeostat.core.blobs import digest_of
+from homeostat.core.clock import now_ms
+from homeostat.core.context import current_actor
+from homeostat.core.errors import InvalidInput
+from homeostat.core.records import canonical_json, from_json, plain
+from homeostat.core.verbs import verb
+from homeostat.core.workspace import Workspace
+from homeostat.team.model import AuditCheck, AuditEntry
+from homeostat.team.store import audit
+
+_START = "0" * 64
+# Addresses of webhooks and databases hold secrets as well.
+_SECRET = re.compile(r"secret|token|password|url|database", re.IGNORECASE)
+_MAX_TEXT = 200
+_MAX_ITEMS = 50
+_MAX_DEPTH = 6
+_MAX_LIMIT = 1000
+_BATCH = 1000
+
+
+@verb(permission="team:admin")
+def record_audit(ws: Workspace, verb: str, arguments: dict[str, Any] | None = None) -> AuditEntry:
+    """Add an entry: the acting user has called `verb` with `arguments`. Secrets and long values are not kept."""
+    return ws.db.write(lambda connection: append_audit(connection, verb, arguments or {}))
+
+
+def append_audit(connection: sa.Connection, verb: str, arguments: dict[str, Any]) -> AuditEntry:
+    """Add an entry within an open transaction: it is kept if and only if the change is."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("select pg_advisory_xact_lock(4701003)"))  # one chain, not two branches
+    last = connection.execute(sa.select(audit.c.seq, audit.c.digest).order_by(audit.c.seq.desc()).limit(1)).first()
+    seq, previous = (last.seq + 1, last.digest) if last else (1, _START)
+    entry: dict[str, Any] = {
+        "seq": seq, "at_ms": now_ms(), "actor": current_actor(), "verb": verb,
+        "arguments": canonical_json(_without_secrets(plain(arguments))), "previous": previous,
+    }  # fmt: skip
+    connection.execute(sa.insert(audit).values(**entry, digest=_digest(entry)))
+    return AuditEntry(**{**entry, "arguments": from_json(entry["arguments"], dict[str, Any])}, digest=_digest(entry))
+
+
+@verb(permission="team:admin")
+def list_audit(
+    ws: Workspace, limit: int = 100, before: int | None = None, actor: str | None = None, verb: str | None = None
+) -> list[AuditEntry]:
+    """The audit log, newest first, at most `limit` entries (1 to 1,000); `before` goes on below a sequence number."""
+    if not 1 <= limit <= _MAX_LIMIT:
+        raise InvalidInput(f"limit is {limit}; it lies between 1 and {_MAX_LIMIT}")
+    query = sa.select(audit).order_by(audit.c.seq.desc()).limit(limit)
+    for column, value in ((audit.c.actor, actor), (audit.c.verb, verb)):
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(audit.c.seq < before)
+    rows = ws.db.read(lambda connection: connection.execute(query).all())
+    return [
+        AuditEntry(
+            seq=row.seq, at_ms=row.at_ms, actor=row.actor, verb=row.verb, previous=row.previous, digest=row.digest,
+            arguments=from_json(row.arguments, dict[str, Any]),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+@verb(permission="team:admin")
+def verify_audit(ws: Workspace, seq: int | None = None, digest: str | None = None) -> AuditCheck:
+    """Walk the whole chain and compare every digest.
+
+    `seq` and `digest`, noted elsewhere at an earlier time, also uncover a log that was cut off or built anew.
+    """
+    return ws.db.read(lambda connection: _verify(connection, seq, digest))
+
+
+def _verify(connection: sa.Connection, seq: int | None, digest: str | None) -> AuditCheck:
+    count, previous, noted = 0, _START, seq is None
+    while True:
+        query = sa.select(audit).where(audit.c.seq > count).order_by(audit.c.seq).limit(_BATCH)
+        rows = connection.execute(query).all()
+        for row in rows:
+            wrong = _wrong(row, count + 1, previous)
+            if not wrong and row.seq == seq:
+                noted, wrong = True, "" if row.digest == digest else "its digest is not the one that was noted"
+            if wrong:
+                message = f"entry {count + 1}: {wrong}"
+                return AuditCheck(entries=count, intact=False, broken_at=count + 1, message=message, digest=previous)
+            count, previous = row.seq, row.digest
+        if len(rows) < _BATCH:
+            break
+    if not noted:
+        message = f"the log ends at entry {count}, but entry {seq} was noted"
+        return AuditCheck(entries=count, intact=False, broken_at=count + 1, message=message, digest=previous)
+    return AuditCheck(entries=count, intact=True, message=f"{count} entries, none altered", digest=previous)
+
+
+def _wrong(row: sa.Row[Any], seq: int, previous: str) -> str:
+    if row.seq != seq:
+        return f"it is missing, the next one is {row.seq}"
+    if row.previous != previous:
+        return "it does not follow on the entry before it"
+    facts = {name: getattr(row, name) for name in ("seq", "at_ms", "actor", "verb", "arguments", "previous")}
+    return "" if _digest(facts) == row.digest else "it was altered"
+
+
+def _digest(entry: dict[str, Any]) -> str:
+    return digest_of(canonical_json(entry).encode())
+
+
+def _without_secrets(value: Any, name: str = "", depth: int = 0) -> Any:
+    if name and _SECRET.search(name) and value is not None:
+        return "(secret)"
+    if depth > _MAX_DEPTH:
+        return "…"
+    if isinstance(value, dict):
+        return {str(k): _without_secrets(v, str(k), depth + 1) for k, v in list(value.items())[:_MAX_ITEMS]}
+    if isinstance(value, (list, tuple)):
+        return [_without_secrets(item, "", depth + 1) for item in value[:_MAX_ITEMS]]
+    if isinstance(value, str) and len(value) > _MAX_TEXT:
+        return value[:_MAX_TEXT] + "…"
+    return value

@@ -11,9 +11,11 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 import homeostat as hs
@@ -52,15 +54,12 @@ class Year:
     def __init__(self, ws: hs.Workspace, model: str, rest_url: str, flights: pl.DataFrame, names: list[str]) -> None:
         self.ws = ws
         self.model = model
-        self.asked = 0
         self._client = hs.PredictionClient(rest_url)
         self._by_time = flights.sort(TIME, KEY)
         self._by_label = flights.drop_nulls(LABEL_MS).sort(LABEL_MS, KEY)
         self._names = names
 
-    def live(
-        self, first_ms: int, last_ms: int, cursor: Cursor, each_day: Callable[[int, list[Any]], None]
-    ) -> None:
+    def live(self, first_ms: int, last_ms: int, cursor: Cursor, each_day: Callable[[int, list[Any]], None]) -> None:
         """Days from `first_ms` to `last_ms` (both midnights UTC); `each_day(day_end_ms, decisions)` after each."""
         for start in range(first_ms, last_ms, DAY_MS):
             end = start + DAY_MS
@@ -82,16 +81,18 @@ class Year:
         rows = self._between(self._by_time, TIME, start, end)
         if rows.is_empty():
             return
-        for _ in self._client.predict_many(self.model, self._requests(rows)):
-            self.asked += 1
+        self._client.predict_many(self.model, self._requests(rows))
         self._client.flush(self.model)
 
     def _requests(self, rows: pl.DataFrame) -> Iterator[tuple[str, dict[str, Any], Any]]:
         # Flights of the same five minutes are asked for together, as a departures board would.
-        slotted = rows.with_columns((pl.col(TIME) // SLOT_MS).alias("slot"))
-        for (slot,), group in slotted.group_by("slot", maintain_order=True):
-            metadata = {KEY: group[KEY].to_numpy(), TIME: group[TIME].to_numpy()}
-            yield f"slot-{slot}", metadata, group.select(self._names).cast(pl.Float32).to_numpy()
+        features = rows.select(pl.col(self._names).cast(pl.Float32)).to_numpy()
+        keys, times = rows[KEY].to_numpy(), rows[TIME].to_numpy()
+        slots = times // SLOT_MS
+        starts = [0, *(np.flatnonzero(np.diff(slots)) + 1).tolist(), len(slots)]
+        for start, end in pairwise(starts):
+            metadata = {KEY: keys[start:end], TIME: times[start:end]}
+            yield f"slot-{slots[start]}", metadata, features[start:end]
 
     def _label(self, start: int, end: int) -> None:
         rows = self._between(self._by_label, LABEL_MS, start, end)

@@ -47,7 +47,7 @@ def require_login_beyond_loopback(workspace: Workspace, host: str) -> None:
 
     Raises: InvalidInput.
     """
-    if not is_loopback(host) and not workspace.team.list_tokens():
+    if not is_loopback(host) and not workspace.team.has_tokens():
         raise InvalidInput(
             f"{host} can be reached by others, and this workspace has no tokens to ask them for",
             hint="make one with `homeostat team create-token NAME --role admin`, or listen on 127.0.0.1",

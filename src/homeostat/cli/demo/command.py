@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a sample of the flights, half the months")
     parser.add_argument("--no-wait", action="store_true", help="end at the end, instead of leaving the pages up")
     parser.add_argument("--report", metavar="FILE.json", help="write months, totals, versions and timings here")
-    parser.add_argument("--home", metavar="DIR", default="./.homeostat-demo", help="the workspace (default %(default)s)")
+    parser.add_argument(
+        "--home", metavar="DIR", default="./.homeostat-demo", help="the workspace (default %(default)s)"
+    )
     parser.add_argument("--port", type=int, default=5000, help="the control plane's port")
     parser.add_argument("--serve-port", type=int, default=8080, help="the data plane's port")
 
@@ -82,7 +84,8 @@ def _same_kind(home: Path, quick: bool) -> None:
         kind.write_text(wanted)
     elif kind.read_text() != wanted:
         raise Conflict(
-            f"{home} holds a {kind.read_text()} demo", hint=f"use another --home, or {'leave out' if quick else 'add'} --quick"
+            f"{home} holds a {kind.read_text()} demo",
+            hint=f"use another --home, or {'leave out' if quick else 'add'} --quick",
         )
 
 

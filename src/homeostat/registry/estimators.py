@@ -55,9 +55,13 @@ def read_original(estimator: Any) -> Original:
     )
 
 
-def load_lightgbm(text: str) -> Predict:
-    """A booster's own predictor, from its text form. One thread: the last bit must not depend on the machine."""
-    booster = require("lightgbm", extra="ml").Booster(model_str=text)
+def load_lightgbm(text: str) -> Any:
+    """The booster that its text form describes."""
+    return require("lightgbm", extra="ml").Booster(model_str=text)
+
+
+def answer_of_booster(booster: Any) -> Predict:
+    """A booster's own predictor. One thread: the last bit must not depend on the machine."""
     return lambda features: booster.predict(features, num_threads=1)
 
 
@@ -106,7 +110,8 @@ def _lightgbm(estimator: Any) -> Original:
     probabilities = objective in ("binary", "multiclass", "multiclassova", "cross_entropy")
     names = booster.feature_name()
     return Original(
-        flavor="lightgbm", file="model.txt", data=text.encode(), predict=load_lightgbm(text), estimator=booster,
+        flavor="lightgbm", file="model.txt", data=text.encode(), predict=answer_of_booster(load_lightgbm(text)),
+        estimator=booster,
         output=Field(name="probability" if probabilities else "prediction", dtype="FP32", shape=[-1, k][: 1 + (k > 1)]),
         features=None if names == [f"Column_{n}" for n in range(len(names))] else names,
         classes=[str(label) for label in getattr(estimator, "classes_", [])],

@@ -16,7 +16,7 @@ from homeostat.core.errors import Corrupt, InvalidInput, Refused
 from homeostat.core.extras import require
 from homeostat.core.paths import inside
 from homeostat.core.workspace import Workspace
-from homeostat.registry.estimators import answer_of, load_lightgbm
+from homeostat.registry.estimators import answer_of, answer_of_booster, load_lightgbm
 from homeostat.registry.files import MANIFEST, fetch, parse_manifest
 from homeostat.registry.model import Package
 from homeostat.registry.onnx_form import session
@@ -30,9 +30,15 @@ Engine = Literal["onnx", "native"]
 
 
 class LoadedModel:
-    """A model ready to answer. `package` says what it is, `engine` which form of it answers."""
+    """A model ready to answer. `package` says what it is, `engine` which form of it answers.
 
-    def __init__(self, package: Package, folder: Path, engine: Engine, predict: Any, by_name: bool) -> None:
+    `original` is the model itself (the booster, the estimator) where that form answers, None for a graph.
+    """
+
+    def __init__(
+        self, package: Package, folder: Path, engine: Engine, predict: Any, original: Any = None, by_name: bool = False
+    ) -> None:
+        self.original = original
         self.package = package
         self.folder = folder
         self.engine: Engine = engine
@@ -85,15 +91,16 @@ def load_package(
     package = parse_manifest((root / MANIFEST).read_bytes())
     if engine != "native" and package.onnx.file is not None:
         graph = inside(root, package.onnx.file).read_bytes()
-        return LoadedModel(package, root, "onnx", session(graph), by_name=False)
+        return LoadedModel(package, root, "onnx", session(graph))
     if engine == "onnx":
         raise Refused(f"there is no ONNX form of this model: {package.onnx.reason}", hint="leave out engine='onnx'")
     data = inside(root, package.file).read_bytes()
     if package.flavor == "lightgbm":
-        return LoadedModel(package, root, "native", load_lightgbm(data.decode()), by_name=False)
+        booster = load_lightgbm(data.decode())
+        return LoadedModel(package, root, "native", answer_of_booster(booster), booster)
     estimator = _unpickled(data, package, unpickle)
     by_name = hasattr(estimator, "feature_names_in_") or package.signature.tensor is None
-    return LoadedModel(package, root, "native", answer_of(estimator), by_name)
+    return LoadedModel(package, root, "native", answer_of(estimator), estimator, by_name)
 
 
 def load_model(

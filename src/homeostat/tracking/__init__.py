@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from homeostat.tracking.artifacts import list_artifacts as list_artifacts
     from homeostat.tracking.artifacts import log_artifact as log_artifact
     from homeostat.tracking.artifacts import read_artifact as read_artifact
+    from homeostat.tracking.families import parts_of as parts_of
+    from homeostat.tracking.families import runs_by_id as runs_by_id
+    from homeostat.tracking.families import wholes_of as wholes_of
     from homeostat.tracking.heartbeat import heartbeat as heartbeat
     from homeostat.tracking.heartbeat import mark_lost as mark_lost
     from homeostat.tracking.live import LiveRun as LiveRun

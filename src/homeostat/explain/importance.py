@@ -1,0 +1,92 @@
+"""Importance of features: computed once for a version, in a process that may run its code, and kept with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+from homeostat.core.errors import Refused, StepFailed
+from homeostat.core.verbs import verb
+from homeostat.core.workspace import Workspace
+from homeostat.explain import store
+from homeostat.explain.model import FeatureImportance
+from homeostat.registry import get_version, load_model
+
+_LIMIT_S = 600
+
+
+@verb(permission="explain:read")
+def importance(ws: Workspace, model: str, version: int | None = None) -> list[FeatureImportance]:
+    """How much each feature matters to a version, the one that matters most first.
+
+    Computed from the sample kept with the version when first asked for, in a process of its own. `version` defaults to
+    the newest. Raises: Refused for a version that keeps no sample; StepFailed when the model fails on it.
+    """
+    found = get_version(ws, model, version)
+    stored = store.kept(ws, model, found.version)
+    if stored is None:
+        _in_a_process(ws, model, found.version)
+        stored = store.kept(ws, model, found.version)
+    return stored or []
+
+
+def compute_importance(ws: Workspace, model: str, version: int | None = None) -> list[FeatureImportance]:
+    """What `importance` gives, computed in this process where it is not kept yet.
+
+    A pickled model's code runs here: for pipelines and scripts, which ran it before, not for servers.
+    """
+    found = get_version(ws, model, version)
+    stored = store.kept(ws, model, found.version)
+    if stored is not None:
+        return stored
+    from homeostat.explain.permutation import permutation
+
+    pickled = found.files and "model.pkl" in found.files
+    loaded = load_model(ws, model, found.version, unpickle=bool(pickled))
+    rows = loaded.sample()
+    if rows is None:
+        raise Refused(
+            f"version {found.version} of '{model}' keeps no sample to compute importances on",
+            hint="register it with a sample of its input",
+        )
+    columns = [field.name for field in found.signature.inputs]
+    moved = permutation(loaded.predict, rows, columns)
+    gains = _gains(ws, model, found.version, found.flavor, columns)
+    features = [FeatureImportance(feature=name, gain=gains.get(name), permutation=moved[name]) for name in columns]
+    features.sort(key=lambda f: (-f.permutation, -(f.gain or 0.0), f.feature))
+    store.keep(ws, model, found.version, features)
+    return features
+
+
+def _gains(ws: Workspace, model: str, version: int, flavor: str, columns: list[str]) -> dict[str, float]:
+    """Shares of the gain by column; empty where the model keeps no such figure for each of its inputs."""
+    if flavor not in ("lightgbm", "sklearn"):
+        return {}
+    import numpy as np
+
+    original = load_model(ws, model, version, engine="native", unpickle=flavor == "sklearn").original
+    raw: Any = None
+    if flavor == "lightgbm":
+        raw = original.feature_importance("gain")
+    else:
+        last = original.steps[-1][1] if hasattr(original, "steps") else original
+        raw = getattr(last, "feature_importances_", None)
+        if raw is None and hasattr(last, "coef_"):
+            raw = np.abs(np.atleast_2d(last.coef_)).mean(axis=0)
+    if raw is None or len(raw) != len(columns):
+        return {}
+    total = float(np.sum(raw))
+    return {name: float(value) / total if total else 0.0 for name, value in zip(columns, raw, strict=True)}
+
+
+def _in_a_process(ws: Workspace, model: str, version: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "homeostat.explain.worker", ws.url, str(ws.home), model, str(version)],
+        capture_output=True, text=True, timeout=_LIMIT_S, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode == Refused.exit_code:
+        raise Refused(done.stderr.strip())
+    if done.returncode:
+        last = (done.stderr.strip() or "it ended without a word").splitlines()[-1]
+        raise StepFailed(f"importances of version {version} of '{model}' could not be computed: {last}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from homeostat.registry.packaging import package_model as package_model
     from homeostat.serving.client import PredictionClient as PredictionClient
     from homeostat.tracking.live import run as run
+    from homeostat.tuning.tuner import tune as tune
 
 __version__ = "0.1.0"
 __getattr__, __dir__ = door(__name__)

@@ -117,7 +117,7 @@ def test_every_way_to_end_badly_is_told(ws, project, line, match):
 
 def test_a_module_that_cannot_be_loaded(ws, project):
     project.write("import nowhere_to_be_found")
-    with pytest.raises(StepFailed, match="(?s)cannot be loaded: ModuleNotFoundError: .*nowhere_to_be_found"):
+    with pytest.raises(StepFailed, match=r"(?s)cannot be loaded: ModuleNotFoundError: .*nowhere_to_be_found"):
         ws.pipelines.run_pipeline("pipeline:main", project=str(project))
 
 

@@ -20,19 +20,21 @@ from msgspec import structs
 
 from homeostat.core.blobs import digest_of_file
 from homeostat.core.context import RUN_VARIABLE, acting_run
-from homeostat.core.errors import HomeostatError, InvalidInput, NotFound
+from homeostat.core.errors import HomeostatError, InvalidInput
 from homeostat.core.faults import fault
 from homeostat.core.records import from_json
 from homeostat.core.workspace import Workspace
 from homeostat.core.workspace import open as open_workspace
 from homeostat.pipelines import codecs, inside
 from homeostat.pipelines.declare import Pipeline, describe, workspace_parameters
-from homeostat.pipelines.fingerprint import Fingerprint
-from homeostat.pipelines.fresh_import import import_afresh
+from homeostat.pipelines.fingerprint import Fingerprint, fingerprint_of
 from homeostat.pipelines.graph import WORKSPACE, Node
+from homeostat.pipelines.loading import import_afresh, load_function
 from homeostat.pipelines.messages import Answer, Failure, Request, write_whole
 from homeostat.pipelines.model import Value
 from homeostat.pipelines.source import Project
+
+_HERE = os.path.dirname(__file__)
 
 # Loaded here once, so that no forked step has to.
 for _module in ("core.db", "core.events", "core.leases", "core.lineage_facts", "core.schema", "core.verbs"):
@@ -59,7 +61,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _plan(ws: Workspace, request: Request) -> Answer:
-    target = _load(request.function)
+    target = load_function(request.function)
     if not isinstance(target, Pipeline):
         raise InvalidInput(
             f"'{request.function}' is not a pipeline but a {type(target).__name__}",
@@ -71,10 +73,8 @@ def _plan(ws: Workspace, request: Request) -> Answer:
     sources: dict[str, str] = {}
     known: dict[str, Fingerprint] = {}
     for node in described.graph.steps:
-        module, _, name = node.function.partition(":")
         if node.function not in known:
-            known[node.function] = Fingerprint(project)
-            known[node.function].follow(module, name)
+            known[node.function] = fingerprint_of(node.function, project)
         found = known[node.function]
         sources.update(found.sources())
         nodes.append(structs.replace(node, code=found.code, libraries=found.libraries))
@@ -89,9 +89,11 @@ def _step(ws: Workspace, request: Request) -> Answer:
         return Answer(key=request.key, stale=True)
     os.environ[inside.STEP_KEY] = request.step_key
     os.environ[inside.SCRATCH] = request.scratch
+    os.environ[inside.WORKSPACE_URL] = request.url
+    os.environ[inside.PROJECT] = request.project
     if request.run_id is not None:
         os.environ[RUN_VARIABLE] = request.run_id
-    function = _load(request.function)
+    function = load_function(request.function)
     function = getattr(function, "function", function)  # the plain function below @step
     inputs = Path(request.scratch) / "inputs"
     arguments = {name: _argument(ws, value, inputs) for name, value in request.arguments.items()}
@@ -110,29 +112,6 @@ def _argument(ws: Workspace, value: Value, folder: Path) -> Any:
     return ws if value.codec == WORKSPACE else codecs.decode(value, ws.blobs, folder, unpickle=True)
 
 
-def _load(reference: str) -> Any:
-    module, _, name = reference.partition(":")
-    if not module or not name:
-        raise InvalidInput(f"'{reference}' is not 'module:function'", hint="such as pipeline:train")
-    try:
-        loaded = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        raise NotFound(
-            f"there is no module '{module}' in {os.getcwd()}",
-            hint="`project` is the folder that holds it; is it the right one?",
-            module=module,
-        ) from None
-    if not hasattr(loaded, name):
-        there = [key for key, value in vars(loaded).items() if isinstance(value, Pipeline)]
-        raise NotFound(
-            f"module '{module}' ({loaded.__file__}) has no '{name}'",
-            hint=f"it has {', '.join(there) or 'no pipelines'}",
-        )
-    return getattr(loaded, name)
-
-
 def _unchanged(sources: dict[str, str]) -> bool:
     with contextlib.suppress(OSError):
         return all(digest_of_file(path) == digest for path, digest in sources.items())
@@ -146,9 +125,9 @@ def _failure(error: BaseException) -> Failure:
 
 
 def _print_traceback(error: BaseException) -> None:
-    """The traceback from the user's code on; the frames of this module tell nobody anything."""
+    """The traceback from the user's code on; the frames of what called it tell nobody anything."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((_HERE, "<frozen importlib")):
         trace = trace.tb_next
     traceback.print_exception(type(error), error, trace or error.__traceback__)
 

@@ -1,16 +1,17 @@
 """The code that a step reaches, as digests: its own source and, transitively, what it refers to in the project.
 
-Source is compared as normalised syntax, so that comments, layout, docstrings and type hints of local variables change
-nothing. Followed are: functions, classes and constants of the project by the names that the code mentions, through
-imports (also those inside functions, relative, aliased, starred); a module used as a whole counts whole. Not followed:
-names that are computed (`getattr(module, name)`, `importlib.import_module(x)`) and files read while running; declare
-those with `@step(version=…)`, or hand them over as arguments.
+Source is compared as normalised syntax, so that comments, layout and docstrings change nothing. Followed are:
+functions, classes and constants of the project by the names that the code mentions, through imports (also those inside
+functions, relative, aliased, starred), and texts such as "module:function"; a module used as a whole counts whole. Not
+followed: names that are computed (`getattr(module, name)`, `importlib.import_module(x)`) and files read while running;
+declare those with `@step(version=…)`, or hand them over as arguments.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib.metadata
+import re
 import sys
 from functools import cache
 from types import ModuleType
@@ -22,6 +23,7 @@ from homeostat.pipelines.codecs import is_json
 from homeostat.pipelines.source import Module, Origin, Project, imports_of
 
 _FRAMEWORK = {"step", "pipeline"}
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z")
 
 
 class Fingerprint:
@@ -88,9 +90,19 @@ class Fingerprint:
                     self._mentioned(chain[0].id, chain[1], local, module)
             elif isinstance(inner, ast.Name) and id(inner) not in followed:
                 self._mentioned(inner.id, [], local, module)
+            elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                self._named(inner.value)
         for origin in local.values():
             if self._project.module(origin.module) is None:
                 self._library(origin.module)
+
+    def _named(self, text: str) -> None:
+        """Follow a text that names a function of the project as "module:function"."""
+        if _REFERENCE.match(text):
+            module, _, name = text.partition(":")
+            found = self._project.module(module)
+            if found is not None and name in found.definitions:
+                self._own(found, name)
 
     def _mentioned(self, name: str, attributes: list[str], local: dict[str, Origin], module: Module) -> None:
         origin = local.get(name)
@@ -200,6 +212,14 @@ def _chain(node: ast.Attribute) -> tuple[ast.Name, list[str]] | None:
         attributes.insert(0, inner.attr)
         inner = inner.value
     return (inner, attributes) if isinstance(inner, ast.Name) else None
+
+
+def fingerprint_of(reference: str, project: Project) -> Fingerprint:
+    """What the function "module:name" of `project` depends on."""
+    module, _, name = reference.partition(":")
+    found = Fingerprint(project)
+    found.follow(module, name)
+    return found
 
 
 @cache

@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 
 STEP_KEY = "HOMEOSTAT_STEP_KEY"
+WORKSPACE_URL = "HOMEOSTAT_STEP_WORKSPACE"
+PROJECT = "HOMEOSTAT_STEP_PROJECT"
 SCRATCH = "HOMEOSTAT_SCRATCH"
 
 
@@ -30,3 +32,9 @@ def scratch() -> Path:
     folder = Path(place) / "own"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def surroundings() -> tuple[str, str] | None:
+    """The workspace's URL and the project's folder of the step around the call; None outside a step."""
+    url, project = os.environ.get(WORKSPACE_URL), os.environ.get(PROJECT)
+    return (url, project) if url and project else None

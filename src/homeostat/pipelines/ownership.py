@@ -6,14 +6,11 @@ start time no longer match), so a restart after a crash goes on without waiting 
 
 from __future__ import annotations
 
-import os
-import secrets
-from pathlib import Path
-
 import sqlalchemy as sa
 
 from homeostat.core.db import database_now_ms
 from homeostat.core.errors import NotFound
+from homeostat.core.liveness import is_alive, this_process
 from homeostat.core.workspace import Workspace
 from homeostat.pipelines import store
 
@@ -50,7 +47,7 @@ def claim(ws: Workspace, run: str, *, again: bool) -> int | None:
             sa.update(store.runs)
             .where(*where)
             .values(
-                owner=_self(),
+                owner=this_process(),
                 lease_until_ms=now + LEASE_MS,
                 fence=row.fence + 1,
                 status="running",
@@ -76,40 +73,3 @@ def release(ws: Workspace, run: str, fence: int) -> None:
     """Let go of the run, whatever its state."""
     where = (store.runs.c.id == run, store.runs.c.fence == fence)
     ws.db.write(lambda c: c.execute(sa.update(store.runs).where(*where).values(owner="", lease_until_ms=0)).rowcount)
-
-
-def is_alive(owner: str) -> bool:
-    """Whether the process that `owner` names may still run. Of other machines nothing is known: True."""
-    host, _, rest = owner.rpartition("|")[0].rpartition("|")
-    if not owner:
-        return False
-    if host != _host():
-        return True
-    pid, _, started = rest.partition("@")
-    return _started(int(pid)) == started
-
-
-def _self() -> str:
-    return f"{_host()}|{os.getpid()}@{_started(os.getpid())}|{secrets.token_hex(4)}"
-
-
-def _host() -> str:
-    """This machine, and within it this space of process ids (containers have their own)."""
-    space = Path("/proc/self/ns/pid")
-    return f"{os.uname().nodename}/{os.readlink(space) if space.exists() else ''}"
-
-
-def _started(pid: int) -> str | None:
-    """When process `pid` began, in the kernel's ticks; None when there is none. Tells a reused id from the old one."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-        try:  # no /proc here: the id alone must do
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        return ""
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]

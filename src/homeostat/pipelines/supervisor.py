@@ -23,7 +23,6 @@ from homeostat.core.workspace import Workspace
 from homeostat.pipelines import files, key, store, tracks
 from homeostat.pipelines.advance import OVER, Advance, Ended
 from homeostat.pipelines.graph import Graph, Node, predecessors, resolve
-from homeostat.pipelines.inside import SCRATCH, STEP_KEY
 from homeostat.pipelines.messages import Answer, Request, write_whole
 from homeostat.pipelines.model import RunStatus
 from homeostat.pipelines.ownership import LEASE_MS, renew
@@ -258,7 +257,7 @@ class Supervisor:
             arguments=[str(path)],
             folder=self._project,
             log=str(files.log_of(self._ws, self._run, name)),
-            environment={"HOMEOSTAT_HOME": str(self._ws.home), STEP_KEY: request.step_key, SCRATCH: request.scratch},
+            environment={"HOMEOSTAT_HOME": str(self._ws.home)},
             isolation=isolation,
         )
         self._executor.submit(job)

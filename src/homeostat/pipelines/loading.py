@@ -1,4 +1,4 @@
-"""Importing a project's modules from their source as it is now.
+"""Loading a project's functions by name, from their source as it is now.
 
 Python's cached bytecode is matched by second and size of the file: an edit within the same second that keeps the size
 would go unseen, and a step would run other code than its cache key says. So the project's own modules are compiled
@@ -7,10 +7,16 @@ anew in each process; installed packages use their caches as ever.
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType
+from typing import Any
+
+from homeostat.core.errors import InvalidInput, NotFound
+from homeostat.pipelines.declare import Pipeline
 
 
 class _Fresh(SourceFileLoader):
@@ -30,3 +36,27 @@ def import_afresh(root: Path) -> None:
 
     sys.path_hooks.insert(0, hook)
     sys.path_importer_cache.clear()
+
+
+def load_function(reference: str) -> Any:
+    """What "module:name" names, imported. Raises: InvalidInput, NotFound, and whatever the module raises."""
+    module, _, name = reference.partition(":")
+    if not module or not name:
+        raise InvalidInput(f"'{reference}' is not 'module:function'", hint="such as pipeline:train")
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise NotFound(
+            f"there is no module '{module}' in {os.getcwd()}",
+            hint="`project` is the folder that holds it; is it the right one?",
+            module=module,
+        ) from None
+    if not hasattr(loaded, name):
+        there = [key for key, value in vars(loaded).items() if isinstance(value, Pipeline)]
+        raise NotFound(
+            f"module '{module}' ({loaded.__file__}) has no '{name}'",
+            hint=f"it has {', '.join(there) or 'no pipelines'}",
+        )
+    return getattr(loaded, name)

@@ -7,6 +7,7 @@ has no missing values, a difference on such rows is told and does not count.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from homeostat.core.errors import InvalidInput, MissingExtra
@@ -34,7 +35,7 @@ def convert(original: Original, features: Any, tolerance: float = TOLERANCE) -> 
     except MissingExtra as error:
         return _none(error.message, tolerance), None
     except Exception as error:  # converters and runtimes raise anything; the model is kept in its own form then
-        words = " ".join(str(error).split())[:200]
+        words = re.split(r"[\n{]", str(error))[0][:200].strip(" =:,")
         return _none(f"{type(original.estimator).__name__} does not convert: {words}", tolerance), None
     report = compare(original.predict, predict, features, tolerance)
     return report, graph if report.agrees else None

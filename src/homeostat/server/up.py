@@ -73,11 +73,13 @@ class Housekeeping:
     def _run(self) -> None:
         from homeostat.loop import run_due
         from homeostat.notify import deliver_due
+        from homeostat.tracking import mark_lost
 
         duties: list[Callable[[], object]] = [
             lambda: events.dispatch(self._workspace),
             lambda: deliver_due(self._workspace, now_ms()),
             lambda: run_due(self._workspace, now_ms()),
+            lambda: mark_lost(self._workspace),
         ]
         while not self._stop.wait(_TICK_S):
             for duty in duties:

@@ -45,11 +45,12 @@ def mark_lost(ws: Workspace, silent_s: int = SILENT_S, at_ms: int | None = None)
     A run that never sent one is left alone: nothing is known of it.
     """
     at = now_ms() if at_ms is None else at_ms
+    silent = (store.run.c.status == "running", store.run.c.heartbeat_ms < at - silent_s * 1000)
 
     def mark(c: sa.Connection) -> list[str]:
         gone = c.execute(
             sa.update(store.run)
-            .where(store.run.c.status == "running", store.run.c.heartbeat_ms < at - silent_s * 1000)
+            .where(*silent)
             .values(status="lost", end_ms=store.run.c.heartbeat_ms)
             .returning(store.run.c.id)
         ).scalars().all()  # fmt: skip
@@ -57,4 +58,7 @@ def mark_lost(ws: Workspace, silent_s: int = SILENT_S, at_ms: int | None = None)
             publish(ws, c, RunFinished(run_id=run_id, status="lost"))
         return sorted(gone)
 
-    return ws.db.write(mark)
+    # Asked every few seconds, and mostly in vain: a look costs no write.
+    return (
+        ws.db.write(mark) if ws.db.read(lambda c: c.execute(sa.select(store.run.c.id).where(*silent)).first()) else []
+    )

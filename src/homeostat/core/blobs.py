@@ -1,6 +1,6 @@
 """Bytes, addressed by what they are: BLAKE3 of the content names it, so the same bytes are kept once.
 
-A store is four methods; trees (folders) are built on them here. Promises, checked by `homeostat.testing.blobs`:
+A store is six methods; trees (folders) are built on them here. Promises, checked by `homeostat.testing.blobs`:
 bytes appear whole or not at all; putting what is there already costs no second copy; `get_bytes` of damaged content
 raises Corrupt; concurrent puts of one content are harmless.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 
 import blake3
@@ -87,6 +88,10 @@ class BlobStore(ABC):
     @abstractmethod
     def exists(self, digest: str) -> bool:
         """Whether the content is kept here."""
+
+    @abstractmethod
+    def digests(self) -> Iterator[str]:
+        """The digest of everything kept here, in no order; what is put meanwhile may be among them."""
 
     def put_tree(self, folder: str | os.PathLike[str]) -> Tree:
         """Keep every regular file below `folder`; links are refused."""

@@ -26,3 +26,19 @@ STORES = (
     "homeostat.explain.store",
     "homeostat.serving.store",
 )
+
+# Files of the home that hold what is kept nowhere else, as patterns: whole once they are named ...
+KEPT_FILES = ("tables/*/*.parquet", "pipelines/*/*.log")
+# ... or appended to, with rows that carry their identity and so may be seen twice.
+APPENDED_FILES = ("spool/*/*",)
+
+# `(ws, full) -> list[Finding]`: what `homeostat doctor` asks, as "module:function".
+EXAMINERS = (
+    "homeostat.core.doctor:examine_database",
+    "homeostat.core.doctor:examine_bytes",
+    "homeostat.core.doctor:examine_events",
+    "homeostat.core.doctor:examine_leases",
+    "homeostat.data.doctor:examine",
+    "homeostat.registry.doctor:examine",
+    "homeostat.core.doctor:examine_machine",
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -57,6 +57,9 @@ class LocalBlobs(BlobStore):
 
     def exists(self, digest: str) -> bool:
         return self._path(digest).is_file()
+
+    def digests(self) -> Iterator[str]:
+        return (path.name for path in self._root.glob("[0-9a-f][0-9a-f]/*") if len(path.name) == 64)
 
     def _path(self, digest: str) -> Path:
         return self._root / check_digest(digest)[:2] / digest

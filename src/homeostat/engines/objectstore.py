@@ -7,6 +7,7 @@ folder of the home.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -73,6 +74,13 @@ class ObjectBlobs(BlobStore):
         except Exception as error:
             raise self._unreachable(error) from error
         return True
+
+    def digests(self) -> Iterator[str]:
+        try:
+            for page in self._obstore.list(self._store, prefix=self._prefix or None):
+                yield from (name for entry in page if len(name := entry["path"].rpartition("/")[2]) == 64)
+        except Exception as error:
+            raise self._unreachable(error) from error
 
     def _key(self, digest: str) -> str:
         key = f"{check_digest(digest)[:2]}/{digest}"

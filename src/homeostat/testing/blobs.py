@@ -56,6 +56,12 @@ class BlobSuite:
         assert blobs.put_file(tmp_path / "file") == blobs.put_bytes(data)
         assert (tmp_path / "file").read_bytes() == data
 
+    def test_everything_kept_is_listed(self, blobs: BlobStore, open_blobs: Callable[[], BlobStore]) -> None:
+        assert list(blobs.digests()) == []
+        kept = {blobs.put_bytes(bytes([number])) for number in range(30)}
+        blobs.put_bytes(bytes([1]))
+        assert sorted(open_blobs().digests()) == sorted(kept)
+
     def test_another_opening_sees_them(self, blobs: BlobStore, open_blobs: Callable[[], BlobStore]) -> None:
         digest = blobs.put_bytes(b"seen")
         assert open_blobs().get_bytes(digest) == b"seen"

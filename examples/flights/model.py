@@ -19,7 +19,7 @@ FIXED: dict[str, Any] = {
     "seed": 7,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 2,
+    "num_threads": 1,  # more of them wait for each other on a busy machine, at many times the cost
     "bagging_freq": 1,
 }
 DEFAULTS: dict[str, Any] = {
@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.1,
     "num_leaves": 31,
     "min_data_in_leaf": 100,
+    "max_bin": 63,
     "feature_fraction": 0.7,
     "bagging_fraction": 0.8,
 }
@@ -36,6 +37,8 @@ SPACE: dict[str, Any] = {
     "min_data_in_leaf": (50, 400, "int"),
     "feature_fraction": (0.4, 1.0),
 }
+# The search begins with the parameters one would try by hand.
+START: dict[str, Any] = {name: DEFAULTS[name] for name in SPACE}
 
 
 def matrix(rows: pl.DataFrame) -> NDArray[np.float32]:
@@ -106,3 +109,9 @@ def strongest_alone(rows: pl.DataFrame) -> tuple[str, float]:
     alone = {name: roc_auc_score(truth, filled[name].to_numpy()) for name in FEATURES}
     best = max(alone, key=lambda name: abs(alone[name] - 0.5))
     return best, float(max(alone[best], 1 - alone[best]))
+
+
+def trial(past: pl.DataFrame, later: pl.DataFrame, **params: Any) -> dict[str, float]:
+    """One try of the search: fitted on `past`, measured on `later`."""
+    booster = fit(past, params)
+    return measure(labels(later), booster.predict(matrix(later), num_threads=1))

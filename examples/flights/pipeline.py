@@ -14,12 +14,13 @@ from checks import CLEANING, EXPECTATIONS
 from clean import clean_tables
 from collect import MISSING, TABLES, file_of
 from features import FEATURES, FLIGHT_FEATURES, flight_features
-from model import DEFAULTS, baselines, fit, labels, latency_ms, matrix, measure, strongest_alone
+from model import DEFAULTS, SPACE, START, baselines, fit, labels, latency_ms, matrix, measure, strongest_alone, trial
 
 import homeostat as hs
 from homeostat.registry import DataVersion, GateResult
 
 TABLE = "flight_features"
+TRIALS = 20
 YEAR_END_MS = 1_388_534_400_000
 DAY_MS = 86_400_000
 JANUARY_MS, MARCH_MS = 1_356_998_400_000, 1_362_096_000_000
@@ -140,9 +141,17 @@ def validate(ws: hs.Workspace, model: str, version: int, found: dict[str, Any]) 
 
 
 @hs.step
-def tune(source: dict[str, Any]) -> dict[str, Any]:
-    """Placeholder until tuning lands."""
-    return {}
+def tune(ws: hs.Workspace, source: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that do best on the last two weeks of February, having learnt from the weeks before."""
+    rows = known_by(ws.data.read_table(source["table"], version=source["version"]), JANUARY_MS, MARCH_MS)
+    split = MARCH_MS - 14 * DAY_MS
+    columns = [*FEATURES, "late"]
+    study = hs.tune(
+        trial, SPACE, trials=TRIALS, seed=7, metric="auc", direction="maximize", first=[START], ws=ws,
+        args={"past": known_by(rows, 0, split).select(columns),
+              "later": rows.filter(pl.col("predict_ms") >= split).select(columns)},
+    )  # fmt: skip
+    return study.params
 
 
 @hs.pipeline
@@ -153,7 +162,7 @@ def train(ws: hs.Workspace, model: str, since_ms: int, until_ms: int, purpose: s
     loop on flights that neither they nor the champion have learnt from.
     """
     source = compute_features(ws, collect(ws))
-    params = tune(source)
+    params = tune(ws, source)
     version = learn(ws, model, source, params, since_ms, until_ms, purpose)
     if purpose == "first":
         version = validate(ws, model, version, back_test(ws, source, params, until_ms))

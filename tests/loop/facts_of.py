@@ -47,7 +47,8 @@ def judge_facts(**changes: Any) -> JudgeFacts:
     better = JudgeFacts(
         model="m", at_ms=NOW, champion=1, challenger=2,
         learnt="all history", gap=gap(0.027), slices=[],
-        calibration=None, latency=None, size=None, explained="importances are recorded", top_feature=None, gates_failed=[],
+        calibration=None, latency=None, size=None, explained="importances are recorded",
+        top_feature=None, gates_failed=[],
         offers_before=0,
     )  # fmt: skip
     return msgspec.structs.replace(better, **changes)
@@ -57,6 +58,7 @@ def canary_facts(**changes: Any) -> CanaryFacts:
     fine = CanaryFacts(
         model="m", at_ms=NOW, champion=1, canary=2, step=0,
         step_since_ms=NOW - DAY, started_ms=NOW - DAY,
-        mean=-0.02, se=0.003, n=900, days=24, served=45, failed=0, champion_served=855, champion_failed=0, p99=6.0, champion_p99=5.0,
+        mean=-0.02, se=0.003, n=900, days=24, served=45, failed=0, champion_served=855,
+        champion_failed=0, p99=6.0, champion_p99=5.0,
     )  # fmt: skip
     return msgspec.structs.replace(fine, **changes)

@@ -23,4 +23,7 @@ EVENTS: dict[str, EventEntry] = {
     "alias_moved": EventEntry(record="homeostat.registry.model:AliasMoved"),
     "gates_recorded": EventEntry(record="homeostat.registry.model:GatesRecorded"),
     "deployment_changed": EventEntry(record="homeostat.serving.model:DeploymentChanged"),
+    "labels_recorded": EventEntry(record="homeostat.monitoring.model:LabelsRecorded"),
+    "variable_changed": EventEntry(record="homeostat.loop.model:VariableChanged"),
+    "decision_made": EventEntry(record="homeostat.loop.model:DecisionMade"),
 }

@@ -25,6 +25,8 @@ STORES = (
     "homeostat.registry.store",
     "homeostat.explain.store",
     "homeostat.serving.store",
+    "homeostat.monitoring.store",
+    "homeostat.loop.store",
 )
 
 # Files of the home that hold what is kept nowhere else, as patterns: whole once they are named ...

@@ -9,12 +9,13 @@ number of rows: the debiased root-mean-square estimator of Kumar, Liang, Ma (201
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from homeostat.monitoring.blocks import block_numbers, block_weights
+from homeostat.monitoring.blocks import block_numbers
 from homeostat.monitoring.interval import Interval, nothing
 
 
@@ -31,30 +32,32 @@ class Calibration(NamedTuple):
 def calibration_error(
     labels: ArrayLike,
     scores: ArrayLike,
-    blocks: ArrayLike,
+    blocks: ArrayLike | None = None,
     *,
     bins: int = 15,
     level: float = 0.90,
+    width: float | None = None,
     resamples: int = 400,
     seed: int = 0,
 ) -> Calibration:
     """Root mean square of (mean score - share positive) over bins of equal numbers of rows, noise removed.
 
-    `labels` (n,) 0/1, `scores` (n,) probabilities, `blocks` (n,) what belongs together. Bins follow the scores'
-    quantiles; with many equal scores there are fewer of them. The interval is the bootstrap's over blocks, centred on
-    the debiased value. Fewer than two blocks or twenty rows: unknown.
+    `labels` (n,) 0/1, `scores` (n,) probabilities. Without `blocks` rows are independent, and the error is that of
+    these rows; with `blocks` (n,) it is that of the days they were drawn from, which is much less certain. Bins
+    follow the scores' quantiles; with many equal scores there are fewer. The interval comes from `resamples` draws of
+    the bins' gaps at `level`, or at the level of a normal `width`. Fewer than two blocks or twenty rows: unknown.
 
     >>> rng = np.random.default_rng(5)
     >>> p = rng.beta(2, 5, 20000); y = rng.random(20000) < p; day = np.arange(20000) // 1000
     >>> calibration_error(y, p, day).error.value < 0.01
     True
-    >>> off = calibration_error(y, p + 0.06, day)
+    >>> off = calibration_error(y, p + 0.06)
     >>> abs(off.error.value - 0.06) < 0.01, off.error.lo > 0.03, round(off.bias, 2)
     (True, True, 0.06)
     """
     y = (np.asarray(labels) > 0.5).astype(np.float64)
     p = np.asarray(scores, dtype=np.float64)
-    block = block_numbers(blocks)
+    block = np.arange(y.size) if blocks is None else block_numbers(blocks)
     b = int(block.max()) + 1 if block.size else 0
     if b < 2 or y.size < 20:
         empty = np.zeros(0)
@@ -62,26 +65,30 @@ def calibration_error(
     edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
     where = np.searchsorted(edges, p, side="right")
     k = edges.size + 1
-
-    def by_block(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(block * k + where, weights=values, minlength=b * k).astype(np.float64).reshape(b, k)
-
-    gaps, rows = by_block(p - y), by_block(np.ones_like(p))
-    n_bin = rows.sum(axis=0)
-    gap = gaps.sum(axis=0) / np.maximum(n_bin, 1)
-    noise = np.square(gaps - rows * gap).sum(axis=0) * b / (b - 1) / np.square(np.maximum(n_bin, 1))
+    n_bin = np.bincount(where, minlength=k).astype(np.float64)
+    n_safe = np.maximum(n_bin, 1)
+    gap = np.bincount(where, weights=p - y, minlength=k) / n_safe
+    deviation = np.bincount(block * k + where, weights=(p - y) - gap[where], minlength=b * k).reshape(b, k)
+    noise = np.square(deviation).sum(axis=0) * b / (b - 1) / np.square(n_safe)
     share = n_bin / n_bin.sum()
     square = float((share * (np.square(gap) - noise)).sum())
-
-    weights = block_weights(b, resamples, seed)
-    drawn = weights @ rows
-    drawn_gap = (weights @ gaps) / np.maximum(drawn, 1)
-    # A resample's squared gap carries the noise twice: once from the data, once from the drawing.
-    squares = (drawn / drawn.sum(axis=1, keepdims=True) * (np.square(drawn_gap) - 2 * noise)).sum(axis=1)
-    lo, hi = (_root(float(q)) for q in np.quantile(squares, [0.5 - level / 2, 0.5 + level / 2]))
+    rng = np.random.default_rng(seed)
+    # Bins of one block move together: draw whole rows of the deviation table, as the bootstrap of blocks would.
+    multiplier = rng.normal(size=(resamples, b)) if blocks is not None else None
+    moved = (
+        multiplier @ deviation / n_safe * math.sqrt(b / (b - 1))
+        if multiplier is not None
+        else rng.normal(size=(resamples, k)) * np.sqrt(noise)
+    )
+    # A draw's squared gap carries the noise twice: once from the data, once from the drawing.
+    squares = (share * (np.square(gap + moved) - 2 * noise)).sum(axis=1)
+    tail = (1.0 - level) / 2 if width is None else 1.0 - NormalDist().cdf(width)
+    lo, hi = (_root(float(q)) for q in np.quantile(squares, [tail, 1.0 - tail]))
     value = _root(square)
-    error = Interval(value, min(lo, value), max(hi, value), float(np.sqrt(np.maximum(squares, 0)).std(ddof=1)), y.size)
-    promised, happened = (by_block(v).sum(axis=0) / np.maximum(n_bin, 1) for v in (p, y))
+    se = float(np.sqrt(np.maximum(squares, 0)).std(ddof=1))
+    error = Interval(value, min(lo, value), max(hi, value), se, int(y.size))
+    promised = np.bincount(where, weights=p, minlength=k) / n_safe
+    happened = np.bincount(where, weights=y, minlength=k) / n_safe
     return Calibration(error, float((p - y).mean()), promised, happened, n_bin.astype(np.int64))
 
 

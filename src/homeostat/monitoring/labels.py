@@ -1,0 +1,120 @@
+"""Verbs: hand in the truth, and read what was known of it at any moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from homeostat.core.errors import Conflict, InvalidInput
+from homeostat.core.events import publish
+from homeostat.core.frames import Frame, to_polars
+from homeostat.core.paths import check_name
+from homeostat.core.verbs import verb
+from homeostat.core.workspace import Workspace
+from homeostat.monitoring import store
+from homeostat.monitoring.model import LabelsRecorded
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_COLUMNS = ("key", "label", "label_ms")
+_CHUNK = 5000
+
+
+@verb(permission="monitoring:write")
+def record_labels(ws: Workspace, model: str, labels: Frame) -> int:
+    """Keep the truth about predictions: columns key, label (a number; 0/1 or true/false for a classifier), label_ms.
+
+    `label_ms` is when the truth was known (ms UTC), not when it happened. The same row again changes nothing; a
+    correction is a new row with a later `label_ms`, and the newest known one counts. Gives the number of new rows.
+
+    Raises: InvalidInput for a missing column or value; Conflict when a key has another label at the same moment.
+    """
+    check_name(model, "model name")
+    frame = _checked(to_polars(labels))
+    if frame.is_empty():
+        return 0
+    rows: list[dict[str, Any]] = [
+        {"model": model, "key": key, "label": label, "label_ms": at} for key, label, at in frame.iter_rows()
+    ]
+    lowest, highest = int(frame["label_ms"].min()), int(frame["label_ms"].max())  # pyright: ignore[reportArgumentType]
+
+    def add(c: sa.Connection) -> int:
+        added = 0
+        for first in range(0, len(rows), _CHUNK):
+            added += _insert(c, rows[first : first + _CHUNK])
+        if added < len(rows):
+            _refuse_changed(c, model, lowest, highest, rows)
+        if added:
+            publish(ws, c, LabelsRecorded(model=model, rows=added, from_ms=lowest, to_ms=highest))
+        return added
+
+    return ws.db.write(add)
+
+
+def read_labels(ws: Workspace, model: str, from_ms: int | None = None, to_ms: int | None = None) -> pl.DataFrame:
+    """Labels known in [from_ms, to_ms): key, label, label_ms; of several for one key the newest."""
+    import polars as pl
+
+    t = store.label.c
+    query = sa.select(t.key, t.label, t.label_ms).where(t.model == model)
+    if from_ms is not None:
+        query = query.where(t.label_ms >= from_ms)
+    if to_ms is not None:
+        query = query.where(t.label_ms < to_ms)
+    rows = ws.db.read(lambda c: c.execute(query).all())
+    schema = {"key": pl.String, "label": pl.Float64, "label_ms": pl.Int64}
+    frame = pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
+    return frame.sort("label_ms").unique("key", keep="last", maintain_order=True)
+
+
+def _insert(c: sa.Connection, rows: list[dict[str, Any]]) -> int:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    before = sa.select(sa.func.count()).select_from(store.label).where(store.label.c.model == rows[0]["model"])
+    count = c.execute(before).scalar_one()
+    insert = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
+    c.execute(insert(store.label).on_conflict_do_nothing(), rows)
+    return c.execute(before).scalar_one() - count
+
+
+def _refuse_changed(c: sa.Connection, model: str, lowest: int, highest: int, rows: list[dict[str, Any]]) -> None:
+    t = store.label.c
+    query = sa.select(t.key, t.label_ms, t.label).where(t.model == model, t.label_ms.between(lowest, highest))
+    kept = {(row.key, row.label_ms): row.label for row in c.execute(query)}
+    for row in rows:
+        before = kept[row["key"], row["label_ms"]]
+        if before != row["label"]:
+            raise Conflict(
+                f"'{row['key'][:80]}' was labelled {before:g} at {row['label_ms']}, and now {row['label']:g}",
+                hint="give the correction the later label_ms at which it became known",
+                key=row["key"][:80],
+            )
+
+
+def _checked(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    for name in _COLUMNS:
+        if name not in frame.columns:
+            raise InvalidInput(
+                f"the labels have no column '{name}'",
+                hint=f"give {', '.join(_COLUMNS)}; got {', '.join(frame.columns)[:200]}",
+            )
+    kinds = {"key": pl.String, "label": pl.Float64, "label_ms": pl.Int64}
+    try:
+        checked = frame.select(pl.col(name).cast(kind) for name, kind in kinds.items())
+    except pl.exceptions.PolarsError as error:
+        raise InvalidInput(
+            f"the labels do not fit: {error}", hint="key is text, label a number, label_ms ms UTC"
+        ) from error
+    for name in _COLUMNS:
+        empty = checked[name].null_count()
+        if empty:
+            raise InvalidInput(
+                f"{empty} of {checked.height} rows have no {name}", hint="leave out rows without truth yet"
+            )
+    if not checked["label"].is_finite().all():
+        raise InvalidInput("a label is not a finite number", hint="leave out rows without truth yet")
+    return checked

@@ -1,0 +1,75 @@
+"""Where a model's training rows lie, and how to read those whose truth was known at a moment."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from homeostat.core.errors import InvalidInput
+from homeostat.core.records import Record
+from homeostat.core.workspace import Workspace
+from homeostat.data import scan_table
+
+
+class TrainingTable(Record):
+    """A table of the data repository with one row per example.
+
+    `time` is the column (ms UTC) of the moment of prediction, `target` that of the truth, `key` that of the row's key.
+    `known` is the column that says when the truth was known; without it, truth is taken to be known `within_ms` after
+    `time`. `version` None reads the newest.
+    """
+
+    table: str
+    time: str
+    target: str
+    key: str | None = None
+    known: str | None = None
+    within_ms: int = 86_400_000
+    version: int | None = None
+
+
+def training_rows(
+    ws: Workspace, source: TrainingTable, columns: list[str], since_ms: int = 0, until_ms: int | None = None
+) -> pl.DataFrame | None:
+    """Rows with time from `since_ms` on whose truth was known before `until_ms`: `columns`, label, time_ms; by time.
+
+    None when the table lacks one of the columns: then it is not what the model was taught with.
+    """
+    lazy = scan_table(ws, source.table, source.version)
+    there = set(lazy.collect_schema().names())
+    needed = {source.time, source.target, *columns, *([source.known] if source.known else [])}
+    if not needed <= there:
+        return None
+    known = pl.col(source.known) if source.known else _ms(pl.col(source.time), lazy, source.time) + source.within_ms
+    if source.known:
+        known = _ms(known, lazy, source.known)
+    rows = lazy.select(
+        *columns,
+        pl.col(source.target).cast(pl.Float64).alias("label"),
+        _ms(pl.col(source.time), lazy, source.time).alias("time_ms"),
+        known.alias("known_ms"),
+    ).filter(pl.col("label").is_not_null() & (pl.col("time_ms") >= since_ms))
+    if until_ms is not None:
+        rows = rows.filter(pl.col("known_ms") < until_ms)
+    return rows.drop("known_ms").sort("time_ms", maintain_order=True).collect()
+
+
+def column_by_key(ws: Workspace, source: TrainingTable, column: str) -> pl.DataFrame:
+    """`column` of the table for each key (as text): columns key and the column, each key once.
+
+    Raises InvalidInput when the table has no key named or no such column.
+    """
+    lazy = scan_table(ws, source.table, source.version)
+    there = lazy.collect_schema().names()
+    if source.key is None or column not in there or source.key not in there:
+        raise InvalidInput(
+            f"neither the prediction log nor the table '{source.table}' has a column '{column}'",
+            hint=f"slice by one of {', '.join(there)[:200]}",
+        )
+    key = pl.col(source.key).cast(pl.String).alias("key")
+    return lazy.select(key, pl.col(column)).unique("key", keep="last").collect()
+
+
+def _ms(column: pl.Expr, lazy: pl.LazyFrame, name: str) -> pl.Expr:
+    """A time column as ms since 1970, whether it is kept as a number or as a timestamp."""
+    kind = lazy.collect_schema()[name]
+    return column.dt.epoch("ms") if kind.is_temporal() else column.cast(pl.Int64)

@@ -15,7 +15,9 @@ class EventEntry(Record):
 EVENTS: dict[str, EventEntry] = {
     "table_written": EventEntry(record="homeostat.data.model:TableWritten"),
     "tree_written": EventEntry(record="homeostat.data.model:TreeWritten"),
-    "check_failed": EventEntry(record="homeostat.data.model:CheckFailed"),
+    "check_failed": EventEntry(
+        record="homeostat.data.model:CheckFailed", listeners=["homeostat.notify.outbox:on_event"]
+    ),
     "run_started": EventEntry(record="homeostat.tracking.model:RunStarted"),
     "run_finished": EventEntry(record="homeostat.tracking.model:RunFinished"),
     "run_metrics": EventEntry(record="homeostat.tracking.model:RunMetrics"),
@@ -24,6 +26,11 @@ EVENTS: dict[str, EventEntry] = {
     "gates_recorded": EventEntry(record="homeostat.registry.model:GatesRecorded"),
     "deployment_changed": EventEntry(record="homeostat.serving.model:DeploymentChanged"),
     "labels_recorded": EventEntry(record="homeostat.monitoring.model:LabelsRecorded"),
-    "variable_changed": EventEntry(record="homeostat.loop.model:VariableChanged"),
-    "decision_made": EventEntry(record="homeostat.loop.model:DecisionMade"),
+    "variable_changed": EventEntry(
+        record="homeostat.loop.model:VariableChanged", listeners=["homeostat.notify.outbox:on_event"]
+    ),
+    "decision_made": EventEntry(
+        record="homeostat.loop.model:DecisionMade", listeners=["homeostat.notify.outbox:on_event"]
+    ),
+    "notification_failed": EventEntry(record="homeostat.notify.model:NotificationFailed"),
 }

@@ -35,6 +35,7 @@ SETTINGS = (
     Setting(name="host", kind=str, default="127.0.0.1", help="the address `homeostat up` listens on"),
     Setting(name="port", kind=int, default=5000, help="the control plane's port"),
     Setting(name="serve_port", kind=int, default=8080, help="the data plane's port"),
+    Setting(name="public_url", kind=str, default="", help="where people reach this server; messages link to it"),
     Setting(name="max_body_mb", kind=int, default=100, help="the largest request body that is read, in MiB"),
     Setting(
         name="allow_private_hooks", kind=bool, default=False, help="let webhooks go to private and loopback addresses"

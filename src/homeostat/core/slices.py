@@ -21,6 +21,7 @@ STORES = (
     "homeostat.team.store",
     "homeostat.tracking.store",
     "homeostat.pipelines.store",
+    "homeostat.notify.store",
     "homeostat.tuning.store",
     "homeostat.registry.store",
     "homeostat.explain.store",

@@ -34,7 +34,7 @@ def write_file(folder: Path, frame: pl.DataFrame) -> DataFile:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         frame.write_parquet(path, compression="zstd", statistics=True)
-        fault("data:file-written")
+        fault("table.file-written")
         sync(path)
         sync(folder)
     except BaseException as error:

@@ -76,7 +76,7 @@ def _publish(log: Path, version: int, actions: list[dict[str, Any]]) -> None:
             out.writelines(to_json(action) + "\n" for action in actions)
             out.flush()
             os.fsync(out.fileno())
-        fault("data:log-written")
+        fault("table.log-written")
         os.link(temporary, _entry(log, version))  # appears whole, and only if it is not there yet
     except FileExistsError:
         pass  # another process made up for it at the same moment, with the same text

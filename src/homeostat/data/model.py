@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from homeostat.core.blobs import File
-from homeostat.core.events import Event
+from homeostat.core.event import Event
 from homeostat.core.records import Record
 
 Mode = Literal["append", "overwrite", "upsert"]

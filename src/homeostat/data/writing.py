@@ -71,7 +71,7 @@ class _Plan(Record):
 def land(ws: Workspace, asked: Asked) -> TableVersion:
     """Make the version that `asked` describes. Safe against crashes and against other writers of the same table."""
     version = _land(ws, asked)
-    fault("data:committed")
+    fault("table.committed")
     publish_log(ws, asked.table)
     return version
 

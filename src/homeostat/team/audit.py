@@ -48,7 +48,10 @@ def append_audit(connection: sa.Connection, verb: str, arguments: dict[str, Any]
         "arguments": canonical_json(_without_secrets(plain(arguments))), "previous": previous,
     }  # fmt: skip
     connection.execute(sa.insert(audit).values(**entry, digest=_digest(entry)))
-    return AuditEntry(**{**entry, "arguments": from_json(entry["arguments"], dict[str, Any])}, digest=_digest(entry))
+    return AuditEntry(
+        seq=seq, at_ms=entry["at_ms"], actor=entry["actor"], verb=verb, previous=previous, digest=_digest(entry),
+        arguments=from_json(entry["arguments"], dict[str, Any]),
+    )  # fmt: skip
 
 
 @verb(permission="team:admin")

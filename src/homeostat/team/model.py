@@ -42,7 +42,7 @@ class NewToken(Record):
 
 
 class Actor(Record):
-    """Somebody as recognised by a token. `permissions` are "slice:read", "…:write", "…:admin"; `*` stands for any slice."""
+    """Somebody as recognised by a token. `permissions` are "data:read", "data:write" …; `*` stands for any slice."""
 
     name: str
     role: Role

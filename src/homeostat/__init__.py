@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from homeostat.core.workspace import open as open
     from homeostat.pipelines.declare import pipeline as pipeline
     from homeostat.pipelines.declare import step as step
+    from homeostat.pipelines.inside import scratch as scratch
+    from homeostat.pipelines.inside import step_key as step_key
     from homeostat.registry.loading import load_model as load_model
     from homeostat.registry.packaging import log_model as log_model
     from homeostat.registry.packaging import package_model as package_model

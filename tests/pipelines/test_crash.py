@@ -16,7 +16,7 @@ PIPELINE = """
     def first(ws: hs.Workspace) -> str:
         ran("first")
         # An effect on the workspace, done once however often the step is started.
-        return ws.tracking.create_run(name="effect", id="effect" + hs.pipelines.step_key()).id
+        return ws.tracking.create_run(name="effect", id="effect" + hs.step_key()).id
 
     @hs.step
     def left(x) -> int:

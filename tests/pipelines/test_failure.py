@@ -58,7 +58,7 @@ def test_a_step_is_tried_again_as_often_as_declared(ws, project):
             print("try", tries)
             if tries < good_at:
                 raise RuntimeError(f"try {tries} failed")
-            return hs.pipelines.step_key()
+            return hs.step_key()
 
         @hs.pipeline
         def main(good_at: int):

@@ -74,7 +74,7 @@ def test_values_of_every_kind_travel_between_processes(ws, project):
 
         @hs.step
         def give():
-            folder = hs.pipelines.scratch()
+            folder = hs.scratch()
             (folder / "sub").mkdir()
             (folder / "sub" / "a.txt").write_text("deep")
             single = folder / "one.bin"

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from msgspec import structs
 
 from homeostat.core.clock import now_ms
+from homeostat.core.context import acting_run
+from homeostat.core.lineage_facts import record_read
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
 from homeostat.pipelines import freshness, key, store, tracks
@@ -104,6 +106,9 @@ class Advance:
 
     def _reuse(self, task: Task, found: Output, parts: KeyParts) -> Value:
         now = now_ms()
+        with acting_run(self._run):  # what made the kept output made this run's as well
+            for read in found.reads:
+                record_read(self._ws, read.kind, read.asset, read.version, self._connection)
         self._put(
             structs.replace(
                 task, status="cached", key=found.key, parts=parts, output=found.value, start_ms=now, end_ms=now,

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from homeostat.core.errors import NotFound
 from homeostat.core.lineage_facts import facts_of
 from homeostat.core.workspace import Workspace
+from homeostat.data import get_table, list_trees
 from homeostat.pipelines.model import Change
 from homeostat.pipelines.store import Read
 
@@ -44,16 +45,17 @@ def _asked_for_newest(ws: Workspace, kind: str, asset: str, version: str, starte
 
 
 def _newest(ws: Workspace, kind: str, asset: str) -> tuple[str, int] | None:
-    """Newest version of a table and when it was written; None for assets that are only read by version."""
-    if kind != "table":
-        return None
-    from homeostat.data import get_table
-
-    try:
-        table = get_table(ws, asset)
-    except NotFound:
-        return "gone", 0
-    return str(table.version), table.updated_ms
+    """Newest version of a table or tree and when it was written; None for assets that are only read by version."""
+    if kind == "table":
+        try:
+            table = get_table(ws, asset)
+        except NotFound:
+            return "gone", 0
+        return str(table.version), table.updated_ms
+    if kind == "tree":
+        tree = next((tree for tree in list_trees(ws) if tree.name == asset), None)
+        return (str(tree.version), tree.updated_ms) if tree else ("gone", 0)
+    return None
 
 
 def _order(version: str) -> tuple[int, str]:

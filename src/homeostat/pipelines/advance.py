@@ -45,6 +45,7 @@ class Advance:
         self, ws: Workspace, connection: sa.Connection, graph: Graph, run: str, tasks: Mapping[str, Task]
     ) -> None:
         self._ws, self._connection, self._graph, self._run = ws, connection, graph, run
+        self._nodes = {node.name: node for node in graph.steps}
         self.tasks = dict(tasks)
         self.started: list[Task] = []
 
@@ -65,17 +66,17 @@ class Advance:
         """Settle every step that can be answered from what is kept, and claim as many others as may run."""
         outputs = {name: task.output for name, task in self.tasks.items() if task.status in OVER and task.output}
         running = sum(task.status == "running" for task in self.tasks.values())
+        if any(task.status == "failed" for task in self.tasks.values()):
+            return
         for node in self._graph.steps:
             task = self.tasks[node.name]
             if task.status != "waiting" or any(name not in outputs for name in predecessors(node)):
                 continue
-            if any(other.status == "failed" for other in self.tasks.values()):
-                return
             try:
                 parts = key.key_parts(node, self._graph, outputs)
             except LookupError as error:
                 self._fail(structs.replace(task, failures=node.options.retries), str(error).strip("'\""))
-                continue
+                return
             found, why = self._kept(node, key.key_of(node.function, parts))
             if found is not None:
                 outputs[node.name] = self._reuse(task, found, parts)
@@ -167,4 +168,4 @@ class Advance:
         self.tasks[task.name] = task
 
     def _node(self, name: str) -> Node:
-        return next(node for node in self._graph.steps if node.name == name)
+        return self._nodes[name]

@@ -37,7 +37,10 @@ from homeostat.pipelines.source import Project
 _HERE = os.path.dirname(__file__)
 
 # Loaded here once, so that no forked step has to.
-for _module in ("core.db", "core.events", "core.leases", "core.lineage_facts", "core.schema", "core.verbs"):
+for _module in (
+    "core.db", "core.events", "core.leases", "core.lineage_facts", "core.schema", "core.verbs",
+    "engines.localfs", "engines.sqlite",
+):  # fmt: skip
     importlib.import_module(f"homeostat.{_module}")
 
 

@@ -35,7 +35,9 @@ def import_afresh(root: Path) -> None:
         return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_Fresh, SOURCE_SUFFIXES))
 
     sys.path_hooks.insert(0, hook)
-    sys.path_importer_cache.clear()
+    for path in list(sys.path_importer_cache):
+        if (path + "/").startswith(top + "/"):
+            del sys.path_importer_cache[path]
 
 
 def load_function(reference: str) -> Any:

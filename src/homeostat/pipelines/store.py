@@ -112,15 +112,27 @@ class Task(Record):
     peak_kb: int = 0
 
 
-def insert_task(connection: sa.Connection, task: Task) -> None:
-    """Add a row."""
-    connection.execute(sa.insert(tasks).values(**_row(task)))
+# Built once: taking statements apart for SQLAlchemy's cache would cost more than running them.
+_UPDATE_TASK = (
+    sa.update(tasks)
+    .where(tasks.c.run == sa.bindparam("of_run"), tasks.c.name == sa.bindparam("of_name"))
+    .where(tasks.c.attempt == sa.bindparam("at_attempt"))
+    .values({name: sa.bindparam(name) for name in Task.__struct_fields__ if name not in ("run", "name")})
+)
+_FIND_OUTPUT = sa.select(outputs).where(outputs.c.key == sa.bindparam("key"))
+
+
+def insert_tasks(connection: sa.Connection, new: list[Task]) -> None:
+    """Add rows."""
+    if new:
+        connection.execute(sa.insert(tasks), [_row(task) for task in new])
 
 
 def update_task(connection: sa.Connection, task: Task, attempt: int) -> bool:
     """Write `task` over the row that stands at `attempt`; False when another attempt was started since."""
-    where = (tasks.c.run == task.run, tasks.c.name == task.name, tasks.c.attempt == attempt)
-    return bool(connection.execute(sa.update(tasks).where(*where).values(**_row(task))).rowcount)
+    row = _row(task)
+    row.update(of_run=row.pop("run"), of_name=row.pop("name"), at_attempt=attempt)
+    return bool(connection.execute(_UPDATE_TASK, row).rowcount)
 
 
 def delete_tasks(connection: sa.Connection, run: str, names: list[str]) -> None:
@@ -153,7 +165,7 @@ def last_task(connection: sa.Connection, function: str, name: str, before_run: s
 
 def find_output(connection: sa.Connection, key: str) -> Output | None:
     """The kept output of `key`."""
-    row = connection.execute(sa.select(outputs).where(outputs.c.key == key)).first()
+    row = connection.execute(_FIND_OUTPUT, {"key": key}).first()
     if row is None:
         return None
     return Output(

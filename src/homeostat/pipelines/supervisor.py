@@ -117,7 +117,7 @@ class Supervisor:
                 failures = 0 if task.status == "failed" else task.failures
                 task = structs.replace(task, status="waiting", output=None, failures=failures, error=None)
             tasks[node.name] = structs.replace(task, position=position, function=node.function)
-            store.insert_task(connection, tasks[node.name])
+        store.insert_tasks(connection, list(tasks.values()))
         where = store.runs.c.id == self._run
         connection.execute(sa.update(store.runs).where(where).values(graph=to_json(graph)))
         tracks.begin_pipeline(self._ws, self._run, self._function, self._params)

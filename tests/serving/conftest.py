@@ -82,6 +82,16 @@ class PlaneProcess:
         return self.process.wait(20)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaneProcess]:
+    """One data plane for all tests of a module, which deploy models of their own names."""
+    folder = tmp_path_factory.mktemp("shared")
+    with hs.open(folder / "home") as ws:
+        running = PlaneProcess(ws, folder / "plane.log")
+        yield running
+        assert running.stop() == 0, running.log.read_text()
+
+
 @pytest.fixture
 def plane(ws: hs.Workspace, tmp_path: Path) -> Iterator[PlaneProcess]:
     running = PlaneProcess(ws, tmp_path / "plane.log")

@@ -36,7 +36,7 @@ def test_json_flat_and_nested_and_columns_agree(ws: hs.Workspace, plane: PlanePr
     for request in (features(rows.tolist()), nested, columns):
         status, answer = plane.infer("delay", request)
         assert status == 200, answer
-        np.testing.assert_allclose(answer["outputs"][0]["data"], wanted, rtol=1e-6)
+        np.testing.assert_allclose(answer["outputs"][0]["data"], wanted, rtol=1e-4)
         assert answer["model_version"] == "1"
         assert answer["parameters"] == {"version": "1", "route": "champion"}
         assert answer["id"] == request.get("id", answer["id"]) != ""
@@ -60,7 +60,7 @@ def test_tritonclient_in_its_default_binary_mode(ws: hs.Workspace, plane: PlaneP
         tensor = triton.InferInput("features", list(rows.shape), "FP32")
         tensor.set_data_from_numpy(rows)
         plain = client.infer("delay", [tensor]).as_numpy("probability")
-        np.testing.assert_allclose(plain, expected(WEIGHTS, rows), rtol=1e-6)
+        np.testing.assert_allclose(plain, expected(WEIGHTS, rows), rtol=1e-4)
         for binary in (True, False):
             tensor.set_data_from_numpy(rows, binary_data=binary)
             output = triton.InferRequestedOutput("probability", binary_data=binary)
@@ -83,5 +83,5 @@ def test_our_client_gives_outputs_in_order(ws: hs.Workspace, plane: PlaneProcess
     with PredictionClient(plane.url) as client:
         outputs = client.predict_many("delay", ((f"r{at}", {}, rows) for at, rows in enumerate(batches)))
         assert len(outputs) == 3000
-        np.testing.assert_allclose(np.concatenate(outputs), expected(WEIGHTS, np.concatenate(batches)), rtol=1e-5)
+        np.testing.assert_allclose(np.concatenate(outputs), expected(WEIGHTS, np.concatenate(batches)), rtol=1e-4)
         assert client.flush("delay") == sum(len(rows) for rows in batches)

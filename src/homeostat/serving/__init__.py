@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from homeostat.serving.planes import endpoint as endpoint
     from homeostat.serving.planes import states as states
     from homeostat.serving.planes import wait_ready as wait_ready
-    from homeostat.serving.predictions import count_predictions as count_predictions
-    from homeostat.serving.predictions import fold as fold
-    from homeostat.serving.predictions import predictions as predictions
+    from homeostat.serving.prediction_table import count_predictions as count_predictions
+    from homeostat.serving.prediction_table import fold as fold
+    from homeostat.serving.prediction_table import predictions as predictions
     from homeostat.serving.supervisor import Supervisor as Supervisor
 
 __getattr__, __dir__ = door(__name__)

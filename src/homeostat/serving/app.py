@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
 import itertools
 import logging
 import time
 import zlib
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from homeostat.core.errors import HomeostatError, InvalidInput, NotFound, TooLarge, Unavailable
 from homeostat.core.ids import new_id
+from homeostat.serving.access import Access
 from homeostat.serving.contract import first_key
 from homeostat.serving.http1 import JSON, Exchange, Limits, Server
 from homeostat.serving.lane import Lane, one_line
@@ -26,50 +26,6 @@ from homeostat.serving.shadow import Shadow
 log = logging.getLogger("homeostat.serving")
 
 Handler = Callable[[Exchange], None]
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-
-
-class Access:
-    """Who may ask: on loopback anyone who reached us under a loopback name and not from a foreign web page; on any
-    other address whoever has the token."""
-
-    def __init__(self, host: str, token: str) -> None:
-        self._token = token.encode()
-        self._loopback = is_loopback(host)
-        self._known_hosts: set[bytes] = set()
-
-    def refusal(self, exchange: Exchange) -> tuple[int, str] | None:
-        """Status and message when the request may not be answered."""
-        headers = exchange.headers
-        if self._token:
-            given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, b"Bearer " + self._token):
-                return 401, "a token is needed (send the header 'Authorization: Bearer TOKEN')"
-            return None
-        named, origin = headers.get(b"host", b""), headers.get(b"origin")
-        if named in self._known_hosts and origin is None:
-            return None
-        host = named.decode("latin-1")
-        if self._loopback and _name_of(host) not in _LOOPBACK_NAMES:
-            return 403, f"the Host header names '{host[:80]}', which is not this machine (DNS rebinding?)"
-        if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
-            return 403, "requests from other web pages are refused"
-        if len(self._known_hosts) < 64:
-            self._known_hosts.add(named)
-        return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine to itself only.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
-    (True, False)
-    """
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _name_of(host: str) -> str:
-    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
 
 
 class App:
@@ -98,6 +54,11 @@ class App:
             return
         handlers, open_to_all = entry
         if not open_to_all:
+            if not self.access.known(exchange):
+                header = exchange.headers.get(b"authorization", b"")
+                looking = self.pages.loop.run_in_executor(None, self.access.look_up, header)
+                looking.add_done_callback(lambda _: self.handle(exchange))
+                return
             refusal = self.access.refusal(exchange)
             if refusal is not None:
                 self._fail(exchange, *refusal)

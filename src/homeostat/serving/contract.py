@@ -151,36 +151,40 @@ class Contract:
 
 
 class MatrixContract(Contract):
-    """Numeric columns that the model sees as one float32 matrix. A payload is the matrix's bytes."""
+    """Numeric columns that the model sees as one float32 matrix. A payload is the matrix's bytes.
 
-    def __init__(self, model: str, inputs: Sequence[TensorSpec], key: str, time: str) -> None:
+    `tensor` is the matrix's name; "features" is understood too, unless a column is called that.
+    """
+
+    def __init__(self, model: str, inputs: Sequence[TensorSpec], key: str, time: str, tensor: str = FEATURES) -> None:
         super().__init__(model, inputs, key, time)
         self.width = len(self.inputs)
         self.row_bytes = 4 * self.width
         self.column_names = [spec.name for spec in self.inputs]
-        self.offered = [TensorSpec(name=FEATURES, datatype="FP32", shape=[-1, self.width])]
+        self.whole = {tensor, FEATURES} - set(self.names)
+        self.offered = [TensorSpec(name=tensor, datatype="FP32", shape=[-1, self.width])]
 
     def take(self, wire: WireTensor, binary: bool, data: bytes) -> tuple[int, Any] | None:
-        if wire.name == FEATURES and FEATURES not in self.names:
-            shape = wire.shape
+        name, shape = wire.name, wire.shape
+        if name in self.whole:
             if wire.datatype != "FP32":
                 raise _wrong_datatype(wire, "FP32")
             if len(shape) != 2 or shape[1] != self.width:
-                raise InvalidInput(f"input 'features': expected shape [rows, {self.width}], got {shape[:8]}")
+                raise InvalidInput(f"input '{name}': expected shape [rows, {self.width}], got {shape[:8]}")
             rows = shape[0]
             if not binary:
-                return rows, tensors.from_json(FEATURES, "FP32", shape, data).tobytes()
+                return rows, tensors.from_json(name, "FP32", shape, data).tobytes()
             if len(data) != rows * self.row_bytes:
-                tensors.from_bytes(FEATURES, "FP32", shape, data)  # says what is wrong
+                tensors.from_bytes(name, "FP32", shape, data)  # says what is wrong
             return rows, data
-        place = self.names.get(wire.name)
+        place = self.names.get(name)
         return None if place is None else _column(wire, self.inputs[place], binary, data)
 
     def complete(self, rows: int, taken: dict[str, Any]) -> bytes:
-        whole = taken.get(FEATURES) if FEATURES not in self.names else None
+        whole = next((taken[name] for name in self.whole if name in taken), None)
         if whole is not None:
             if len(taken) > 1:
-                raise InvalidInput("send either the tensor 'features' or the named columns, not both")
+                raise InvalidInput(f"send either the tensor '{self.offered[0].name}' or the named columns, not both")
         elif len(taken) != self.width:
             raise self.missing(taken)
         if rows < 1:

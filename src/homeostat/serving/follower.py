@@ -44,10 +44,10 @@ class Follower:
         self._retry_at: dict[str, float] = {}
         self._beaten = 0.0
         self._trouble = ""
+        self._stopping = False
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        await asyncio.to_thread(self._forget)
         while True:
             try:
                 await self._step()
@@ -58,8 +58,13 @@ class Follower:
                 self._trouble = str(error)
             await asyncio.sleep(POLL_S)
 
+    async def begin(self) -> None:
+        """Take back what an earlier process of this name has said of itself: it answers for nothing any more."""
+        await asyncio.to_thread(self._forget)
+
     async def stop(self) -> None:
         """End what is loading and take this plane off the list."""
+        self._stopping = True
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -152,6 +157,8 @@ class Follower:
 
     def _beat(self) -> None:
         def write(connection: sa.Connection) -> None:
+            if self._stopping:
+                return  # a beat after the farewell would raise the dead
             values = {"url": self._url, "beat_ms": now_ms()}
             changed = connection.execute(
                 sa.update(store.plane).where(store.plane.c.plane == self._plane).values(**values)

@@ -66,6 +66,12 @@ def error_body(message: str) -> bytes:
     return msgspec.json.encode({"error": message})
 
 
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+    b"Retry-After: 1\r\nConnection: close\r\n\r\n%b"
+) % (len(error_body("too many connections are open")), error_body("too many connections are open"))
+
+
 class Exchange:
     """One request and the place of its answer in the connection's line.
 
@@ -125,7 +131,8 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._in_head = False
-        self._head = 0
+        self._head = 0  # bytes of the head that were parsed
+        self._fed = 0  # bytes that arrived since the head began, but for its first packet
         self._body_size = 0
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
@@ -138,10 +145,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         if len(self.server.connections) >= self.limits.connections:
             self.server.refused += 1
-            self.transport.write(
-                b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 40\r\n"
-                b'Retry-After: 1\r\nConnection: close\r\n\r\n{"error":"too many connections are open"}'
-            )
+            self.transport.write(_FULL)
             self.transport.close()
             self.transport = None
             return
@@ -157,6 +161,7 @@ class Connection(asyncio.Protocol):
         if self.deaf:
             return
         self.active = self.server.now
+        head_was_open = self._in_head
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -167,10 +172,10 @@ class Connection(asyncio.Protocol):
                 self._refuse_later(500, "internal error; the server's log has the details")
         except httptools.HttpParserError as error:
             self._refuse_later(400, f"malformed HTTP: {error}")
-        if self._in_head and not self.deaf:
-            # The parser hands over whole headers only: what is still open is bounded here.
-            self._head += len(data)
-            if self._head > self.limits.head:
+        if head_was_open and self._in_head and not self.deaf:
+            # The parser hands over whole headers only: one that never ends is bounded here.
+            self._fed += len(data)
+            if self._fed > self.limits.head:
                 self._refuse_later(431, f"the request's head exceeds {self.limits.head} bytes")
 
     def eof_received(self) -> bool:
@@ -193,7 +198,7 @@ class Connection(asyncio.Protocol):
     # --- httptools ---
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head = 0
+        self._head = self._fed = 0
         self._body_size = 0
         self._target = b""
         self._headers = {}
@@ -203,6 +208,9 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._target += url
+        self._head += len(url)
+        if self._head > self.limits.head:
+            self._stop(431, f"the request's head exceeds {self.limits.head} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head += len(name) + len(value) + 4

@@ -191,24 +191,28 @@ class Lane:
 
     def _failed(self, group: list[Question], error: BaseException, again: Callable[[list[Question]], None]) -> None:
         if len(group) > 1 and not isinstance(error, Unavailable):
-            # One bad request must not fail its neighbours: each is computed alone.
+            # One bad request must not fail its neighbours: halve the group until it is alone.
+            middle = len(group) // 2
             if again == self._compute:
-                for question in group:
-                    again([question])
+                again(group[:middle])
+                again(group[middle:])
             else:
-                self._waiting[:0] = group[1:]
-                again(group[:1])
+                self._waiting[:0] = group[middle:]
+                again(group[:middle])
             return
-        log.error("model %s version %s failed: %s", self.loaded.model, self.loaded.version, error)
-        unavailable = isinstance(error, Unavailable)
-        what = one_line(error) if isinstance(error, HomeostatError) else f"{type(error).__name__}: {error}"
+        known = isinstance(error, HomeostatError)
+        status = error.status if known else 500
+        what = one_line(error) if known else f"{type(error).__name__}: {error}"
         message = f"model '{self.loaded.model}' version {self.loaded.version}: {what}"
-        self.loaded.counts.failures += len(group)
-        now = time.perf_counter_ns()
-        payload = self.loaded.contract.merge([question.payload for question in group])
-        self._predictions.append(LogEntry(self.loaded, group, payload, None, now, now_ms(), 500, ""))
+        extra = b"Retry-After: 1\r\n" if status == 503 else b""
+        if status >= 500:
+            log.error("%s", message)
+            self.loaded.counts.failures += len(group)
+            now = time.perf_counter_ns()
+            payload = self.loaded.contract.merge([question.payload for question in group])
+            self._predictions.append(LogEntry(self.loaded, group, payload, None, now, now_ms(), 500, ""))
         for question in group:
-            self._fail(question, 503 if unavailable else 500, message, b"Retry-After: 1\r\n" if unavailable else b"")
+            self._fail(question, status, message, extra)
         if self._barriers:
             self._settle(group)
 

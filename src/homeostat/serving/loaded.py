@@ -71,12 +71,12 @@ class LoadedVersion:
 
 
 def load(
-    folder: Path, model: str, version: int, *, key: str = "key", time: str = "time", trusted: bool = False
+    folder: Path, model: str, version: int, *, key: str = "key", time: str = "time", recorded: str | None = None
 ) -> LoadedVersion:
     """The version in the package `folder`, warmed up on its sample.
 
-    ONNX Runtime where there is a conversion that agrees with the original, else the flavour's own runtime. `trusted`
-    allows a pickled model, in a process of its own.
+    ONNX Runtime where there is a conversion that agrees with the original, else the flavour's own runtime. `recorded`,
+    the digest of a pickled model that this workspace has made, lets it run in a process of its own.
 
     Raises: Corrupt for a broken package; Refused for a pickled model that this workspace has not made.
     """
@@ -87,8 +87,8 @@ def load(
         runtime, contract = _open_onnx(folder / file, package, names)
     elif package.flavor == "lightgbm" and len(package.signature.outputs) == 1 and package.signature.tensor:
         runtime, contract = _open_lightgbm(folder / package.file, package, names)
-    elif trusted:
-        runtime, contract = _open_process(folder, package, names)
+    elif recorded is not None:
+        runtime, contract = _open_process(folder, recorded, package, names)
     else:
         raise Refused(
             f"model '{model}' version {version} is a pickle that no run of this workspace has made",
@@ -115,7 +115,7 @@ def _open_onnx(path: Path, package: Package, names: tuple[str, str, str]) -> tup
         if len(graph) != 1 or len(graph[0].shape) != 2 or graph[0].shape[1] not in (-1, len(signature.inputs)):
             raise Corrupt(f"'{path.name}' does not take one matrix of {len(signature.inputs)} columns",
                           hint="register the model again", graph=[spec.name for spec in graph])  # fmt: skip
-        return runtime, MatrixContract(names[0], specs(signature.inputs), *names[1:])
+        return runtime, MatrixContract(names[0], specs(signature.inputs), *names[1:], tensor=signature.tensor)
     if [spec.name for spec in graph] != [field.name for field in signature.inputs]:
         raise Corrupt(f"'{path.name}' takes {[spec.name for spec in graph]}, the signature names others",
                       hint="register the model again")  # fmt: skip
@@ -134,12 +134,17 @@ def _open_lightgbm(path: Path, package: Package, names: tuple[str, str, str]) ->
     return runtime, contract
 
 
-def _open_process(folder: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
+def _open_process(
+    folder: Path, recorded: str, package: Package, names: tuple[str, str, str]
+) -> tuple[Runtime, Contract]:
     from homeostat.serving.runtimes.process import ProcessRuntime
 
-    kind = MatrixContract if package.signature.tensor else ColumnsContract
-    contract = kind(names[0], specs(package.signature.inputs), *names[1:])
-    return ProcessRuntime(folder, contract.offered, specs(package.signature.outputs)), contract
+    signature = package.signature
+    contract: Contract = ColumnsContract(names[0], specs(signature.inputs), *names[1:])
+    if signature.tensor is not None:
+        contract = MatrixContract(names[0], specs(signature.inputs), *names[1:], tensor=signature.tensor)
+    (output,) = specs(signature.outputs)
+    return ProcessRuntime(folder, recorded, contract.offered, output), contract
 
 
 def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[Any, int]:
@@ -149,8 +154,11 @@ def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[
 
         frame = pl.read_ipc(folder / package.sample).head(32)
         if frame.height and set(contract.names) <= set(frame.columns):
-            taken = {spec.name: _column(frame[spec.name], spec) for spec in contract.inputs}
-            return contract.complete(frame.height, taken), frame.height
+            frame = frame.select(list(contract.names))
+            if isinstance(contract, MatrixContract):
+                matrix = frame.cast(pl.Float32).fill_null(float("nan")).to_numpy()
+                return np.ascontiguousarray(matrix, "<f4").tobytes(), frame.height
+            return [_column(frame[spec.name], spec) for spec in contract.inputs], frame.height
     if isinstance(contract, MatrixContract):
         return bytes(contract.row_bytes), 1
     arrays = [np.zeros([max(1, size) for size in spec.shape], tensors.NUMPY[spec.datatype]) for spec in contract.inputs]
@@ -162,8 +170,8 @@ def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[
 
 def _column(series: Any, spec: TensorSpec) -> tensors.Array:
     if spec.datatype == "BYTES":
-        return np.array([str(value).encode() for value in series.to_list()], dtype=object)
-    return series.to_numpy().astype(tensors.NUMPY[spec.datatype])
+        return np.array([str(value).encode() for value in series.fill_null("").to_list()], dtype=object)
+    return series.fill_null(0).to_numpy().astype(tensors.NUMPY[spec.datatype])
 
 
 def _fit(spec: TensorSpec, array: tensors.Array) -> tensors.Array:

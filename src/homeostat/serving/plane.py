@@ -18,7 +18,8 @@ from contextlib import suppress
 
 import homeostat as hs
 from homeostat.core.errors import HomeostatError, InvalidInput, Unavailable
-from homeostat.serving.app import Access, App, is_loopback
+from homeostat.serving.access import Access, is_loopback
+from homeostat.serving.app import App
 from homeostat.serving.follower import Follower
 from homeostat.serving.http1 import Connection, Limits
 from homeostat.serving.prediction_log import PredictionLog
@@ -46,34 +47,26 @@ class Plane:
         loop = asyncio.get_running_loop()
         predictions = PredictionLog(spool_folder(self._ws.home), self._spool_name)
         shadow = Shadow(predictions)
-        limits = Limits(body=self._ws.settings.max_body_mb << 20)
-        app = App(predictions, shadow, Access(self._host, self._ws.settings.token), limits)
+        app = App(predictions, shadow, Access(self._host, self._ws), Limits(body=self._ws.settings.max_body_mb << 20))
         try:
-            listener = await loop.create_server(
-                lambda: Connection(app.server), self._host, self._port, backlog=2048,
-                reuse_port=self._reuse_port or None,
-            )  # fmt: skip
-        except OSError as error:
+            listener = await self._listen(app)
+        except BaseException:
             predictions.close()
-            taken = error.errno == errno.EADDRINUSE
-            raise Unavailable(
-                f"port {self._port} for the data plane is already in use"
-                if taken
-                else f"cannot listen on {self._host}:{self._port}: {error.strerror}",
-                hint="stop what holds it, or choose another with --serve-port",
-            ) from error
-        port = listener.sockets[0].getsockname()[1]
+            raise
         shown = f"[{self._host}]" if ":" in self._host else self._host
-        log.info("data plane on http://%s:%s", shown, port)
+        url = f"http://{shown}:{listener.sockets[0].getsockname()[1]}"
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         if supervised:
             # The supervisor holds the other end of this pipe: when it is gone, however it went, so are we.
             loop.add_reader(sys.stdin.fileno(), self._supervisor_gone)
-        follower = Follower(self._ws, app, self._name, f"http://{shown}:{port}")
+        follower = Follower(self._ws, app, self._name, url)
+        await follower.begin()
+        await listener.start_serving()
+        log.info("data plane on %s", url)
         following = loop.create_task(follower.run())
-        sweeping = loop.create_task(_sweep(app))
         following.add_done_callback(self._ended)
+        sweeping = loop.create_task(_sweep(app))
         await self._stop.wait()
         listener.close()
         following.cancel()
@@ -89,6 +82,21 @@ class Plane:
         for served in app.models.values():
             for lane in served.lanes:
                 lane.retire()
+
+    async def _listen(self, app: App) -> asyncio.Server:
+        try:
+            return await asyncio.get_running_loop().create_server(
+                lambda: Connection(app.server), self._host, self._port, backlog=2048,
+                reuse_port=self._reuse_port or None, start_serving=False,
+            )  # fmt: skip
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            raise Unavailable(
+                f"port {self._port} for the data plane is already in use"
+                if taken
+                else f"cannot listen on {self._host}:{self._port}: {error.strerror}",
+                hint="stop what holds it, or choose another with --serve-port",
+            ) from error
 
     def _supervisor_gone(self) -> None:
         if not os.read(sys.stdin.fileno(), 4096):
@@ -114,10 +122,10 @@ def serve(ws: hs.Workspace, host: str, port: int, *, index: int = 0, reuse_port:
 
     Raises: InvalidInput for an address that others can reach without a token; Unavailable for a port in use.
     """
-    if not is_loopback(host) and not ws.settings.token:
+    if not is_loopback(host) and not ws.team.has_tokens():
         raise InvalidInput(
-            f"{host} can be reached by others, and there is no token to ask them for",
-            hint="set HOMEOSTAT_TOKEN, or listen on 127.0.0.1",
+            f"{host} can be reached by others, and this workspace has no tokens to ask them for",
+            hint="make one with `homeostat team create-token NAME`, or listen on 127.0.0.1",
         )
     # Requests make few cycles; the default thresholds would look for them a hundred times a second.
     gc.set_threshold(20_000, 20, 50)

@@ -90,6 +90,7 @@ class PredictionLog:
             stopping = self._stop
             try:
                 self._drain()
+                self._writer.rotate_if_old()
             except Exception:  # the log must outlive whatever one entry holds
                 log.exception("predictions could not be logged")
             if stopping:

@@ -12,6 +12,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.registry import ModelVersion, get_version
 from homeostat.serving.loaded import LoadedVersion, load
 from homeostat.serving.model import Deployment
+from homeostat.serving.package import read_package
 
 
 def load_version(ws: Workspace, deployment: Deployment, version: int) -> LoadedVersion:
@@ -21,9 +22,8 @@ def load_version(ws: Workspace, deployment: Deployment, version: int) -> LoadedV
     """
     found = get_version(ws, deployment.model, version)
     folder = unpack(ws, found)
-    return load(
-        folder, deployment.model, version, key=deployment.key, time=deployment.time, trusted=made_here(ws, found)
-    )
+    recorded = found.files[read_package(folder).file] if made_here(ws, found) else None
+    return load(folder, deployment.model, version, key=deployment.key, time=deployment.time, recorded=recorded)
 
 
 def made_here(ws: Workspace, version: ModelVersion) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,9 @@ import msgspec
 
 MAGIC = b"HPL1"
 _HEAD = struct.Struct("<4sII")
+# A file is finished, so that it can be folded, at this size; or at this age, if it is not tiny.
 ROTATE_BYTES = 32 << 20
+_ROTATE_S, _TINY_BYTES, _ROTATE_TINY_S = 60, 1 << 20, 600
 
 
 class Block(msgspec.Struct, array_like=True, gc=False):
@@ -69,12 +72,14 @@ class SpoolWriter:
         self._sequence = 0
         self._file: int | None = None
         self._size = 0
+        self._opened = 0.0
 
     def write(self, data: bytes) -> None:
         """Append frames. Raises OSError (disk full); what was written in part is taken back."""
         if self._file is None or self._size >= self._rotate_bytes:
             self.rotate()
             self._file = self._open()
+            self._opened = time.monotonic()
         try:
             view = memoryview(data)
             while view:
@@ -88,6 +93,12 @@ class SpoolWriter:
         """Return when everything written is on disk."""
         if self._file is not None:
             os.fdatasync(self._file)
+
+    def rotate_if_old(self) -> None:
+        """Finish the file at hand when it has been open for long enough."""
+        age = time.monotonic() - self._opened
+        if self._size and age > (_ROTATE_S if self._size >= _TINY_BYTES else _ROTATE_TINY_S):
+            self.rotate()
 
     def rotate(self) -> None:
         """Finish the file at hand: from now on it may be folded."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from homeostat.core.errors import InvalidInput
+import numpy as np
+
+from homeostat.core.errors import Corrupt, InvalidInput
 from homeostat.core.extras import require
 from homeostat.serving import tensors
 from homeostat.serving.contract import TensorSpec
@@ -19,7 +21,10 @@ _ORT = {
 
 
 class OnnxRuntime(Runtime):
-    """A session on one ONNX file. `inputs` and `outputs` are the graph's own, as tensors."""
+    """A session on one ONNX file. `inputs` and `outputs` are the graph's own, as tensors.
+
+    Raises: Corrupt when the file is not a graph that ONNX Runtime can run.
+    """
 
     name = "onnxruntime"
 
@@ -28,7 +33,11 @@ class OnnxRuntime(Runtime):
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        try:
+            self._session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a family of classes without a common one of their own
+            reason = str(error).replace(str(path.parent), "…")
+            raise Corrupt(f"'{path.name}' cannot be loaded: {reason}", hint="register the model again") from error
         self.inputs = [_spec(node) for node in self._session.get_inputs()]
         self.outputs = [_spec(node) for node in self._session.get_outputs()]
         self._feeds = [spec.name for spec in self.inputs]
@@ -47,8 +56,16 @@ class OnnxRuntime(Runtime):
         if any(self._texts):
             for name, text in zip(self._feeds, self._texts, strict=True):
                 if text:
-                    feeds[name] = feeds[name].astype("U")
+                    feeds[name] = _decoded(name, feeds[name])
         return self._session.run(self._fetch, feeds)
+
+
+def _decoded(name: str, array: tensors.Array) -> tensors.Array:
+    try:
+        texts = [item.decode() for item in array.reshape(-1).tolist()]
+    except UnicodeDecodeError:
+        raise InvalidInput(f"input '{name}' holds bytes that are not text in UTF-8") from None
+    return np.array(texts, dtype=object).reshape(array.shape)
 
 
 def _spec(node: Any) -> TensorSpec:

@@ -69,17 +69,21 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 class ProcessRuntime(Runtime):
-    """Starts the worker, asks it one batch at a time, and starts it again after it died."""
+    """Starts the worker, asks it one batch at a time, and starts it again after it died.
+
+    `recorded` is the digest under which the workspace knows the pickle.
+    """
 
     name = "python"
     in_loop = False
 
     def __init__(
-        self, folder: Path, inputs: list[TensorSpec], outputs: list[TensorSpec], start_s: float = 60.0
+        self, folder: Path, recorded: str, inputs: list[TensorSpec], output: TensorSpec, start_s: float = 60.0
     ) -> None:
         self._folder = folder
         self._inputs = inputs
-        self._outputs = outputs
+        self._output = output
+        self._recorded = recorded
         self._start_s = start_s
         self._lock = threading.Lock()
         self._closed = False
@@ -137,7 +141,7 @@ class ProcessRuntime(Runtime):
                     env={k: v for k, v in os.environ.items() if "TOKEN" not in k and "SECRET" not in k},
                     start_new_session=True,
                 )
-            send(ours, [self._inputs, self._outputs])
+            send(ours, [self._recorded, self._inputs, self._output])
             reply = _decode_reply(receive(ours))
         except OSError as error:
             self._stop()

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 LogRoute = Literal["champion", "canary", "shadow", "direct"]
 # What answered requests that named no version: the rows that the quality of a deployment is measured on.
 _ANSWERED: list[LogRoute] = ["champion", "canary"]
-# Above this many files of a model, a fold writes one in their place.
+# A fold writes one segment in place of this many small ones; large ones are never rewritten.
 _MANY = 16
+_SMALL_ROWS = 500_000
 
 
 @verb(permission="serving:read")
@@ -67,6 +68,8 @@ def fold(ws: Workspace) -> FoldResult:
     A file that a data plane still writes to is left to a later fold. Interrupted anywhere, nothing is lost and
     nothing counts twice.
     """
+    if not any(is_finished(path) for path in spool_files(ws.home)):
+        return FoldResult(files=0, rows=0, segments=0)  # asked every second: costs no write
     lease = ws.leases.acquire("serving:fold", ttl_s=300, owner=ws.instance)
     if lease is None:
         return FoldResult(files=0, rows=0, segments=0)
@@ -96,9 +99,8 @@ def _fold_files(ws: Workspace, files: list[Path]) -> tuple[int, int]:
     segments: list[dict[str, Any]] = []
     replaced: list[int] = []
     for model, frames in by_model.items():
-        old = ws.db.read(
-            lambda c, model=model: c.execute(sa.select(store.segment).where(store.segment.c.model == model)).all()
-        )
+        small = sa.select(store.segment).where(store.segment.c.model == model, store.segment.c.rows < _SMALL_ROWS)
+        old = ws.db.read(lambda c, small=small: c.execute(small.order_by(store.segment.c.id)).all())
         if len(old) >= _MANY:
             replaced += [row.id for row in old]
             frames = [*[_read_segment(ws, row.digest, None) for row in old], *frames]

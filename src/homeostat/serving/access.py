@@ -1,0 +1,90 @@
+"""Who may ask the data plane.
+
+On loopback anyone on this machine: requests must name it by a loopback name and not come from a foreign web page, so
+neither a page in a browser nor a renamed address (DNS rebinding) gets through. On any other address whoever sends a
+token of the workspace with the permission `serving:read`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from urllib.parse import urlsplit
+
+from homeostat.core.errors import HomeostatError, Unauthenticated
+from homeostat.core.workspace import Workspace
+from homeostat.serving.http1 import Exchange
+
+Refusal = tuple[int, str]
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+# How long a token is believed before it is looked up again: a revoked one ends within this time.
+_BELIEVED_S = 5.0
+_NEEDED = "a token is needed: send the header 'Authorization: Bearer TOKEN'"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this machine to itself only.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Access:
+    """The check before every request but health. `ws` is asked for tokens when `host` is not loopback."""
+
+    def __init__(self, host: str, ws: Workspace | None = None) -> None:
+        self._ws = None if is_loopback(host) else ws
+        self._good_hosts: set[bytes] = set()
+        self._verdicts: dict[bytes, tuple[float, Refusal | None]] = {}
+
+    def known(self, exchange: Exchange) -> bool:
+        """Whether `refusal` can answer from memory; if not, `look_up` goes first."""
+        if self._ws is None:
+            return True
+        verdict = self._verdicts.get(exchange.headers.get(b"authorization", b""))
+        return verdict is not None and verdict[0] > time.monotonic()
+
+    def look_up(self, header: bytes) -> None:
+        """Ask the workspace about a token. Takes a database read: not for the event loop."""
+        refusal: Refusal | None = None
+        scheme, _, token = header.decode("latin-1").partition(" ")
+        try:
+            if scheme.lower() != "bearer" or not token:
+                raise Unauthenticated(_NEEDED)
+            assert self._ws is not None
+            permissions = self._ws.team.authenticate(token.strip()).permissions
+            if not {"serving:read", "*:read"} & set(permissions):
+                refusal = 403, "the token may not ask for predictions (it lacks serving:read)"
+        except Unauthenticated as error:
+            refusal = 401, error.message
+        except HomeostatError as error:
+            refusal = error.status, error.message
+        if len(self._verdicts) > 1000:
+            self._verdicts.clear()
+        self._verdicts[header] = (time.monotonic() + _BELIEVED_S, refusal)
+
+    def refusal(self, exchange: Exchange) -> Refusal | None:
+        """Status and message when the request may not be answered."""
+        headers = exchange.headers
+        if self._ws is not None:
+            return self._verdicts[headers.get(b"authorization", b"")][1]
+        named, origin = headers.get(b"host", b""), headers.get(b"origin")
+        if named in self._good_hosts and origin is None:
+            return None
+        host = named.decode("latin-1")
+        if _name_of(host) not in _LOOPBACK_NAMES:
+            return 403, f"the Host header names '{host[:80]}', which is not this machine (DNS rebinding?)"
+        if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
+            return 403, "requests from other web pages are refused"
+        if len(self._good_hosts) < 64:
+            self._good_hosts.add(named)
+        return None
+
+
+def _name_of(host: str) -> str:
+    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]

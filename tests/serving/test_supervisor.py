@@ -1,0 +1,183 @@
+"""The data plane as a child: kept alive, ended with its parent, ended in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import homeostat as hs
+from homeostat.core.errors import InvalidInput, Unavailable
+from homeostat.serving import PredictionClient, Supervisor, count_predictions, deploy, endpoint, wait_ready
+from homeostat.serving.plane import main
+from tests.serving.conftest import PlaneProcess, features
+from tests.serving.models import register_logistic
+from tests.serving.test_plane import WEIGHTS, deployed
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@pytest.fixture
+def supervisor(ws: hs.Workspace, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    running = Supervisor(ws.url, port=port, home=str(ws.home))
+    yield running
+    running.stop()
+
+
+def gone(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_a_plane_that_is_killed_comes_back_on_its_port(
+    ws: hs.Workspace, supervisor: Supervisor, port: int, tmp_path: Path
+) -> None:
+    version = register_logistic(ws, tmp_path, "delay", WEIGHTS)
+    supervisor.start()
+    supervisor.wait_listening()
+    generation = deploy(ws, "delay", version.version).generation
+    wait_ready(ws, "delay", generation)
+    assert endpoint(ws).live
+    assert endpoint(ws).rest_url == f"http://127.0.0.1:{port}"
+    rows = np.ones((1, 3), "f4")
+    with PredictionClient(endpoint(ws).rest_url) as client:
+        (first,) = supervisor.pids
+        answers = iter(client.iter_predict("delay", ((f"r{at}", {}, rows) for at in range(20_000))))
+        next(answers)
+        os.kill(first, signal.SIGKILL)
+        assert sum(1 for _ in answers) == 19_999  # what was in flight is asked again
+        client.flush("delay")
+    assert supervisor.restarts == 1
+    assert supervisor.pids != [first]
+    assert count_predictions(ws, "delay") <= 20_000
+    supervisor.stop()
+    assert not supervisor.running
+    with (
+        pytest.raises(Unavailable, match="no data plane answers"),
+        PredictionClient(f"http://127.0.0.1:{port}", retry_s=0) as client,
+    ):
+        client.predict("delay", rows)
+    with pytest.raises(Unavailable, match="no data plane runs"):
+        endpoint(ws)
+
+
+def test_several_processes_share_the_port(
+    ws: hs.Workspace, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    register_logistic(ws, tmp_path, "delay", WEIGHTS)
+    two = Supervisor(ws.url, port=port, processes=2)
+    two.start()
+    try:
+        two.wait_listening()
+        while len(wait_ready(ws, "delay", deploy(ws, "delay").generation)) < 2:
+            time.sleep(0.02)
+        assert len(two.pids) == 2
+        for at in range(40):
+            with PredictionClient(f"http://127.0.0.1:{port}") as client:
+                client.predict("delay", np.ones((1, 3), "f4"), id=f"r{at}")
+    finally:
+        two.stop()
+    assert count_predictions(ws, "delay") == 40
+
+
+def test_planes_end_when_their_supervisor_is_killed(ws: hs.Workspace, port: int) -> None:
+    script = (
+        "import sys, time; from homeostat.serving import Supervisor\n"
+        f"s = Supervisor({ws.url!r}, port={port}); s.start(); s.wait_listening()\n"
+        "print(s.pids[0], flush=True); time.sleep(60)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert not gone(child)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    while not gone(child):  # the test's own time limit is the limit
+        time.sleep(0.02)
+
+
+def test_sigterm_answers_what_was_asked_and_keeps_the_log(
+    ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path
+) -> None:
+    deployed(ws, tmp_path)
+    rows = np.ones((1, 3), "f4")
+    answered: list[int] = []
+
+    def ask() -> None:
+        with PredictionClient(plane.url, retry_s=0) as client:
+            try:
+                for at, _ in enumerate(client.iter_predict("delay", ((f"r{n}", {}, rows) for n in range(200_000)))):
+                    answered.append(at)
+            except Unavailable:
+                pass
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while len(answered) < 1000:
+        time.sleep(0.01)
+    assert plane.stop() == 0
+    thread.join()
+    assert count_predictions(ws, "delay") >= len(answered) >= 1000
+
+
+def test_a_port_in_use_and_an_open_address_end_with_words(
+    ws: hs.Workspace, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", port))
+        held.listen()
+        assert main(["--url", ws.url, "--port", str(port)]) == Unavailable.exit_code
+    told = capsys.readouterr().err
+    assert f"port {port} for the data plane is already in use" in told
+    assert "--serve-port" in told
+    assert main(["--url", ws.url, "--host", "0.0.0.0", "--port", str(port)]) == InvalidInput.exit_code
+    assert "no tokens to ask them for" in capsys.readouterr().err
+
+
+def test_beyond_loopback_a_token_is_asked_for(
+    ws: hs.Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    register_logistic(ws, tmp_path, "delay", WEIGHTS)
+    made = ws.team.create_token("ann")
+    deploy(ws, "delay")
+    with socket.socket() as sock:
+        sock.bind(("0.0.0.0", 0))
+        port = sock.getsockname()[1]
+    outside = Supervisor(ws.url, host="0.0.0.0", port=port)
+    outside.start()
+    try:
+        outside.wait_listening()
+        wait_ready(ws, "delay")
+        rows = np.ones((1, 3), "f4")
+        for token, status in (("", "401"), ("hst_wrong", "401"), (made.secret, "")):
+            with PredictionClient(f"http://127.0.0.1:{port}", token=token) as client:
+                if status:
+                    with pytest.raises(hs.HomeostatError, match="token"):
+                        client.predict("delay", rows)
+                else:
+                    assert len(client.predict("delay", rows)) == 1
+    finally:
+        outside.stop()
+    assert features([[1]])

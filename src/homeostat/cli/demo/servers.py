@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import IO
 
 from homeostat.core.errors import Unavailable
+from homeostat.server.lock import hold
 from homeostat.server.up import listen
 
 _PR_SET_PDEATHSIG = 1
+_PATIENCE = 75  # times 0.2 s
 
 
 class Servers:
@@ -31,8 +33,7 @@ class Servers:
         """Start them and wait until both answer. Raises: Unavailable with the last lines they wrote."""
         home = self._home
         home.mkdir(parents=True, exist_ok=True)
-        self._wait_for_port(self._port, "control plane", "--port")
-        self._wait_for_port(self._serve_port, "data plane", "--serve-port")
+        self._wait_until_free()
         self._log = open(home / "servers.log", "ab")
         command = [sys.executable, "-m", "homeostat.cli.main", "up", "--home", str(home)]
         command += ["--port", str(self._port), "--serve-port", str(self._serve_port)]
@@ -54,14 +55,16 @@ class Servers:
         if self._log is not None:
             self._log.close()
 
-    def _wait_for_port(self, port: int, what: str, option: str) -> None:
-        # Servers of an earlier start that was killed need a moment to go.
-        for attempt in range(50):
+    def _wait_until_free(self) -> None:
+        # Servers of an earlier start that was killed end by themselves, and need a moment for it.
+        for attempt in range(_PATIENCE + 1):
             try:
-                listen("127.0.0.1", port, what, option).close()
+                hold(self._home).close()
+                listen("127.0.0.1", self._port, "control plane", "--port").close()
+                listen("127.0.0.1", self._serve_port, "data plane", "--serve-port").close()
                 return
             except Unavailable:
-                if attempt == 49 or not (self._home / "server.lock").exists():
+                if attempt == _PATIENCE:
                     raise
                 time.sleep(0.2)
 

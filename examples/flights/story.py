@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 from features import FEATURES
+from model import labels, matrix, measure
 from year import DAY_MS, Cursor, Year, day_ms
 
 import homeostat as hs
@@ -21,6 +22,7 @@ YEAR_END = day_ms("2014-01-01")
 QUICK_END = day_ms("2013-08-01")
 OFFER_ON = day_ms("2013-11-30")
 JUDGED_MS = 14 * DAY_MS
+SETTLED_MS = 2 * DAY_MS  # flights of the last evening land after midnight
 QUICK_SHARE = 6
 
 # What a month is remembered for, most telling first.
@@ -117,8 +119,9 @@ def _offer(ws: hs.Workspace, view: Any, project: Path, now: int) -> None:
 
 def _look_back(ws: hs.Workspace, view: Any, flights: pl.DataFrame, last: int) -> dict[str, Any]:
     with view.phase("looking back", "look_back") as phase:
+        frozen = hs.load_model(ws, MODEL, 1)
         decisions = [d for d in ws.loop.decisions(MODEL, limit=2000) if d.at_ms <= last]
-        months = [_month(ws, flights, decisions, start, end) for start, end in _months(LEARNT_BY, last)]
+        months = [_month(ws, frozen, flights, decisions, start, end) for start, end in _months(LEARNT_BY, last)]
         kinds = [d.kind for d in decisions]
         report = {
             "model": MODEL,
@@ -150,10 +153,9 @@ def _look_back(ws: hs.Workspace, view: Any, flights: pl.DataFrame, last: int) ->
     return report
 
 
-def _month(ws: hs.Workspace, flights: pl.DataFrame, decisions: list[Any], start: int, end: int) -> dict[str, Any]:
+def _month(ws: hs.Workspace, frozen: Any, flights: pl.DataFrame, decisions: list[Any], start: int, end: int) -> dict[str, Any]:
     rows = flights.filter(pl.col("predict_ms").is_between(start, end, closed="left"))
-    live = ws.monitoring.quality(MODEL, start, end, "auc", at_ms=end + 2 * DAY_MS)
-    frozen = ws.monitoring.quality(MODEL, start, end, "auc", version=1, at_ms=end + 2 * DAY_MS)
+    live = ws.monitoring.quality(MODEL, start, end, "auc", at_ms=end + SETTLED_MS).overall
     told = sorted((d for d in decisions if start < d.at_ms <= end), key=lambda d: (TELLING.index(d.kind), -d.at_ms))
     champions = [
         d.champion for d in sorted(decisions, key=lambda d: d.at_ms) if d.at_ms <= end and d.champion is not None
@@ -166,7 +168,7 @@ def _month(ws: hs.Workspace, flights: pl.DataFrame, decisions: list[Any], start:
         "flights": rows.height,
         "late_share": round(float(rows["late"].cast(pl.Float64).mean() or 0.0), 6),  # pyright: ignore[reportArgumentType]
         "auc_live": None if live.value is None else round(live.value, 6),
-        "auc_frozen": None if frozen.value is None else round(frozen.value, 6),
+        "auc_frozen": round(float(measure(labels(rows), frozen.predict(matrix(rows)))["auc"]), 6),
         "decision": told[0].kind if told else "wait",
         "reason": told[0].headline if told else "nothing was due",
         "champion": promoted[-1] if promoted else champions[-1] if champions else 1,

@@ -11,17 +11,14 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 import homeostat as hs
 
 DAY_MS = 86_400_000
-SLOT_MS = 300_000
 KEY, TIME, LABEL, LABEL_MS = "flight_id", "predict_ms", "late", "label_ms"
 
 
@@ -85,14 +82,11 @@ class Year:
         self._client.flush(self.model)
 
     def _requests(self, rows: pl.DataFrame) -> Iterator[tuple[str, dict[str, Any], Any]]:
-        # Flights of the same five minutes are asked for together, as a departures board would.
+        # One request a flight. Its id is the flight's, so asking again after a crash changes no count.
         features = rows.select(pl.col(self._names).cast(pl.Float32)).to_numpy()
-        keys, times = rows[KEY].to_numpy(), rows[TIME].to_numpy()
-        slots = times // SLOT_MS
-        starts = [0, *(np.flatnonzero(np.diff(slots)) + 1).tolist(), len(slots)]
-        for start, end in pairwise(starts):
-            metadata = {KEY: keys[start:end], TIME: times[start:end]}
-            yield f"slot-{slots[start]}", metadata, features[start:end]
+        keys, times = rows[KEY].to_list(), rows[TIME].to_numpy()
+        for row, key in enumerate(keys):
+            yield key, {KEY: [key], TIME: times[row : row + 1]}, features[row : row + 1]
 
     def _label(self, start: int, end: int) -> None:
         rows = self._between(self._by_label, LABEL_MS, start, end)
@@ -107,5 +101,5 @@ class Year:
 
     @staticmethod
     def _between(rows: pl.DataFrame, column: str, start: int, end: int) -> pl.DataFrame:
-        low, high = rows[column].search_sorted([start, end])
+        low, high = rows[column].search_sorted(pl.Series([start, end]))
         return rows[low:high]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from homeostat.core.db import Database
 from homeostat.engines.postgres import open_postgres
 from homeostat.engines.sqlite import open_sqlite
-from homeostat.testing.database import DatabaseSuite, names, put
+from homeostat.testing.database import DatabaseSuite, item, names, put
 from tests.postgres import Cluster
 
 
@@ -59,3 +59,26 @@ class TestPostgres(DatabaseSuite):
         database.write(unlucky)
         assert len(tries) == 2
         assert database.read(names) == {"once"}
+
+    def test_two_processes_in_each_others_way_both_succeed(self, database: Database, other: Database):
+        database.write(put("a", position=0))
+        database.write(put("b", position=0))
+        meeting = threading.Barrier(2)
+
+        def raise_both(first: str, second: str) -> Callable[[sa.Connection], None]:
+            tries: list[int] = []
+
+            def change(connection: sa.Connection) -> None:
+                tries.append(1)
+                for name in (first, second):
+                    connection.execute(sa.update(item).where(item.c.name == name).values(position=item.c.position + 1))
+                    if name == first and len(tries) == 1:
+                        meeting.wait(30)  # both hold one row and want the other's
+
+            return change
+
+        thread = threading.Thread(target=lambda: other.write(raise_both("b", "a")))
+        thread.start()
+        database.write(raise_both("a", "b"))
+        thread.join()
+        assert database.read(lambda c: c.execute(sa.select(item.c.position)).scalars().all()) == [2, 2]

@@ -6,7 +6,7 @@ Promises, checked by `homeostat.testing.database`:
   itself back. Many small writes cost few commits, and a lone write never waits for company.
 - `write` inside a write joins the transaction; `read` inside a write sees it.
 - Any thread may call; several processes may open one database.
-- `fn` may run twice (lost connection, busy database): it touches nothing but the database.
+- `fn` may run again (lost connection, busy database, another process in the way): it touches nothing but the database.
 """
 
 from __future__ import annotations
@@ -72,6 +72,14 @@ class Database:
         except exc.DBAPIError as error:
             raise translate(error) from error
 
+    def before_commit(self, fn: Callable[[sa.Connection], None]) -> None:
+        """From inside a write: call `fn(connection)` at the end of its transaction, if the write succeeds.
+
+        For what takes a lock that all writers share: taken last, it is held for a moment only, and nobody who holds
+        it waits for a row.
+        """
+        self._open.last.append(fn)
+
     def close(self) -> None:
         """Finish the writes already asked for, then let go of every connection."""
         with self._lock:
@@ -101,17 +109,24 @@ class Database:
             if job is None:
                 return
 
-    def _commit(self, jobs: list[_Job], again: bool = True) -> None:
+    def _commit(self, jobs: list[_Job], tries: int = 3) -> None:
         done: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with self.writer.connect() as connection, connection.begin():
                 self._open.connection = connection
+                last: list[Callable[[sa.Connection], None]] = []
                 for fn, future, context in jobs:
+                    self._open.last = []
                     done.append((future, *_attempt(connection, fn, context)))
+                    last += self._open.last if done[-1][2] is None else []
+                for fn in last:
+                    fn(connection)
         except BaseException as error:
-            if again and isinstance(error, exc.DBAPIError) and error.connection_invalidated:
+            if tries > 1 and isinstance(error, exc.DBAPIError) and _may_succeed_again(error):
                 self._open.connection = None
-                self._commit(jobs, again=False)
+                # One by one: a group takes rows in the order of its members, which another process may not share.
+                for job in jobs:
+                    self._commit([job], tries - 1)
                 return
             failure = translate(error) if isinstance(error, exc.DBAPIError) else error
             done = [(future, None, failure) for _, future, _ in jobs]
@@ -132,7 +147,7 @@ def _attempt(
         result = context.run(fn, connection)
         savepoint.commit()
     except exc.DBAPIError as error:
-        if error.connection_invalidated:
+        if _may_succeed_again(error):
             raise
         savepoint.rollback()
         # A constraint that does not hold belongs to whoever asked; they know what it means.
@@ -141,6 +156,12 @@ def _attempt(
         savepoint.rollback()
         return None, error
     return result, None
+
+
+def _may_succeed_again(error: exc.DBAPIError) -> bool:
+    """True when nothing was wrong with the statement: the connection broke, or another process was in the way."""
+    deadlock, serialisation = "40P01", "40001"
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in (deadlock, serialisation)
 
 
 def translate(error: exc.DBAPIError) -> HomeostatError:

@@ -55,16 +55,19 @@ class StoredEvent(Record):
 
 def publish(ws: Workspace, connection: sa.Connection, event: Event) -> None:
     """Append `event` within the open transaction: it is known if and only if the change is."""
-    if connection.dialect.name == "postgresql":
-        # Ids must become visible in their order, or a reader that remembers the last one would skip some.
-        connection.execute(sa.text("select pg_advisory_xact_lock(4701002)"))
     payload = plain(event)
     name = payload.pop("name")
-    connection.execute(
-        sa.insert(table).values(
-            name=name, at_ms=now_ms(), actor=current_actor(), run_id=current_run(), payload=to_json(payload)
-        )
+    row = sa.insert(table).values(
+        name=name, at_ms=now_ms(), actor=current_actor(), run_id=current_run(), payload=to_json(payload)
     )
+
+    def append(last: sa.Connection) -> None:
+        if last.dialect.name == "postgresql":
+            # Ids must become visible in their order, or a reader that remembers the last one would skip some.
+            last.execute(sa.text("select pg_advisory_xact_lock(4701002)"))
+        last.execute(row)
+
+    ws.db.before_commit(append)
 
 
 def events_after(ws: Workspace, after: int, limit: int = 500, names: list[str] | None = None) -> list[StoredEvent]:

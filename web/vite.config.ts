@@ -1,6 +1,6 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
-import { earlyTheme } from "./plugins/early-theme";
+import { earlyTheme } from "./plugins/early-theme.ts";
 
 // Paths are relative and index.html carries <base href="/">: a server behind a prefix rewrites that one tag.
 export default defineConfig({

@@ -16,18 +16,22 @@ export interface GaugeProps {
   label: string;
 }
 
+/** Room for the needle at either end. */
+const EDGE = 5;
+
 export function Gauge({ value, lo, hi, limit, good, also = [], tone, width = 112, label }: GaugeProps) {
   const seen = extent([value, lo, hi, limit, ...also]);
-  if (seen === null) return <svg className="gauge" width={width} height={20} role="img" aria-label={label} />;
+  // One number alone has no scale to be drawn on.
+  if (seen === null || seen[0] === seen[1]) return <svg className="gauge" width={width} height={20} role="img" aria-label={label} />;
   const room = (seen[1] - seen[0] || Math.abs(seen[1]) || 1) * 0.18;
   // A quantity that cannot be negative starts at zero rather than before it.
   const low = seen[0] >= 0 && seen[0] - room < 0 ? 0 : seen[0] - room;
-  const x = linear([low, seen[1] + room], [1, width - 1]);
-  const from = limit === null ? 1 : good === ">=" ? x(limit) : 1;
-  const to = limit === null || good === ">=" ? width - 1 : x(limit);
+  const x = linear([low, seen[1] + room], [EDGE, width - EDGE]);
+  const from = limit !== null && good === ">=" ? x(limit) : 0;
+  const to = limit !== null && good === "<=" ? x(limit) : width;
   return (
     <svg className={`gauge ${tone}`} width={width} height={20} role="img" aria-label={label}>
-      <rect className="track" x={1} y={8} width={width - 2} height={4} rx={2} />
+      <rect className="track" x={0} y={8} width={width} height={4} rx={2} />
       {good !== null && <rect className="good" x={from} y={8} width={Math.max(0, to - from)} height={4} rx={2} />}
       {lo !== null && hi !== null && (
         <rect className="interval" x={x(lo)} y={6} width={Math.max(2, x(hi) - x(lo))} height={8} rx={4} />

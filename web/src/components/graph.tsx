@@ -5,10 +5,12 @@ import { moment } from "../lib/format";
 import { Link, path } from "../lib/router";
 import { Glyph, type IconName } from "./icon";
 
-const W = 168;
+const W = 160;
 const H = 44;
-const GAP_X = 56;
+const GAP_X = 44;
 const GAP_Y = 14;
+/** A wide graph shrinks this far to fit; beyond that it is scrolled. */
+const LEAST = 0.8;
 const ICONS: Record<string, IconName> = { table: "data", tree: "data", run: "runs", model: "models", report: "tray" };
 
 function pageOf(node: LineageNode): string | null {
@@ -33,7 +35,7 @@ export function LineageGraph({ lineage, self }: { lineage: Lineage; self?: strin
   const height = Math.max(...[...at.values()].map((p) => p.y)) + H + 2;
   return (
     <div className="scroll-x" tabIndex={0} role="group" aria-label="Lineage">
-      <svg className="graph" width={width} height={height}>
+      <svg className="graph" viewBox={`0 0 ${width} ${height}`} width={width} style={{ minWidth: width * LEAST }}>
         {lineage.edges.map(({ source, target }) => {
           const [a, b] = [at.get(source), at.get(target)];
           if (!a || !b) return null;
@@ -58,10 +60,10 @@ function Node({ node, x, y, self }: { node: LineageNode; x: number; y: number; s
       <rect width={W} height={H} rx={6} />
       <Glyph name={ICONS[node.kind] ?? "ring"} x={18} y={H / 2} size={14} />
       <text x={34} y={18}>
-        {clip(node.label, 20)}
+        {clip(node.label, 18)}
       </text>
       <text x={34} y={34} className="quiet">
-        {clip(`${node.kind}${version}`, 24)}
+        {clip(`${node.kind}${version}`, 22)}
       </text>
       <title>{`${node.label}${version}${node.at_ms ? `\n${moment(node.at_ms)}` : ""}`}</title>
     </g>

@@ -52,7 +52,7 @@ function useItems(): Item[] {
     const held = new Set((loops.data ?? []).map((l) => l.model));
     return [
       ...PAGES,
-      ...[...held].map((model): Item => ({ id: `loop/${model}`, group: "Loops", label: model, note: "loop", icon: "loop", go: () => navigate(path("loop", model)) })),
+      ...[...held].map((model): Item => ({ id: `loop/${model}`, group: "Loops", label: model, note: "", icon: "loop", go: () => navigate(path("loop", model)) })),
       ...(models.data ?? []).map((m): Item => ({ id: `model/${m.name}`, group: "Models", label: m.name, note: `${m.versions} versions`, icon: "models", go: () => navigate(path("models", m.name)) })),
       ...(tables.data ?? []).map((t): Item => ({ id: `table/${t.name}`, group: "Tables", label: t.name, note: `v${t.version}`, icon: "data", go: () => navigate(path("data", t.name)) })),
       ...(runs.data?.runs ?? []).map((r): Item => ({ id: `run/${r.id}`, group: "Runs", label: r.name || r.id, note: `${r.kind}, ${ago(r.start_ms)}`, icon: "runs", go: () => navigate(path("runs", r.id)) })),
@@ -77,7 +77,10 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   const all = useItems();
   const items = useMemo(() => rank(all, query), [all, query]);
   useEffect(() => setActive(0), [query]);
-  useEffect(() => document.getElementById(`palette-${active}`)?.scrollIntoView({ block: "nearest" }), [active]);
+  useEffect(() => {
+    // In a block: newer browsers answer with a promise, which React would take for a cleanup.
+    document.getElementById(`palette-${active}`)?.scrollIntoView({ block: "nearest" });
+  }, [active]);
   const choose = (item: Item | undefined) => {
     if (item === undefined) return;
     onClose();

@@ -24,7 +24,6 @@ interface RowsProps<T> {
   onOpen: (row: T) => void;
   /** Called when the end comes into sight. */
   onEnd?: () => void;
-  onVisible?: (rows: readonly T[]) => void;
 }
 const EXTRA = 8;
 
@@ -55,11 +54,10 @@ export function Rows<T>(props: RowsProps<T>) {
   const [active, setActive] = useState(-1);
   const template = columns.map((column) => column.width).join(" ");
   const shown = rows.slice(first, last);
-  const { onEnd, onVisible } = props;
+  const { onEnd } = props;
   useEffect(() => {
     if (last >= rows.length) onEnd?.();
   }, [last, rows.length, onEnd]);
-  useEffect(() => onVisible?.(rows.slice(first, last)), [first, last, rows, onVisible]);
 
   const move = (by: number) => {
     const next = Math.min(rows.length - 1, Math.max(0, active + by));

@@ -75,6 +75,7 @@ function Sidebar({ onPalette, onShortcuts }: { onPalette: () => void; onShortcut
   const worried = (loops.data ?? []).filter((l) => l.state === "out" || l.state === "at_risk").length;
   return (
     <div className="side">
+      <div className="side-inner">
       <Link to="/loop" className="brand">
         <Mark />
         Homeostat
@@ -104,6 +105,7 @@ function Sidebar({ onPalette, onShortcuts }: { onPalette: () => void; onShortcut
         <button type="button" className="ghost" onClick={onShortcuts} aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)">
           <Icon name="question" />
         </button>
+      </div>
       </div>
     </div>
   );

@@ -14,8 +14,9 @@ export interface Verbs {
   ];
   "tracking/get_run": [{ id: string }, R.Run];
   "tracking/metric_history": [{ id: string; key: string }, R.Metric[]];
-  "tracking/list_artifacts": [{ id: string }, { path: string; size: number }[]];
-  "pipelines/list_pipeline_runs": [Record<string, never>, R.PipelineRun[]];
+  "tracking/list_artifacts": [{ id: string }, R.Artifact[]];
+  "pipelines/list_pipeline_runs": [{ limit: number }, R.PipelineRunPage];
+  "pipelines/get_pipeline_run": [{ run: string }, R.PipelineRun];
   "registry/list_models": [Record<string, never>, R.Model[]];
   "registry/list_versions": [{ model: string }, R.ModelVersion[]];
   "explain/importance": [{ model: string; version: number }, R.Importance[]];
@@ -23,6 +24,7 @@ export interface Verbs {
   "lineage/of": [{ kind: string; asset: string; version: number }, R.Lineage];
   "data/list_tables": [Record<string, never>, R.Table[]];
   "data/get_table": [{ name: string }, R.Table];
+  "data/profile_table": [{ name: string }, R.TableProfile];
   "data/list_versions": [{ name: string; limit: number }, R.TableVersion[]];
 }
 export type Verb = keyof Verbs;

@@ -1,5 +1,5 @@
 // How an essential variable and its values are said in words.
-import type { DecisionKind, LoopState, State, VariableStatus } from "./records";
+import type { DecisionKind, LoopState, State } from "./records";
 import { DAY, duration, number, percent } from "./format";
 
 const SPELLED: Record<string, string> = {
@@ -11,7 +11,7 @@ const SPELLED: Record<string, string> = {
   f1: "F1",
   log_loss: "log loss",
   logloss: "log loss",
-  n: "n",
+  onnx: "ONNX",
 };
 
 /** A measure's or metric's name as a person writes it: "calibration_error" → "calibration error". */
@@ -24,20 +24,12 @@ export function spell(name: string): string {
     .join(" ");
 }
 
-/** The name of an essential variable: "auc[carrier]" → "AUC, worst carrier". */
-export function variableName(status: Pick<VariableStatus, "measure" | "by">): string {
-  const called = /^(\w+)\((.+)\)$/.exec(status.measure);
-  if (called) return `${spell(called[1] ?? "")}, ${called[2]}`;
-  if (status.by === null) return spell(status.measure);
-  return status.measure === "freshness" ? `freshness, ${status.by}` : `${spell(status.measure)}, worst ${status.by}`;
-}
-
 export type Unit = "ms" | "share" | "plain";
 
 /** The unit a measure's values are recorded in. */
 export function unitOf(measure: string): Unit {
-  if (/latency|freshness|duration|_ms$/.test(measure)) return "ms";
-  if (/^errors?$|error_rate|_share$|share$|nulls/.test(measure)) return "share";
+  if (/^(latency|freshness)|_ms$/.test(measure)) return "ms";
+  if (/^(errors|missing)$|_share$/.test(measure)) return "share";
   return "plain";
 }
 
@@ -68,8 +60,8 @@ export function intervalText(value: number | null, lo: number | null, hi: number
 }
 
 /** A window as words: 14 days, 1 hour. */
-export function windowText(ms: number): string {
-  if (ms <= 0) return "now";
+export function windowText(ms: number | null): string {
+  if (ms === null) return "";
   if (ms % DAY === 0) return ms === DAY ? "1 day" : `${ms / DAY} days`;
   if (ms === 3_600_000) return "1 hour";
   return duration(ms);

@@ -22,15 +22,19 @@ export interface Point {
   mature: number;
 }
 export interface VariableStatus {
+  /** As written in homeostat.yaml. */
   variable: string;
+  /** As a person says it: "AUC by carrier". */
+  label: string;
   measure: string;
   by: string | null;
+  of: string | null;
   value: number | null;
   lo: number | null;
   hi: number | null;
   limit: number;
   comparison: ">=" | "<=";
-  window_ms: number;
+  window_ms: number | null;
   n: number;
   min_n: number;
   state: State;
@@ -72,9 +76,18 @@ export interface Evidence {
   hi: number | null;
   limit: number | null;
   n: number | null;
-  weight: number | null;
+  /** Its rank in the rule: 1 weighs most. */
+  weight: number;
   text: string;
   data: string[];
+}
+/** A gain in a measure, foreseen or seen. */
+export interface Effect {
+  measure: string;
+  value: number;
+  lo: number | null;
+  hi: number | null;
+  n: number | null;
 }
 export interface Decision {
   id: string;
@@ -84,13 +97,13 @@ export interface Decision {
   headline: string;
   reason: string;
   evidence: Evidence[];
-  rule: { name: string; version: number | string; params: Record<string, unknown> };
+  rule: { name: string; version: number; params: Record<string, unknown> };
   alternatives: { kind: string; why_not: string }[];
   champion: number | null;
   challenger: number | null;
-  expected: unknown;
-  realised: unknown;
-  next_review_ms: number | null;
+  expected: Effect | null;
+  realised: Effect | null;
+  next_review_ms: number;
   run_id: string | null;
 }
 export interface Explanation {
@@ -114,8 +127,8 @@ export interface Run {
   tags: Record<string, string>;
   parent_id: string | null;
   kind: RunKind;
-  source: string | null;
-  code_version: string | null;
+  source: string;
+  code_version: string;
   error: string | null;
 }
 export interface RunPage {
@@ -128,10 +141,16 @@ export interface Metric {
   step: number;
   at_ms: number;
 }
+export interface Artifact {
+  path: string;
+  digest: string;
+  size: number;
+  at_ms: number;
+}
 export interface StepRun {
   name: string;
-  status: "waiting" | "running" | "done" | "cached" | "failed";
-  key: string | null;
+  status: "waiting" | "running" | "done" | "cached" | "failed" | "stopped";
+  key: string;
   attempt: number;
   start_ms: number | null;
   end_ms: number | null;
@@ -143,18 +162,22 @@ export interface StepRun {
 export interface PipelineRun {
   id: string;
   pipeline: string;
-  status: string;
+  status: "running" | "finished" | "failed" | "stopped";
   params: Record<string, unknown>;
   steps: StepRun[];
   start_ms: number;
   end_ms: number | null;
-  run_id: string | null;
+  run_id: string;
+}
+export interface PipelineRunPage {
+  runs: PipelineRun[];
+  next: string | null;
 }
 
 export interface Field {
   name: string;
   dtype: string;
-  shape: (number | null)[];
+  shape: number[];
 }
 export interface GateResult {
   gate: string;
@@ -171,14 +194,14 @@ export interface ModelVersion {
   status: "pending" | "valid" | "refused";
   created_ms: number;
   run_id: string | null;
-  signature: { inputs: Field[]; outputs: Field[] } | null;
+  signature: { inputs: Field[]; outputs: Field[]; tensor: string | null };
   metrics: Record<string, number | null>;
-  params: Record<string, unknown>;
+  params: Record<string, string>;
   tags: Record<string, string>;
   size: number;
   files: Record<string, string>;
   environment: string[];
-  onnx: { available: boolean; agrees: boolean; max_difference: number | null; tolerance: number; reason: string } | null;
+  onnx: { available: boolean; agrees: boolean; max_difference: number | null; tolerance: number; reason: string };
   data: { table: string; version: number }[];
   gates: GateResult[];
   description: string;
@@ -240,8 +263,8 @@ export interface CheckResult {
   column: string | null;
   passed: boolean;
   severity: "error" | "warn" | "info";
-  observed: unknown;
-  expected: unknown;
+  observed: string;
+  expected: string;
   rows: number;
   message: string;
 }
@@ -251,6 +274,12 @@ export interface CheckReport {
   passed: boolean;
   at_ms: number;
   results: CheckResult[];
+}
+export interface CleanReport {
+  table: string;
+  rows_in: number;
+  rows_out: number;
+  findings: CheckResult[];
 }
 export interface TableVersion {
   table: string;
@@ -264,6 +293,25 @@ export interface TableVersion {
   run_id: string | null;
   created_ms: number;
   check: CheckReport | null;
+  clean: CleanReport | null;
+}
+export interface ColumnProfile {
+  name: string;
+  type: string;
+  count: number;
+  nulls: number;
+  distinct: number;
+  min: string | null;
+  max: string | null;
+  mean: number | null;
+  histogram: { low: number; high: number; count: number }[];
+  levels: { value: string; count: number }[];
+}
+export interface TableProfile {
+  table: string;
+  version: number;
+  rows: number;
+  columns: ColumnProfile[];
 }
 export interface WorkspaceEvent {
   id: number;

@@ -1,7 +1,7 @@
 import type { CheckReport, CheckResult } from "../../lib/records";
 import { spell, type Tone } from "../../lib/describe";
-import { count, number } from "../../lib/format";
-import { Card, Code, Time } from "../../components/basics";
+import { count, plural } from "../../lib/format";
+import { Card, Code, Pill, Time } from "../../components/basics";
 import { Icon, type IconName } from "../../components/icon";
 
 function look(result: CheckResult): { tone: Tone; icon: IconName; word: string } {
@@ -10,10 +10,13 @@ function look(result: CheckResult): { tone: Tone; icon: IconName; word: string }
   return { tone: "warn", icon: "warn", word: result.severity === "warn" ? "warning" : "note" };
 }
 
-function said(value: unknown): string {
-  if (value === null || value === undefined || value === "") return "";
-  if (typeof value === "number") return number(value);
-  return typeof value === "string" ? value : JSON.stringify(value);
+/** A report in one pill: what fails, else what is warned of, else that all holds. */
+export function CheckPill({ report }: { report: CheckReport }) {
+  const failed = report.results.filter((r) => !r.passed && r.severity === "error").length;
+  const warned = report.results.filter((r) => !r.passed && r.severity === "warn").length;
+  if (failed > 0) return <Pill tone="bad">{plural(failed, "check fails", "checks fail")}</Pill>;
+  if (warned > 0) return <Pill tone="warn">{plural(warned, "warning")}</Pill>;
+  return <Pill tone="ok">{plural(report.results.length, "check holds", "checks hold")}</Pill>;
 }
 
 /** What the newest checked version was found to be, troubles first. */
@@ -28,11 +31,10 @@ export function Checks({ report }: { report: CheckReport | null }) {
   }
   const sorted = [...report.results].sort((a, b) => Number(a.passed) - Number(b.passed));
   return (
-    <Card title="Checks" aside={<>of v{report.version}, <Time ms={report.at_ms} /></>}>
+    <Card title="Checks" aside={<span>of v{report.version}, <Time ms={report.at_ms} /></span>}>
       <ul className="checks">
         {sorted.map((result, i) => {
           const { tone, icon, word } = look(result);
-          const expected = said(result.expected);
           return (
             <li key={i}>
               <span className={`state ${tone}`}>
@@ -41,7 +43,7 @@ export function Checks({ report }: { report: CheckReport | null }) {
               <span>
                 {spell(result.check)} {result.column && <span className="mono">{result.column}</span>}
                 <span className="note block">
-                  {result.message || `${said(result.observed)}${expected && `, expected ${expected}`}`}
+                  {result.message || [result.observed, result.expected && `expected ${result.expected}`].filter(Boolean).join(", ")}
                 </span>
               </span>
               <span className="note right">{result.rows > 0 ? `${count(result.rows)} rows` : ""}</span>

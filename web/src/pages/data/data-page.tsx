@@ -1,11 +1,12 @@
 // The data repository: every table, how it grows, whether its checks hold.
 import { useVerb } from "../../lib/query";
 import type { Table } from "../../lib/records";
-import { bytes, count, plural } from "../../lib/format";
+import { bytes, count } from "../../lib/format";
 import { Link, path } from "../../lib/router";
-import { Answer, Empty, Pill, Say, Time } from "../../components/basics";
+import { Answer, Empty, Say, Time } from "../../components/basics";
 import { Page } from "../../components/page";
 import { Spark } from "../../components/sparkline";
+import { CheckPill } from "./checks";
 
 const FIRST_LINES = `import homeostat as hs
 
@@ -77,7 +78,6 @@ function Row({ table }: { table: Table }) {
   const versions = useVerb("data/list_versions", { name: table.name, limit: 50 });
   const history = [...(versions.data ?? [])].sort((a, b) => a.version - b.version);
   const check = history.findLast((v) => v.check !== null)?.check ?? null;
-  const failed = check?.results.filter((r) => !r.passed && r.severity !== "info").length ?? 0;
   return (
     <tr>
       <th scope="row">
@@ -85,13 +85,7 @@ function Row({ table }: { table: Table }) {
         {table.description && <span className="note block">{table.description}</span>}
       </th>
       <td>
-        {check === null ? (
-          <span className="note">none yet</span>
-        ) : check.passed ? (
-          <Pill tone={failed > 0 ? "warn" : "ok"}>{failed > 0 ? plural(failed, "warning") : `${check.results.length} hold`}</Pill>
-        ) : (
-          <Pill tone="bad">{failed} failed</Pill>
-        )}
+        {check === null ? <span className="note">none yet</span> : <CheckPill report={check} />}
       </td>
       <td>
         <Spark values={history.map((v) => v.rows)} label={`Rows of ${table.name} by version`} />

@@ -10,6 +10,8 @@ import { useWidth } from "../../components/use-width";
 const HEIGHT = 150;
 const LEFT = 62;
 const RIGHT = 12;
+/** Above so many versions a dot for each would only thicken the line. */
+const DOTS = 40;
 
 /** Versions oldest first, at least two. */
 export function Growth({ versions }: { versions: readonly TableVersion[] }) {
@@ -53,7 +55,7 @@ function Drawing({ versions }: { versions: readonly TableVersion[] }) {
   return (
     <div ref={ref} {...pointer}>
       <svg width={width} height={HEIGHT} role="img" aria-label={`Rows of ${versions.length} versions`}>
-        {ticks([0, range[1]], 3).map((value) => (
+        {ticks([0, range[1]], 4).map((value) => (
           <g key={value}>
             <line className="grid" x1={LEFT} x2={width - RIGHT} y1={y(value)} y2={y(value)} />
             <text className="axis" x={LEFT - 8} y={y(value) + 4} textAnchor="end">
@@ -68,7 +70,7 @@ function Drawing({ versions }: { versions: readonly TableVersion[] }) {
         ))}
         <path className="band" d={`${steps(points)}V${y(0)}H${points[0]?.[0] ?? LEFT}Z`} />
         <path className="series live" d={steps(points)} />
-        {points.map(([px, py], i) => (
+        {(points.length <= DOTS ? points : []).map(([px, py], i) => (
           <circle key={i} className="series-dot" cx={px} cy={py} r={2.2} />
         ))}
         {at && (

@@ -1,15 +1,19 @@
 // One table: how it grew, what its checks say, its columns, every version.
+import { useState } from "react";
 import { useVerb, type Query } from "../../lib/query";
 import type { Table, TableVersion } from "../../lib/records";
 import { bytes, count, moment, plural, short } from "../../lib/format";
 import { Link, path } from "../../lib/router";
-import { Answer, Card, Pill, Say, Time } from "../../components/basics";
+import { Answer, Card, Say, Time } from "../../components/basics";
 import { Page } from "../../components/page";
 import { LineageCard } from "../../components/lineage-card";
-import { Checks } from "./checks";
+import { CheckPill, Checks } from "./checks";
+import { Cleaning } from "./cleaning";
+import { Columns } from "./columns-card";
 import { Growth } from "./growth";
 
 const VERSIONS = 200;
+const FEW = 15;
 
 export default function TablePage({ name }: { name: string }) {
   const table = useVerb("data/get_table", { name });
@@ -26,9 +30,9 @@ function opening(table: Table, versions: readonly TableVersion[]): string {
   const failed = newest?.results.filter((r) => !r.passed).length ?? 0;
   const checks = !newest
     ? "It has not been checked."
-    : newest.passed && failed === 0
+    : failed === 0
       ? `All **${newest.results.length}** checks hold.`
-      : `**${failed}** of ${newest.results.length} checks ${failed === 1 ? "does" : "do"} not hold.`;
+      : `**${newest.results.length - failed}** of ${newest.results.length} checks hold.`;
   return `**${count(table.rows)}** rows of **${table.columns.length}** columns at version ${table.version}. ${checks}`;
 }
 
@@ -39,13 +43,16 @@ function TableView({ table, versions }: { table: Table; versions: Query<TableVer
     <Page
       title={table.name}
       trail={["Data", table.name]}
-      badge={check && <Pill tone={check.passed ? "ok" : "bad"}>{check.passed ? "checks hold" : "checks fail"}</Pill>}
+      badge={check && <CheckPill report={check} />}
     >
       <Say>{opening(table, sorted)}</Say>
       {table.description && <p className="note lead">{table.description}</p>}
       {sorted.length > 1 && <Growth versions={[...sorted].reverse()} />}
       <div className="two">
-        <Checks report={check} />
+        <div className="stack">
+          <Checks report={check} />
+          <Cleaning report={sorted.find((v) => v.clean !== null)?.clean ?? null} />
+        </div>
         <Columns table={table} />
       </div>
       <Card title="Versions" aside={`${plural(sorted.length, "version")}, ${bytes(table.bytes)}`}>
@@ -56,29 +63,11 @@ function TableView({ table, versions }: { table: Table; versions: Query<TableVer
   );
 }
 
-function Columns({ table }: { table: Table }) {
-  return (
-    <Card title="Columns" aside={plural(table.columns.length, "column")}>
-      <dl className="facts-list">
-        {table.columns.map((column) => (
-          <div key={column.name}>
-            <dt className="mono">
-              {column.name}
-              {table.key.includes(column.name) && <span className="alias"> key</span>}
-            </dt>
-            <dd className="note">
-              {column.type}
-              {column.nullable ? "" : ", never null"}
-            </dd>
-          </div>
-        ))}
-      </dl>
-    </Card>
-  );
-}
-
 function Versions({ versions }: { versions: readonly TableVersion[] }) {
+  const [all, setAll] = useState(false);
+  const shown = all ? versions : versions.slice(0, FEW);
   return (
+    <>
     <div className="scroll-x" tabIndex={0} role="group" aria-label="Versions">
       <table className="plain">
         <thead>
@@ -95,7 +84,7 @@ function Versions({ versions }: { versions: readonly TableVersion[] }) {
           </tr>
         </thead>
         <tbody>
-          {versions.map((version) => (
+          {shown.map((version) => (
             <tr key={version.version}>
               <th scope="row">v{version.version}</th>
               <td title={moment(version.created_ms)}>
@@ -115,5 +104,11 @@ function Versions({ versions }: { versions: readonly TableVersion[] }) {
         </tbody>
       </table>
     </div>
+    {versions.length > shown.length && (
+      <button type="button" className="link more" onClick={() => setAll(true)}>
+        show all {versions.length}
+      </button>
+    )}
+    </>
   );
 }

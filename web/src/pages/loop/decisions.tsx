@@ -68,12 +68,12 @@ function QuietRow({ waits, at, onOpen }: { waits: Decision[]; at: number; onOpen
   const [first, last] = [waits.at(-1) as Decision, waits[0] as Decision];
   return (
     <li className="decision quiet-row">
-      <span className="when">{day(first.at_ms, at)}</span>
+      <span className="when">{day(last.at_ms, at)}</span>
       <span className="verdict quiet">
         <Icon name="dash" size={13} /> wait
       </span>
       <p className="note">
-        {plural(waits.length, "review")} until {day(last.at_ms, at)}, nothing to do.
+        {plural(waits.length, "review")} since {day(first.at_ms, at)}, nothing to do.
       </p>
       <button type="button" className="link" onClick={onOpen} aria-label={`Show ${waits.length} quiet reviews`}>
         show

@@ -1,5 +1,5 @@
 // What a decision stood on: each piece of evidence with its interval drawn to scale, the rule, the roads not taken.
-import type { Decision, Evidence } from "../../lib/records";
+import type { Decision, Effect, Evidence } from "../../lib/records";
 import { spell } from "../../lib/describe";
 import { count, day, number, short, signed } from "../../lib/format";
 import { Link, path } from "../../lib/router";
@@ -22,15 +22,12 @@ export function DecisionDetail({ decision }: { decision: Decision }) {
         )}
         <div>
           <dt>Expected, then seen</dt>
-          <dd>
-            {effect(decision.expected) ?? "no effect was expected"}
-            {decision.realised !== null && decision.realised !== undefined && (
-              <>
-                {" → "}
-                <b>{effect(decision.realised)}</b>
-              </>
-            )}
-          </dd>
+          <dd>{decision.expected === null ? "no effect was expected" : effect(decision.expected)}</dd>
+          {decision.realised !== null && (
+            <dd>
+              <b>{effect(decision.realised)}</b> seen
+            </dd>
+          )}
         </div>
         <div>
           <dt>Rule</dt>
@@ -49,7 +46,7 @@ export function DecisionDetail({ decision }: { decision: Decision }) {
               <Link to={path("runs", decision.run_id)}>its run</Link>
             </dd>
           )}
-          {decision.next_review_ms !== null && <dd>looked again on {day(decision.next_review_ms, decision.at_ms)}</dd>}
+          <dd>next look {day(decision.next_review_ms, decision.at_ms)}</dd>
         </div>
       </dl>
     </>
@@ -90,7 +87,6 @@ function EvidenceRow({ item }: { item: Evidence }) {
     <tr>
       <th scope="row">
         {spell(item.name)}
-        {item.weight !== null && <span className="note"> weight {number(item.weight, 2)}</span>}
       </th>
       <td>
         {item.value !== null && (
@@ -116,15 +112,9 @@ function EvidenceRow({ item }: { item: Evidence }) {
   );
 }
 
-/** An effect is recorded as a number, a sentence, or named numbers with an interval. */
-function effect(value: unknown): string | null {
-  if (value === null || value === undefined) return null;
-  if (typeof value === "number") return signed(value);
-  if (typeof value === "string") return value;
-  if (typeof value !== "object") return String(value);
-  return Object.entries(value)
-    .map(([name, one]) => `${spell(name)} ${typeof one === "number" ? signed(one) : String(one)}`)
-    .join(", ");
+function effect(one: Effect): string {
+  const band = one.lo === null || one.hi === null ? "" : ` (${signed(one.lo)} to ${signed(one.hi)})`;
+  return `${signed(one.value)} ${spell(one.measure)}${band}${one.n === null ? "" : ` on ${count(one.n)} rows`}`;
 }
 
 function params(values: Record<string, unknown>): string {

@@ -1,6 +1,6 @@
 // Several models: one line each, the one that needs a look first.
 import type { LoopState, LoopStatus } from "../../lib/records";
-import { inUnit, intervalText, unitOf, variableName } from "../../lib/describe";
+import { inUnit, intervalText, unitOf } from "../../lib/describe";
 import { Link, path } from "../../lib/router";
 import { plural } from "../../lib/format";
 import { Say, StatePill } from "../../components/basics";
@@ -34,11 +34,11 @@ export function LoopList({ loops }: { loops: readonly LoopStatus[] }) {
                 <span className="grow" />
                 {central && (
                   <>
-                    <Spark values={central.history.map((p) => p.value)} width={120} height={28} label={`History of ${variableName(central)}`} />
+                    <Spark values={central.history.map((p) => p.value)} width={120} height={28} label={`History of ${central.label}`} />
                     <span>
                       <span className="value">{inUnit(central.value, unitOf(central.measure))}</span>{" "}
                       <span className="note">
-                        {intervalText(central.value, central.lo, central.hi, unitOf(central.measure))} {variableName(central)}
+                        {intervalText(central.value, central.lo, central.hi, unitOf(central.measure))} {central.label}
                       </span>
                     </span>
                   </>

@@ -2,7 +2,7 @@
 import { useMemo } from "react";
 import { useVerb, type Query } from "../../lib/query";
 import { Link, navigate, path, useParam } from "../../lib/router";
-import { day, DAY, moment } from "../../lib/format";
+import { day, DAY } from "../../lib/format";
 import { extent, type Extent } from "../../lib/scale";
 import type { Decision, LoopStatus, QualityPoint } from "../../lib/records";
 import { Answer, Card, Empty, Pill, Say, Segments, StatePill } from "../../components/basics";
@@ -100,7 +100,7 @@ function LoopView({ loop, quality, decisions }: ViewProps) {
       <Facts loop={loop} />
       <Timeline domain={domain}>
         <div className="loop-top">
-          <Card title="The loop" aside={loop.canary ? "a canary is out" : "data to watch, and round again"} className="ring-card">
+          <Card title="The loop" aside={inOrder(loop)} className="ring-card">
             <Ring loop={loop} />
           </Card>
           <Card
@@ -129,6 +129,11 @@ function LoopView({ loop, quality, decisions }: ViewProps) {
   );
 }
 
+function inOrder(loop: LoopStatus): string {
+  const fine = loop.stages.filter((stage) => stage.state === "ok").length;
+  return fine === loop.stages.length ? "all stages in order" : `${fine} of ${loop.stages.length} stages in order`;
+}
+
 function Facts({ loop }: { loop: LoopStatus }) {
   return (
     <p className="facts">
@@ -148,9 +153,6 @@ function Facts({ loop }: { loop: LoopStatus }) {
           </Pill>
         </button>
       )}
-      <span className="chip" title={moment(loop.at_ms)}>
-        as of <b>{day(loop.at_ms)}</b>
-      </span>
       {loop.next_review_ms !== null && (
         <span className="chip">
           next look <b>{day(loop.next_review_ms, loop.at_ms)}</b>

@@ -1,13 +1,14 @@
-// Decisions as marks under the chart. Waits are ticks; what changed something is a circle one can press.
+// Decisions on the page's time axis. Waits are dots; what changed something is a circle one can press.
 import type { Decision } from "../../lib/records";
 import { DECISIONS, verdict } from "../../lib/describe";
 import { day } from "../../lib/format";
-import type { Scale } from "../../lib/scale";
+import type { Extent, Scale } from "../../lib/scale";
 import { Glyph } from "../../components/icon";
 import { DECISION_ICONS, focusDecision } from "./focus";
 
 const RADIUS = 9;
-const LANES = 2;
+const LANE = 2 * RADIUS + 3;
+const LANES = 4;
 
 interface Spot {
   decision: Decision;
@@ -16,13 +17,13 @@ interface Spot {
 }
 
 /** Puts marks that would cover each other into the next lane. */
-export function lanes(decisions: readonly Decision[], x: Scale, right: number): Spot[] {
+export function lanes(decisions: readonly Decision[], x: Scale): Spot[] {
   const ends = Array.from({ length: LANES }, () => -Infinity);
   return [...decisions]
     .sort((a, b) => a.at_ms - b.at_ms)
     .map((decision) => {
-      const at = Math.min(x(decision.at_ms), right - RADIUS);
-      let lane = ends.findIndex((end) => at - end >= 2 * RADIUS + 1);
+      const at = x(decision.at_ms);
+      let lane = ends.findIndex((end) => at - end >= LANE);
       if (lane < 0) lane = ends.indexOf(Math.min(...ends));
       ends[lane] = at;
       return { decision, x: at, lane };
@@ -31,28 +32,41 @@ export function lanes(decisions: readonly Decision[], x: Scale, right: number): 
 
 interface MarksProps {
   decisions: readonly Decision[];
+  domain: Extent;
   x: Scale;
   width: number;
+  left: number;
   top: number;
-  bottom: number;
-  height: number;
+  /** Where the first lane begins. */
+  floor: number;
 }
 
-export function Marks({ decisions, x, width, top, bottom, height }: MarksProps) {
-  const seen = decisions.filter((d) => x(d.at_ms) >= x(0) && x(d.at_ms) >= 40 && x(d.at_ms) <= width);
-  const waits = seen.filter((d) => d.kind === "wait");
-  const acts = lanes(seen.filter((d) => d.kind !== "wait"), x, width);
+export function Marks({ decisions, domain, x, width, left, top, floor }: MarksProps) {
+  const seen = decisions.filter((d) => d.at_ms >= domain[0] && d.at_ms <= domain[1]);
+  const acts = lanes(seen.filter((d) => d.kind !== "wait"), x);
+  const used = Math.max(1, ...acts.map((spot) => spot.lane + 1));
+  const middle = floor + RADIUS + 3;
   return (
-    <svg className="over marks" width={width} height={height}>
-      {waits.map((d) => (
-        <line key={d.id} className="wait-tick" x1={x(d.at_ms)} x2={x(d.at_ms)} y1={bottom} y2={bottom + 7}>
-          <title>{`${day(d.at_ms)}: ${d.headline}`}</title>
-        </line>
-      ))}
-      {acts.map(({ decision, x: at, lane }) => (
-        <Mark key={decision.id} decision={decision} x={at} y={bottom + 18 + lane * (2 * RADIUS + 2)} top={top} />
-      ))}
-    </svg>
+    <>
+      <svg className="over marks" width={width} height={floor + used * LANE + 3}>
+        <line className="mark-lane" x1={left} x2={width} y1={middle} y2={middle} />
+        <text className="axis" x={0} y={middle + 4} aria-hidden>
+          decided
+        </text>
+        {seen
+          .filter((d) => d.kind === "wait")
+          .map((d) => (
+            <circle key={d.id} className="wait-dot" cx={x(d.at_ms)} cy={middle} r={2}>
+              <title>{`${day(d.at_ms)}: ${d.headline}`}</title>
+            </circle>
+          ))}
+        {acts.map(({ decision, x: at, lane }) => (
+          <Mark key={decision.id} decision={decision} x={at} y={middle + lane * LANE} top={top} />
+        ))}
+      </svg>
+      {/* The marks lie over the plot, so the space below it is kept by an empty drawing. */}
+      <svg width={1} height={used * LANE + 3} aria-hidden />
+    </>
   );
 }
 

@@ -11,11 +11,12 @@ import { useWidth } from "../../components/use-width";
 import { Marks } from "./marks";
 import { QualityTable } from "./quality-table";
 
-const HEIGHT = 264;
 const LEFT = 44;
 const RIGHT = 12;
-const TOP = 12;
-const BOTTOM = 72;
+const TOP = 20;
+/** The lower edge of the plot; the months stand below it, the decisions below them. */
+const FLOOR = 204;
+const AXIS = 22;
 /** Below this share of arrived labels a point is called immature rather than good or bad. */
 const MATURE = 0.9;
 
@@ -31,7 +32,7 @@ interface Frame {
 function frameOf(all: readonly QualityPoint[], limit: number | null, width: number, domain: readonly [number, number]): Frame {
   const points = all.filter((p) => p.at_ms >= domain[0] && p.at_ms <= domain[1]);
   const range = extent([limit, ...points.flatMap((p) => [p.live, p.live_lo, p.live_hi, p.frozen])]) ?? [0, 1];
-  const y = linear(padded(range, 0.06), [HEIGHT - BOTTOM, TOP]);
+  const y = linear(padded(range, 0.06), [FLOOR, TOP]);
   return { points, limit, width, x: linear(domain, [LEFT, width - RIGHT]), y, values: ticks(padded(range, 0.06), 6) };
 }
 
@@ -134,7 +135,7 @@ function QualityChart({ points, decisions, limit, measure }: ChartProps) {
       {...pointer}
     >
       <Drawing points={points} limit={limit} width={width} from={domain[0]} to={domain[1]} />
-      <Marks decisions={decisions} x={frame.x} width={width} top={TOP} bottom={HEIGHT - BOTTOM} height={HEIGHT} />
+      <Marks decisions={decisions} domain={domain} x={frame.x} width={width} left={LEFT} top={TOP} floor={FLOOR + AXIS} />
       <Readout frame={frame} measure={measure} />
     </div>
   );
@@ -163,7 +164,7 @@ const Drawing = memo(function Drawing(props: {
       }),
     );
   return (
-    <svg width={width} height={HEIGHT} aria-hidden>
+    <svg width={width} height={FLOOR + AXIS} aria-hidden>
       {frame.values.map((value) => (
         <g key={value}>
           <line className="grid" x1={LEFT} x2={width - RIGHT} y1={y(value)} y2={y(value)} />
@@ -174,8 +175,8 @@ const Drawing = memo(function Drawing(props: {
       ))}
       {timeTicks([props.from, props.to], Math.max(2, Math.floor(width / 84))).map(({ at, label }) => (
         <g key={at}>
-          <line className="grid" x1={x(at)} x2={x(at)} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM + 4} />
-          <text className="axis" x={x(at)} y={HEIGHT - 6} textAnchor={x(at) < LEFT + 14 ? "start" : "middle"}>
+          <line className="grid" x1={x(at)} x2={x(at)} y1={FLOOR} y2={FLOOR + 4} />
+          <text className="axis" x={x(at)} y={FLOOR + 17} textAnchor={x(at) < LEFT + 14 ? "start" : "middle"}>
             {label}
           </text>
         </g>
@@ -198,8 +199,8 @@ function Immature({ frame }: { frame: Frame }) {
   const to = frame.width - RIGHT;
   return (
     <g>
-      <rect className="immature" x={from} y={TOP} width={Math.max(2, to - from)} height={HEIGHT - BOTTOM - TOP} />
-      <text className="axis" x={to - 4} y={HEIGHT - BOTTOM - 8} textAnchor="end">
+      <rect className="immature" x={from} y={TOP} width={Math.max(2, to - from)} height={FLOOR - TOP} />
+      <text className="axis" x={to} y={TOP - 7} textAnchor="end">
         labels arriving
       </text>
     </g>
@@ -215,8 +216,8 @@ function Readout({ frame, measure }: { frame: Frame; measure: string }) {
   const left = at > frame.width / 2 ? at - 212 : at + 12;
   return (
     <>
-      <svg className="over" width={frame.width} height={HEIGHT} aria-hidden>
-        <line className="cursor" x1={at} x2={at} y1={TOP} y2={HEIGHT - BOTTOM} />
+      <svg className="over" width={frame.width} height={FLOOR} aria-hidden>
+        <line className="cursor" x1={at} x2={at} y1={TOP} y2={FLOOR} />
         {point.frozen !== null && <circle className="cursor-dot frozen" cx={at} cy={frame.y(point.frozen)} r={3} />}
         {point.live !== null && <circle className="cursor-dot" cx={at} cy={frame.y(point.live)} r={3.5} />}
       </svg>

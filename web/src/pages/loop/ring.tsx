@@ -1,6 +1,6 @@
 // The ring: six stages in a circle, closed when everything holds, the measured heart of it in the middle.
 import type { LoopStatus, Stage } from "../../lib/records";
-import { inUnit, intervalText, limitText, spell, unitOf, variableName, windowText } from "../../lib/describe";
+import { inUnit, intervalText, limitText, spell, unitOf, windowText } from "../../lib/describe";
 import { Link, path } from "../../lib/router";
 import { Glyph, type IconName } from "../../components/icon";
 
@@ -124,7 +124,7 @@ function Heart({ loop }: { loop: LoopStatus }) {
         {intervalText(central.value, central.lo, central.hi, unit)}
       </text>
       <text className="heart-note" x={CX} y={CY + 36}>
-        {variableName(central)}, {windowText(central.window_ms)}
+        {[central.label, windowText(central.window_ms)].filter(Boolean).join(", ")}
       </text>
       <text className="heart-note" x={CX} y={CY + 52}>
         limit {limitText(central.comparison, central.limit, unit)}

@@ -8,7 +8,6 @@ import {
   STATE_TONES,
   STATE_WORDS,
   unitOf,
-  variableName,
   windowText,
 } from "../../lib/describe";
 import { count, day } from "../../lib/format";
@@ -77,11 +76,11 @@ function stateOf(variable: VariableStatus, { value, lo, hi }: Point): State {
 function VariableRow({ variable }: { variable: VariableStatus }) {
   const cursor = useCursor();
   const unit = unitOf(variable.measure);
-  const name = variableName(variable);
+  const name = variable.label;
   const now = reading(variable, cursor);
   const limit = limitText(variable.comparison, variable.limit, unit);
   const said = `${name}: ${inUnit(now.value, unit)}, limit ${limit}, ${STATE_WORDS[now.state]}`;
-  const under = [variable.measure === "freshness" ? "" : windowText(variable.window_ms), variable.detail];
+  const under = [windowText(variable.window_ms), variable.detail];
   return (
     <tr title={variable.variable}>
       <th scope="row">

@@ -1,10 +1,13 @@
 // The registered models: which version answers, whether its gates passed, where it is live.
 import { useVerb } from "../../lib/query";
 import type { Deployment, Model } from "../../lib/records";
-import { plural } from "../../lib/format";
+import { number, plural } from "../../lib/format";
 import { Link, path } from "../../lib/router";
 import { Answer, Empty, Say, Time } from "../../components/basics";
 import { Page } from "../../components/page";
+import { Spark } from "../../components/sparkline";
+import { commonKeys } from "../../lib/filter";
+import { spell } from "../../lib/describe";
 import { Alias } from "./alias";
 import { RouteBar } from "./routes";
 
@@ -34,6 +37,23 @@ function NoModel() {
   );
 }
 
+/** The most common metric of a model's versions, in order, with the champion's value beside it. */
+function Course({ model }: { model: string }) {
+  const versions = useVerb("registry/list_versions", { model });
+  const sorted = [...(versions.data ?? [])].sort((a, b) => a.version - b.version);
+  const [metric] = commonKeys(sorted, (v) => v.metrics);
+  const told = sorted.find((v) => v.aliases.includes("champion")) ?? sorted.at(-1);
+  if (metric === undefined || told === undefined) return null;
+  return (
+    <span className="course">
+      <Spark values={sorted.map((v) => v.metrics[metric] ?? null)} label={`${spell(metric)} by version`} />
+      <span>
+        <b>{number(told.metrics[metric])}</b> <span className="note">{spell(metric)}</span>
+      </span>
+    </span>
+  );
+}
+
 function List({ models, deployments }: { models: Model[]; deployments: Deployment[] }) {
   const versions = models.reduce((sum, model) => sum + model.versions, 0);
   const live = deployments.filter((d) => models.some((m) => m.name === d.model) && d.routes.length > 0).length;
@@ -47,6 +67,7 @@ function List({ models, deployments }: { models: Model[]; deployments: Deploymen
             <tr>
               <th scope="col">model</th>
               <th scope="col">aliases</th>
+              <th scope="col">quality by version</th>
               <th scope="col">live</th>
               <th scope="col" className="right">
                 versions
@@ -69,6 +90,9 @@ function List({ models, deployments }: { models: Model[]; deployments: Deploymen
                     {Object.entries(model.aliases).map(([alias, version]) => (
                       <Alias key={alias} name={alias} version={version} />
                     ))}
+                  </td>
+                  <td>
+                    <Course model={model.name} />
                   </td>
                   <td>{routes.length > 0 ? <RouteBar routes={routes} /> : <span className="note">not deployed</span>}</td>
                   <td className="right">{plural(model.versions, "version")}</td>

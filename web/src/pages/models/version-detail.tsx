@@ -1,5 +1,5 @@
 // Everything a version carries: metrics against the version before, gates, ONNX agreement, signature, files.
-import type { ModelVersion } from "../../lib/records";
+import type { Field, ModelVersion } from "../../lib/records";
 import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
 import { bytes, number, plural, short, signed } from "../../lib/format";
@@ -7,7 +7,6 @@ import { Link, path } from "../../lib/router";
 import { Card } from "../../components/basics";
 import { Icon } from "../../components/icon";
 import { LineageCard } from "../../components/lineage-card";
-import { lessIsBetter } from "../runs/better";
 import { Gates } from "./gates";
 import { Importances } from "./importances";
 
@@ -15,7 +14,7 @@ export function VersionDetail({ version, previous }: { version: ModelVersion; pr
   return (
     <div className="stack">
       {version.description && <p className="note">{version.description}</p>}
-      <Card title={`Metrics of v${version.version}`} aside={previous ? `against v${previous.version}` : undefined}>
+      <Card title={`Metrics of v${version.version}`} aside={previous ? `change since v${previous.version}, each on its own validation data` : undefined}>
         <Metrics version={version} previous={previous} />
       </Card>
       <Gates gates={version.gates} status={version.status} />
@@ -38,16 +37,11 @@ function Metrics({ version, previous }: { version: ModelVersion; previous: Model
       {entries.map(([key, value]) => {
         const before = previous?.metrics[key];
         const change = value != null && before != null ? value - before : null;
-        const better = change === null || change === 0 ? null : change > 0 !== lessIsBetter(key);
         return (
           <div key={key}>
             <dt>{spell(key)}</dt>
             <dd className="figure">{number(value)}</dd>
-            {change !== null && (
-              <dd className={`change ${better === null ? "" : better ? "ok" : "bad"}`}>
-                {signed(change)} {better === null ? "the same" : better ? "better" : "worse"}
-              </dd>
-            )}
+            {change !== null && <dd className="note">{change === 0 ? "the same" : signed(change)}</dd>}
           </div>
         );
       })}
@@ -84,9 +78,9 @@ function Package({ version }: { version: ModelVersion }) {
         <div>
           <dt>ONNX form</dt>
           <dd>
-            {onnx === null || !onnx.available ? (
+            {!onnx.available ? (
               <span className="state quiet">
-                <Icon name="dash" size={12} /> none{onnx?.reason ? `: ${onnx.reason}` : ""}
+                <Icon name="dash" size={12} /> none{onnx.reason ? `: ${onnx.reason}` : ""}
               </span>
             ) : (
               <span className={`state ${onnx.agrees ? "ok" : "bad"}`}>
@@ -138,7 +132,7 @@ function Environment({ version }: { version: ModelVersion }) {
         {params.map(([key, value]) => (
           <div key={key}>
             <dt>{key}</dt>
-            <dd className="mono">{typeof value === "object" ? JSON.stringify(value) : String(value)}</dd>
+            <dd className="mono">{value}</dd>
           </div>
         ))}
       </dl>
@@ -147,22 +141,50 @@ function Environment({ version }: { version: ModelVersion }) {
   );
 }
 
+function shapeText(shape: readonly number[]): string {
+  return `[${shape.map((n) => (n < 0 ? "n" : n)).join(", ")}]`;
+}
+
+/** What goes in and what comes out. Columns of one tensor are told once, in their order. */
 function Signature({ version }: { version: ModelVersion }) {
-  if (version.signature === null) return null;
-  const { inputs, outputs } = version.signature;
+  const { inputs, outputs, tensor } = version.signature;
   return (
     <Card title="Signature" aside={`${plural(inputs.length, "input")}, ${plural(outputs.length, "output")}`}>
-      <div className="signature">
-        {[...inputs.map((f) => ({ f, way: "in" })), ...outputs.map((f) => ({ f, way: "out" }))].map(({ f, way }) => (
-          <span key={`${way}${f.name}`} className={`field ${way}`}>
-            <span className="mono">{f.name}</span>
-            <span className="note">
-              {f.dtype}
-              {f.shape.length > 0 && ` [${f.shape.map((n) => (n === null || n < 0 ? "n" : n)).join(", ")}]`}
+      <dl className="signature">
+        <dt>
+          takes{" "}
+          {tensor !== null && (
+            <span className="mono">
+              {tensor} {inputs[0]?.dtype} [n, {inputs.length}]
             </span>
-          </span>
-        ))}
-      </div>
+          )}
+        </dt>
+        <dd>
+          {inputs.map((field) => (
+            <span key={field.name} className="field">
+              <span className="mono">{field.name}</span>
+              {tensor === null && <FieldType field={field} />}
+            </span>
+          ))}
+        </dd>
+        <dt>gives</dt>
+        <dd>
+          {outputs.map((field) => (
+            <span key={field.name} className="field out">
+              <span className="mono">{field.name}</span>
+              <FieldType field={field} />
+            </span>
+          ))}
+        </dd>
+      </dl>
     </Card>
+  );
+}
+
+function FieldType({ field }: { field: Field }) {
+  return (
+    <span className="note">
+      {field.dtype} {shapeText(field.shape)}
+    </span>
   );
 }

@@ -1,5 +1,6 @@
 // What a run consists of: steps as bars on its own clock, trials as points with the best so far.
-import type { Run } from "../../lib/records";
+import type { PipelineRun, Run, RunStatus } from "../../lib/records";
+import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
 import { duration, number, plural } from "../../lib/format";
 import { extent, line, linear, padded, steps as stairs, tickDigits, ticks, type XY } from "../../lib/scale";
@@ -10,39 +11,80 @@ import { useWidth } from "../../components/use-width";
 import { lessIsBetter } from "./better";
 
 export function Children({ parent, runs }: { parent: Run; runs: readonly Run[] }) {
+  // What came from the cache has no run of its own here; the pipeline's own record knows it, and why.
+  const pipeline = useVerb("pipelines/get_pipeline_run", parent.kind === "pipeline" ? { run: parent.id } : null);
   const trials = runs.filter((run) => run.kind === "trial");
-  const others = runs.filter((run) => run.kind !== "trial");
+  const bars = pipeline.data ? barsOfSteps(pipeline.data) : barsOfRuns(runs.filter((run) => run.kind !== "trial"));
   return (
     <>
-      {others.length > 0 && <Steps parent={parent} runs={others} />}
+      {bars.length > 0 && <Steps parent={parent} bars={bars} />}
       {trials.length > 0 && <Trials runs={trials} />}
     </>
   );
 }
 
-function Steps({ parent, runs }: { parent: Run; runs: readonly Run[] }) {
+interface Bar {
+  name: string;
+  status: RunStatus;
+  /** Said instead of the status where it says more: cached, waiting. */
+  word: string | null;
+  from: number | null;
+  to: number | null;
+  runId: string | null;
+  why: string;
+}
+const STEP_STATUS = { waiting: "killed", running: "running", done: "finished", cached: "finished", failed: "failed", stopped: "killed" } as const;
+
+function barsOfSteps(pipeline: PipelineRun): Bar[] {
+  return pipeline.steps.map((step) => ({
+    name: step.name,
+    status: STEP_STATUS[step.status],
+    word: step.status === "cached" || step.status === "waiting" ? step.status : null,
+    from: step.start_ms,
+    to: step.end_ms,
+    runId: step.run_id,
+    why: step.why,
+  }));
+}
+
+function barsOfRuns(runs: readonly Run[]): Bar[] {
+  return runs.map((run) => ({
+    name: run.name,
+    status: run.status,
+    word: run.tags.cached === "true" ? "cached" : null,
+    from: run.start_ms,
+    to: run.end_ms,
+    runId: run.id,
+    why: "",
+  }));
+}
+
+function Steps({ parent, bars }: { parent: Run; bars: readonly Bar[] }) {
   const now = Date.now();
-  const end = parent.end_ms ?? Math.max(...runs.map((run) => run.end_ms ?? now));
+  const end = parent.end_ms ?? Math.max(parent.start_ms, ...bars.map((bar) => bar.to ?? (bar.from === null ? 0 : now)));
   const x = linear([parent.start_ms, Math.max(end, parent.start_ms + 1)], [0, 100]);
   return (
-    <Card title="Steps" aside={`${plural(runs.length, "step")} in ${duration(end - parent.start_ms)}`}>
+    <Card title="Steps" aside={`${plural(bars.length, "step")} in ${duration(end - parent.start_ms)}`}>
       <ol className="steps">
-        {runs.map((run) => {
-          const from = x(run.start_ms);
-          const to = x(run.end_ms ?? now);
-          const cached = run.tags.cached === "true";
-          return (
-            <li key={run.id}>
-              <Link to={path("runs", run.id)}>{run.name}</Link>
-              <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden>
-                <rect className="lane" x={0} y={4.5} width={100} height={1} />
-                <rect className={`bar ${run.status} ${cached ? "cached" : ""}`} x={from} y={1} width={Math.max(0.6, to - from)} height={8} />
-              </svg>
-              <span className="note">{cached ? "cached" : duration((run.end_ms ?? now) - run.start_ms)}</span>
-              <RunState status={run.status} />
-            </li>
-          );
-        })}
+        {bars.map((bar) => (
+          <li key={bar.name} title={bar.why}>
+            {bar.runId === null ? <span>{bar.name}</span> : <Link to={path("runs", bar.runId)}>{bar.name}</Link>}
+            <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden>
+              <rect className="lane" x={0} y={4.5} width={100} height={1} />
+              {bar.from !== null && bar.from >= parent.start_ms && (
+                <rect
+                  className={`bar ${bar.status} ${bar.word ?? ""}`}
+                  x={x(bar.from)}
+                  y={1}
+                  width={Math.max(0.6, x(bar.to ?? now) - x(bar.from))}
+                  height={8}
+                />
+              )}
+            </svg>
+            <span className="note">{bar.word ?? (bar.from === null ? "" : duration((bar.to ?? now) - bar.from))}</span>
+            {bar.word === "waiting" ? <span className="state quiet">waiting</span> : <RunState status={bar.status} />}
+          </li>
+        ))}
       </ol>
     </Card>
   );
@@ -70,7 +112,7 @@ function Trials({ runs }: { runs: readonly Run[] }) {
   });
   const values = ticks(range, 4);
   return (
-    <Card title={`Trials by ${spell(key)}`} aside={<>{plural(runs.length, "trial")}, best <b className="value">{number(best)}</b></>}>
+    <Card title={`Trials by ${spell(key)}`} aside={<span>{plural(runs.length, "trial")}, best <b className="value">{number(best)}</b></span>}>
       <div ref={ref}>
         <svg width={width} height={HEIGHT} className="trials" role="group" aria-label={`${runs.length} trials`}>
           {values.map((value) => (

@@ -41,7 +41,7 @@ export function runColumns(picked: readonly string[], rows: readonly Run[]): Col
     },
     ...(first === undefined
       ? []
-      : [{ key: "spark", title: spell(first), width: "88px", cell: (run: Run) => <MetricSpark run={run} metric={first} /> }]),
+      : [{ key: "spark", title: "by step", width: "80px", cell: (run: Run) => <MetricSpark run={run} metric={first} /> }]),
     ...picked.map((key) => (key.startsWith("m:") ? metricColumn(key, rows) : paramColumn(key))),
   ];
 }

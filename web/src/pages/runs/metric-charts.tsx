@@ -92,7 +92,7 @@ function Drawing(props: {
         {ticks(steps, Math.max(2, Math.floor(width / 90)))
           .filter(Number.isInteger)
           .map((value) => (
-            <text key={value} className="axis" x={x(value)} y={HEIGHT - 4} textAnchor="middle">
+            <text key={value} className="axis" x={x(value)} y={HEIGHT - 4} textAnchor={x(value) > width - 24 ? "end" : "middle"}>
               {number(value)}
             </text>
           ))}

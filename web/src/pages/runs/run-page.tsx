@@ -60,7 +60,7 @@ function RunView({ run }: { run: Run }) {
           <Code label="Copy the error">{run.error}</Code>
         </div>
       )}
-      {children.data !== undefined && children.data.runs.length > 0 && <Children parent={run} runs={children.data.runs} />}
+      {children.data !== undefined && <Children parent={run} runs={children.data.runs} />}
       <div className="two">
         <Facts run={run} />
         <Figures run={run} />

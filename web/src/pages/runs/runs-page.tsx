@@ -1,6 +1,7 @@
 // Every run in one table: kinds as tabs, one filter box, sort by any column; the whole view is in the address.
 import { useCallback, useDeferredValue, useMemo } from "react";
 import type { Run } from "../../lib/records";
+import { useVerb } from "../../lib/query";
 import { commonKeys, runFilter, runOrder } from "../../lib/filter";
 import { spell } from "../../lib/describe";
 import { count, number, plural } from "../../lib/format";
@@ -33,7 +34,7 @@ export default function RunsPage() {
   const [text, setText] = useParam("q");
   const [order, setOrder] = useParam("order", "-start");
   const [chosen, setChosen] = useParam("columns");
-  const { runs, error, more, loadMore } = useRuns(kind);
+  const { runs, error, more, loadMore } = useRuns(kind, order);
   const filter = useDeferredValue(text);
   const shown = useMemo(
     () => (runs ?? []).filter(runFilter(filter)).sort(runOrder(order)),
@@ -60,7 +61,7 @@ export default function RunsPage() {
         </>
       ) : (
         <>
-          <Say>{opening(runs, metrics, more)}</Say>
+          <Opening runs={runs} metric={metrics[0]} kind={kind} more={more} />
           <div className="toolbar">
             <Segments label="Kind of run" value={kind as (typeof KINDS)[number]["value"]} options={KINDS} onChange={setKind} />
             <label className="filter">
@@ -97,15 +98,30 @@ export default function RunsPage() {
   );
 }
 
-function opening(runs: readonly Run[], metrics: readonly string[], more: boolean): string {
+interface OpeningProps {
+  runs: readonly Run[];
+  metric: string | undefined;
+  kind: string;
+  more: boolean;
+}
+
+/** The sentence; when not all runs are at hand the server is asked for the best one. */
+function Opening({ runs, metric, kind, more }: OpeningProps) {
+  const sign = metric !== undefined && lessIsBetter(metric) ? "" : "-";
+  const top = useVerb(
+    "tracking/search_runs",
+    more && metric !== undefined
+      ? { ...(kind === "all" ? {} : { kind }), order_by: `${sign}metrics.${metric}`, limit: 1 }
+      : null,
+  );
+  const best = metric === undefined ? null : more ? (top.data?.runs[0] ?? null) : bestOf(runs, metric);
   const running = runs.filter((run) => run.status === "running").length;
   const failed = runs.filter((run) => run.status === "failed").length;
-  const key = metrics[0];
-  const best = key === undefined ? null : bestOf(runs, key);
   const many = `**${count(runs.length)}${more ? "+" : ""}** ${runs.length === 1 ? "run" : "runs"}`;
   const states = running > 0 ? `, **${running}** going on now` : failed > 0 ? `, **${failed}** of them failed` : "";
-  const record = best && key ? ` The best ${spell(key)} is **${number(best.metrics[key])}**, by ${best.name}.` : "";
-  return `${many}${states}.${record}`;
+  const record =
+    best && metric !== undefined ? ` The best ${spell(metric)} is **${number(best.metrics[metric])}**, by ${best.name}.` : "";
+  return <Say>{`${many}${states}.${record}`}</Say>;
 }
 
 function bestOf(runs: readonly Run[], key: string): Run | null {

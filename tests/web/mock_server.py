@@ -1,0 +1,175 @@
+"""The real pages and headers of `homeostat.server`, with the records of `figures` behind them.
+
+    python -m tests.web.mock_server 5000        # then `npm run dev` in web/, or open it as it is
+
+`Mock` can be emptied, told to fail, and made to speak of an event, which a real workspace does only after real work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from homeostat.server import pages
+from tests.web import figures, figures_models
+
+Json = Any
+
+
+def _not_found(what: str) -> Response:
+    body = {"code": "not_found", "message": what, "hint": "list them with `homeostat`", "facts": {}}
+    return JSONResponse({"error": body}, 404)
+
+
+class Mock:
+    """The records as they stand, and who listens. Change `loop` or the lists, then `emit` what changed."""
+
+    def __init__(self) -> None:
+        self.loops: list[Json] = [figures.loop_status()]
+        self.quality = figures.quality()
+        self.decisions = figures.decisions()
+        self.runs = figures_models.runs()
+        self.models = figures_models.models()
+        self.tables = figures_models.tables()
+        self.failing: Json | None = None
+        self.asked: list[str] = []
+        self._queues: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[Json]]] = []
+        self._last = 0
+
+    def empty(self) -> None:
+        """A workspace in which nothing has happened."""
+        self.loops, self.quality, self.decisions = [], [], []
+        self.runs, self.models, self.tables = [], [], []
+
+    def emit(self, name: str, **payload: Json) -> None:
+        """Tell every open page of an event."""
+        self._last += 1
+        event = {"id": self._last, "name": name, "at_ms": int(time.time() * 1000), "payload": payload}
+        for loop, queue in self._queues:
+            loop.call_soon_threadsafe(queue.put_nowait, event)
+
+    @property
+    def listeners(self) -> int:
+        return len(self._queues)
+
+    async def events(self, _: Request) -> Response:
+        queue: asyncio.Queue[Json] = asyncio.Queue()
+        entry = (asyncio.get_running_loop(), queue)
+        self._queues.append(entry)
+
+        async def stream() -> AsyncIterator[str]:
+            try:
+                yield "retry: 500\n\n"
+                while True:
+                    event = await queue.get()
+                    yield f"id: {event['id']}\nevent: {event['name']}\ndata: {json.dumps(event)}\n\n"
+            finally:
+                self._queues.remove(entry)
+
+        return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    async def call(self, request: Request) -> Response:
+        name = f"{request.path_params['slice']}/{request.path_params['verb']}"
+        self.asked.append(name)
+        if self.failing is not None:
+            return JSONResponse({"error": self.failing}, 500)
+        answer = ANSWERS.get(name)
+        if answer is None:
+            return _not_found(f"there is nothing at /api/v1/{name}")
+        try:
+            return JSONResponse(answer(self, dict(request.query_params)))
+        except StopIteration:
+            return _not_found(f"{name} knows no {dict(request.query_params)}")
+
+    def page_of_runs(self, asked: dict[str, str]) -> Json:
+        found = [
+            run
+            for run in self.runs
+            if asked.get("kind") in (None, run["kind"]) and asked.get("parent_id") in (None, run["parent_id"])
+        ]
+        order = asked.get("order_by", "-start")
+        if order == "start":
+            found.reverse()
+        elif "metrics." in order:
+            key, sign = order.split("metrics.")[1], -1 if order.startswith("-") else 1
+            found.sort(key=lambda run: (key not in run["metrics"], sign * run["metrics"].get(key, 0)))
+        first, limit = int(asked.get("after", "0")), int(asked["limit"])
+        last = first + limit
+        return {"runs": found[first:last], "next": str(last) if last < len(found) else None}
+
+
+def _one(items: list[Json], key: str, value: str) -> Json:
+    return next(iter([item for item in items if item[key] == value]))
+
+
+ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
+    "loop/list_models": lambda m, _: m.loops,
+    "loop/status": lambda m, q: _one(m.loops, "model", q["model"]),
+    "loop/quality_history": lambda m, _: m.quality,
+    "loop/decisions": lambda m, _: m.decisions,
+    "loop/why": lambda m, q: figures.why(_one(m.decisions, "id", q["id"])),
+    "tracking/search_runs": Mock.page_of_runs,
+    "tracking/get_run": lambda m, q: _one(m.runs, "id", q["id"]),
+    "tracking/metric_history": lambda m, q: figures_models.metric_history(_one(m.runs, "id", q["id"]), q["key"]),
+    "pipelines/get_pipeline_run": lambda m, q: figures_models.pipeline_run(m.runs, q["run"]),
+    "tracking/list_artifacts": lambda m, q: [],
+    "registry/list_models": lambda m, _: m.models,
+    "registry/list_versions": lambda m, q: figures_models.versions() if q["model"] == "flight-delay" else [],
+    "explain/importance": lambda m, _: figures_models.importance(),
+    "serving/list_deployments": lambda m, _: figures_models.deployments() if m.models else [],
+    "lineage/of": lambda m, _: figures_models.lineage(),
+    "data/list_tables": lambda m, _: m.tables,
+    "data/get_table": lambda m, q: _one(m.tables, "name", q["name"]),
+    "data/profile_table": lambda m, q: figures_models.profile(q["name"]),
+    "data/list_versions": lambda m, q: figures_models.table_versions(q["name"], int(q["limit"])),
+}
+
+
+def make_app(mock: Mock) -> Starlette:
+    places = ["/", *(f"/{page}{rest}" for page in ("loop", "runs", "models", "data") for rest in ("", "/{rest:path}"))]
+    return Starlette(
+        routes=[
+            Route("/api/v1/events", mock.events),
+            Route("/api/v1/{slice}/{verb}", mock.call),
+            Route("/assets/{path:path}", pages.asset),
+            *(Route(place, pages.page) for place in places),
+        ]
+    )
+
+
+@contextlib.contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """The app on a free port of this machine; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the test server did not start")
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = server.force_exit = True  # an open event stream would hold it
+        thread.join(10)
+
+
+if __name__ == "__main__":
+    uvicorn.run(make_app(Mock()), host="127.0.0.1", port=int(sys.argv[1]) if len(sys.argv) > 1 else 5000)

@@ -70,8 +70,8 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     ],
     "planes": [Unique(columns=["tailnum"]), NotNull(column="year", max_share=0.05, severity="warn"),
                InRange(column="seats", low=1, high=600)],
-    "airports": [Unique(columns=["faa"]), InRange(column="lat", low=-90, high=90), InRange(column="lon", low=-180, high=180),
-                 NotNull(column="tzone", max_share=0.01, severity="warn")],
+    "airports": [Unique(columns=["faa"]), InRange(column="lat", low=-90, high=90),
+                 InRange(column="lon", low=-180, high=180), NotNull(column="tzone", max_share=0.01, severity="warn")],
     "airlines": [Unique(columns=["carrier"]), RowCount(low=16, high=16)],
     "flight_features": [
         RowCount(low=1000),

@@ -6,6 +6,7 @@ collect → features → declare what must hold → learn → live through the y
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +139,7 @@ def _look_back(ws: hs.Workspace, view: Any, flights: pl.DataFrame, last: int) ->
                 "messages": len(ws.notify.list_deliveries(limit=1000)),
                 "mean_gain_after_first_retraining": _mean_gain(months, decisions),
             },
-            "decisions": [
-                {"at": _date(d.at_ms), "kind": d.kind, "headline": d.headline, "reason": d.reason, "champion": d.champion,
-                 "challenger": d.challenger, "id": d.id}
-                for d in reversed(decisions)
-            ],
+            "decisions": [_told(decision) for decision in reversed(decisions)],
             "versions": [
                 {"version": v.version, "digest": v.digest, "status": v.status, "onnx_difference": v.onnx.max_difference,
                  "learnt_until": _date(int(v.params["until_ms"])), "purpose": v.tags.get("purpose", "")}
@@ -153,16 +150,19 @@ def _look_back(ws: hs.Workspace, view: Any, flights: pl.DataFrame, last: int) ->
     return report
 
 
-def _month(ws: hs.Workspace, frozen: Any, flights: pl.DataFrame, decisions: list[Any], start: int, end: int) -> dict[str, Any]:
+def _told(decision: Any) -> dict[str, Any]:
+    kept = {name: getattr(decision, name) for name in ("id", "kind", "headline", "reason", "champion", "challenger")}
+    return {"at": _date(decision.at_ms), **kept}
+
+
+def _month(
+    ws: hs.Workspace, frozen: Any, flights: pl.DataFrame, decisions: list[Any], start: int, end: int
+) -> dict[str, Any]:
     rows = flights.filter(pl.col("predict_ms").is_between(start, end, closed="left"))
     live = ws.monitoring.quality(MODEL, start, end, "auc", at_ms=end + SETTLED_MS).overall
     told = sorted((d for d in decisions if start < d.at_ms <= end), key=lambda d: (TELLING.index(d.kind), -d.at_ms))
-    champions = [
-        d.champion for d in sorted(decisions, key=lambda d: d.at_ms) if d.at_ms <= end and d.champion is not None
-    ]
-    promoted = [
-        d.challenger for d in sorted(decisions, key=lambda d: d.at_ms) if d.at_ms <= end and d.kind == "promote"
-    ]
+    past = sorted((d for d in decisions if d.at_ms <= end), key=lambda d: d.at_ms)
+    champions = [d.challenger if d.kind == "promote" else d.champion for d in past if d.champion is not None]
     return {
         "month": _date(start)[:7],
         "flights": rows.height,
@@ -171,7 +171,7 @@ def _month(ws: hs.Workspace, frozen: Any, flights: pl.DataFrame, decisions: list
         "auc_frozen": round(float(measure(labels(rows), frozen.predict(matrix(rows)))["auc"]), 6),
         "decision": told[0].kind if told else "wait",
         "reason": told[0].headline if told else "nothing was due",
-        "champion": promoted[-1] if promoted else champions[-1] if champions else 1,
+        "champion": champions[-1] if champions else 1,
     }
 
 
@@ -189,7 +189,7 @@ def _mean_gain(months: list[dict[str, Any]], decisions: list[Any]) -> float | No
 
 def _months(start: int, end: int) -> list[tuple[int, int]]:
     bounds = [day_ms(f"2013-{month:02d}-01") for month in range(3, 13)] + [day_ms("2014-01-01")]
-    return [(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if a >= start and b <= end]
+    return [(a, b) for a, b in pairwise(bounds) if a >= start and b <= end]
 
 
 def _date(ms: int) -> str:

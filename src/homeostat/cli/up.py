@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
+import signal
+import sys
 
 from homeostat.cli.options import add_home, workspace_of
+
+_PR_SET_PDEATHSIG = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,11 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="the address to listen on (default 127.0.0.1; others need tokens)")
     parser.add_argument("--port", type=int, help="the control plane's port (default 5000)")
     parser.add_argument("--serve-port", type=int, help="the data plane's port (default 8080)")
+    parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
 
 
 def run(args: argparse.Namespace) -> int:
     from homeostat.server.up import up
 
+    if args.with_parent:
+        _end_with_parent()
     workspace = workspace_of(args)
     settings = workspace.settings
     up(
@@ -26,3 +34,9 @@ def run(args: argparse.Namespace) -> int:
         serve_port=settings.serve_port if args.serve_port is None else args.serve_port,
     )
     return 0
+
+
+def _end_with_parent() -> None:
+    # Linux: the kernel sends SIGTERM when the parent is gone, even by kill -9.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -20,8 +20,9 @@ _STYLE = """
 *{box-sizing:border-box}body{margin:0 auto;padding:32px 24px;max-width:1120px;background:var(--bg);color:var(--text);
 font:400 14px/1.5 Inter,system-ui,sans-serif}h1{font-size:28px;line-height:1.15;margin:0;letter-spacing:-.02em}
 h2{font-size:14px;margin:32px 0 8px}.say{font-size:16px;color:var(--muted);max-width:75ch;margin:8px 0 24px}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{text-align:left;padding:8px 12px 8px 0;
-border-top:1px solid var(--line);vertical-align:top}th{border:0;color:var(--muted);font-weight:400;font-size:12px}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+td,th{text-align:left;padding:8px 12px 8px 0;border-top:1px solid var(--line);vertical-align:top}
+th{border:0;color:var(--muted);font-weight:400;font-size:12px}
 .card{background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:16px;overflow-x:auto}
 .m{color:var(--muted)}.within,.promote{color:var(--ok)}.at_risk,.fix_data,.collect{color:var(--warn)}
 .out,.refuse,.roll_back{color:var(--bad)}.retrain,.canary{color:var(--accent)}.unknown,.wait{color:var(--muted)}
@@ -74,7 +75,8 @@ def _page(now: LoopStatus, points: list[QualityPoint], decided: list[Decision], 
 def _variables(variables: list[VariableStatus]) -> str:
     rows = [
         f"<tr><td>{escape(v.variable)}</td><td>{gauge_plot(v)}</td><td>{_value(v)}</td>"
-        f'<td class="{v.state}">{_MARKS[v.state]} {v.state.replace("_", " ")}</td><td class="m">{escape(v.detail)}</td></tr>'
+        f'<td class="{v.state}">{_MARKS[v.state]} {v.state.replace("_", " ")}</td>'
+        f'<td class="m">{escape(v.detail)}</td></tr>'
         for v in variables
     ]
     head = "<tr><th>must hold</th><th>history</th><th>now</th><th>state</th><th></th></tr>"
@@ -84,39 +86,43 @@ def _variables(variables: list[VariableStatus]) -> str:
 def _value(variable: VariableStatus) -> str:
     if variable.value is None:
         return '<span class="m">–</span>'
-    around = (
-        f"<br><span class='m'>{variable.lo:.3g} to {variable.hi:.3g}</span>"
-        if variable.lo is not None and variable.hi is not None
-        else ""
-    )
-    return f"{variable.value:.4g}{around}"
+    if variable.lo is None or variable.hi is None:
+        return f"{variable.value:.4g}"
+    return f"{variable.value:.4g}<br><span class='m'>{variable.lo:.3g} to {variable.hi:.3g}</span>"
 
 
 def _decisions(decided: list[Decision]) -> str:
     if not decided:
         return '<p class="m">Nothing had to be decided yet.</p>'
-    rows: list[str] = []
-    for d in decided:
-        evidence = "".join(f"<li>{escape(e.text)}</li>" for e in d.evidence)
-        others = "".join(
-            f"<li class='m'>not {escape(a.kind.replace('_', ' '))}: {escape(a.why_not)}</li>" for a in d.alternatives
-        )
-        rows.append(
-            f'<tr><td class="m">{iso(d.at_ms)[:10]}</td><td class="{d.kind}">{_MARKS.get(d.kind, "·")} {d.kind.replace("_", " ")}</td>'
-            f"<td><b>{escape(d.headline)}</b><br><span class='m'>{escape(d.reason)}</span>"
-            f"<details><summary>evidence</summary><ul>{evidence}{others}</ul>"
-            f"<span class='m'>rule {escape(d.rule.name)} {escape(str(d.rule.version))} · record {escape(d.id)}</span></details></td></tr>"
-        )
-    return f'<div class="card"><table>{"".join(rows)}</table></div>'
+    return f'<div class="card"><table>{"".join(_decision(d) for d in decided)}</table></div>'
+
+
+def _decision(d: Decision) -> str:
+    said = [f"<li>{escape(e.text)}</li>" for e in d.evidence]
+    said += [f"<li class='m'>not {a.kind.replace('_', ' ')}: {escape(a.why_not)}</li>" for a in d.alternatives]
+    kind = f'<td class="{d.kind}">{_MARKS.get(d.kind, "·")} {d.kind.replace("_", " ")}</td>'
+    rule = f"rule {escape(d.rule.name)} {d.rule.version} · record {escape(d.id)}"
+    return (
+        f'<tr><td class="m">{iso(d.at_ms)[:10]}</td>{kind}'
+        f"<td><b>{escape(d.headline)}</b><br><span class='m'>{escape(d.reason)}</span>"
+        f"<details><summary>evidence</summary><ul>{''.join(said)}</ul><span class='m'>{rule}</span></details></td></tr>"
+    )
 
 
 def _versions(versions: list[ModelVersion], champion: int | None) -> str:
-    rows = [
-        f"<tr><td>v{v.version}{' · live' if v.version == champion else ''}</td><td>{escape(v.status)}</td>"
-        f"<td>{escape(v.flavor)}{', ONNX agrees to ' + format(v.onnx.max_difference, '.1g') if v.onnx.agrees else ''}</td>"
-        f"<td>{' · '.join(f'{escape(k)} {value:.4g}' for k, value in v.metrics.items())}</td>"
-        f'<td class="m">{v.digest[:12]}</td></tr>'
-        for v in versions
-    ]
+    rows = "".join(_version(v, live=v.version == champion) for v in versions)
     head = "<tr><th>version</th><th>gates</th><th>form</th><th>metrics</th><th>digest</th></tr>"
-    return f'<div class="card"><table>{head}{"".join(rows)}</table></div>'
+    return f'<div class="card"><table>{head}{rows}</table></div>'
+
+
+def _version(v: ModelVersion, live: bool) -> str:
+    form = f"{v.flavor}, ONNX agrees to {v.onnx.max_difference:.1g}" if v.onnx.max_difference else v.flavor
+    metrics = " · ".join(f"{escape(name)} {value:.4g}" for name, value in v.metrics.items() if value is not None)
+    cells = [
+        f"v{v.version}{' · live' if live else ''}",
+        v.status,
+        form,
+        metrics,
+        f'<span class="m">{v.digest[:12]}</span>',
+    ]
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -83,10 +83,8 @@ def _same_kind(home: Path, quick: bool) -> None:
     if not kind.exists():
         kind.write_text(wanted)
     elif kind.read_text() != wanted:
-        raise Conflict(
-            f"{home} holds a {kind.read_text()} demo",
-            hint=f"use another --home, or {'leave out' if quick else 'add'} --quick",
-        )
+        other = "leave out" if quick else "add"
+        raise Conflict(f"{home} holds a {kind.read_text()} demo", hint=f"use another --home, or {other} --quick")
 
 
 def _live(ws: Workspace, view: View, args: argparse.Namespace, receiver: Any) -> dict[str, Any]:
@@ -112,8 +110,8 @@ def _tell(view: View, report: dict[str, Any], home: Path, url: str, args: argpar
     told = "not measurable yet" if gain is None else f"[bold]{gain:+.3f}[/bold] AUC a month"
     console.print(f"  After its first retraining the live model was ahead of one that never learned again by {told}.")
     console.print(
-        f"  {totals['predictions']:,} predictions over HTTP, {totals['labels']:,} labels, {totals['decisions']} decisions,"
-        f" {totals['trainings']} trainings, {totals['promoted']} promoted, {totals['refused']} refused,"
+        f"  {totals['predictions']:,} predictions over HTTP, {totals['labels']:,} labels,"
+        f" {totals['decisions']} decisions, {totals['trainings']} trainings, {totals['promoted']} promoted, {totals['refused']} refused,"
         f" {totals['messages']} messages; {view.timings['total']:.0f} s."
     )
     console.print(f"  Report: {home / 'report.html'}")

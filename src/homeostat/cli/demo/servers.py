@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import http.client
 import os
 import signal
@@ -10,13 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
 
 from homeostat.core.errors import Unavailable
 from homeostat.server.lock import hold
 from homeostat.server.up import listen
 
-_PR_SET_PDEATHSIG = 1
 _PATIENCE = 75  # times 0.2 s
 
 
@@ -27,21 +24,18 @@ class Servers:
         self.url = f"http://127.0.0.1:{port}"
         self._home, self._port, self._serve_port = home, port, serve_port
         self._process: subprocess.Popen[bytes] | None = None
-        self._log: IO[bytes] | None = None
 
     def start(self) -> None:
         """Start them and wait until both answer. Raises: Unavailable with the last lines they wrote."""
         home = self._home
         home.mkdir(parents=True, exist_ok=True)
         self._wait_until_free()
-        self._log = open(home / "servers.log", "ab")
         command = [sys.executable, "-m", "homeostat.cli.main", "up", "--home", str(home)]
-        command += ["--port", str(self._port), "--serve-port", str(self._serve_port)]
+        command += ["--port", str(self._port), "--serve-port", str(self._serve_port), "--with-parent"]
         # The local receiver of the demo's messages is a loopback address.
         environment = {**os.environ, "HOMEOSTAT_ALLOW_PRIVATE_HOOKS": "1"}
-        self._process = subprocess.Popen(
-            command, stdout=self._log, stderr=self._log, env=environment, preexec_fn=_die_with_parent
-        )
+        with open(home / "servers.log", "ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         for port, path in ((self._port, "/healthz"), (self._serve_port, "/v2/health/live")):
             self._wait_until_healthy(port, path)
 
@@ -52,8 +46,6 @@ class Servers:
                 self._process.wait(20)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-        if self._log is not None:
-            self._log.close()
 
     def _wait_until_free(self) -> None:
         # Servers of an earlier start that was killed end by themselves, and need a moment for it.
@@ -87,9 +79,3 @@ class Servers:
                 )
             time.sleep(0.1)
         raise Unavailable(f"nothing answers on port {port}", hint=f"see {self._home}/servers.log")
-
-
-def _die_with_parent() -> None:
-    # Linux: the kernel sends SIGTERM to the servers when the demo dies, even by kill -9.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -72,13 +72,14 @@ class View:
         line = Text.assemble("    ", (f"{day}  ", "dim"), (f"{mark} {kind.replace('_', ' '):<10}", style), headline)
         self.console.print(line)
         if reason and kind != "wait":
-            self.console.print(Text(f"                              {reason}", style="dim"))
+            self.console.print(Text(" " * 30 + reason, style="dim"))
 
     def months(self, months: list[dict[str, Any]]) -> None:
         """The final table, month by month."""
         table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-        for name, right in (("month", False), ("flights", True), ("late", True), ("AUC live", True),
-                            ("never retrained", True), ("gain", True), ("live", False), ("decided", False)):  # fmt: skip
+        columns = ("month", "flights", "late", "AUC live", "never retrained", "gain", "live", "decided")
+        for name in columns:
+            right = name not in ("month", "live", "decided")
             table.add_column(name, justify="right" if right else "left", no_wrap=name != "decided")
         for month in months:
             gain = _difference(month["auc_live"], month["auc_frozen"])

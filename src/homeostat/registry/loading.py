@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from homeostat.core.blobs import digest_of
+from homeostat.core.blobs import digest_of, digest_of_file
 from homeostat.core.errors import Corrupt, InvalidInput, Refused
 from homeostat.core.extras import require
 from homeostat.core.paths import inside
 from homeostat.core.workspace import Workspace
 from homeostat.registry.estimators import answer_of, answer_of_booster, load_lightgbm
 from homeostat.registry.files import MANIFEST, fetch, parse_manifest
-from homeostat.registry.model import Package
+from homeostat.registry.model import ModelVersion, Package
 from homeostat.registry.onnx_form import session
 from homeostat.registry.samples import matrix
 
@@ -118,19 +120,26 @@ def load_model(
     workers, never for a server.
     """
     found = ws.registry.get_version(model, version, alias)
-    folder = ws.home / "models" / found.digest
-    if not (folder / MANIFEST).exists():
+    folder = ws.home / "cache" / "models" / found.digest
+    if not _intact(folder, found):
         # Fetched beside and moved: never half there, and two processes may do it at once.
-        fresh = folder.with_name(f"{found.digest}.{os.getpid()}")
-        fetch(ws, model, found.version, fresh)
-        try:
-            fresh.rename(folder)
-        except OSError:
-            import shutil
-
-            shutil.rmtree(fresh)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as scratch:
+            fresh = fetch(ws, model, found.version, Path(scratch) / "package")
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                fresh.rename(folder)
+            except OSError:
+                if not _intact(folder, found):  # otherwise another process was faster
+                    raise
     package = parse_manifest((folder / MANIFEST).read_bytes())
     return load_package(folder, engine=engine, unpickle=found.files[package.file] if unpickle else None)
+
+
+def _intact(folder: Path, version: ModelVersion) -> bool:
+    return all(
+        (folder / name).is_file() and digest_of_file(folder / name) == digest for name, digest in version.files.items()
+    )
 
 
 def _unpickled(data: bytes, package: Package, recorded: str | None) -> Any:

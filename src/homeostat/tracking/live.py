@@ -191,7 +191,8 @@ def _inherited(run_id: str) -> Generator[None]:
 
 
 def _source() -> str:
-    return Path(sys.argv[0]).name if sys.argv and sys.argv[0] else ""
+    first = sys.argv[0] if sys.argv else ""
+    return "" if first in ("", "-c", "-m") else Path(first).name
 
 
 def _code_version() -> str:

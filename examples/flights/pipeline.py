@@ -17,6 +17,7 @@ from features import FEATURES, flight_features
 from model import DEFAULTS, SPACE, START, baselines, fit, labels, latency_ms, matrix, measure, strongest_alone, trial
 
 import homeostat as hs
+from homeostat.explain import compute_importance
 from homeostat.registry import DataVersion, GateResult
 
 TABLE = "flight_features"
@@ -78,17 +79,20 @@ def learn(
     since_ms: int,
     until_ms: int,
     purpose: str,
+    metrics: dict[str, float],
 ) -> int:
-    """Fit on what was known by `until_ms`, package, register; the version's number."""
+    """Fit on what was known by `until_ms`, package, register, explain; the version's number."""
     columns = ["flight_id", "predict_ms", "label_ms", "late", "carrier", *FEATURES]
     rows = known_by(ws.data.read_table(source["table"], version=source["version"], columns=columns), since_ms, until_ms)
     booster = fit(rows, params)
     made = hs.log_model(
         ws, model, booster, sample=rows.tail(500).select(pl.col(FEATURES).cast(pl.Float32)),
         params={**DEFAULTS, **params, "since_ms": since_ms, "until_ms": until_ms, "rows": rows.height},
-        tags={"purpose": purpose}, data=[DataVersion(table=source["table"], version=source["version"])],
+        metrics=metrics, tags={"purpose": purpose},
+        data=[DataVersion(table=source["table"], version=source["version"])],
         once=f"{purpose} {since_ms} {until_ms}",
     )  # fmt: skip
+    compute_importance(ws, model, made.version)
     return made.version
 
 
@@ -169,7 +173,8 @@ def train(ws: hs.Workspace, model: str, since_ms: int, until_ms: int, purpose: s
     """
     source = compute_features(ws, collect(ws))
     params = tune(ws, source)
-    version = learn(ws, model, source, params, since_ms, until_ms, purpose)
-    if purpose == "first":
-        version = validate(ws, model, version, back_test(ws, source, params, until_ms))
-    return {"version": version}
+    if purpose != "first":
+        return {"version": learn(ws, model, source, params, since_ms, until_ms, purpose, {})}
+    found = back_test(ws, source, params, until_ms)
+    version = learn(ws, model, source, params, since_ms, until_ms, purpose, found["model"])
+    return {"version": validate(ws, model, version, found)}

@@ -176,9 +176,9 @@ def main(arguments: list[str]) -> int:
     """Serve until the parent goes; in a forked job, run it and give its exit code."""
     link = socket.socket(fileno=int(arguments[0]))
     job = Launcher(link).serve()
-    if job is None:
-        return 0
-    _leave(_run(job))
+    if job is not None:
+        _leave(_run(job))
+    return 0
 
 
 def _run(job: Job) -> int:

@@ -146,7 +146,11 @@ class Step(Generic[P, R]):
             raise InvalidInput(f"step '{self.name}': {error}") from None
         bound.apply_defaults()
         for name in workspace_parameters(self.function):
-            bound.arguments.setdefault(name, _SOMEWHERE)
+            if not isinstance(bound.arguments.setdefault(name, _SOMEWHERE), Workspace):
+                raise InvalidInput(
+                    f"step '{self.name}' takes the workspace as '{name}', not {bound.arguments[name]!r}",
+                    hint="pass the pipeline's workspace on, or leave it out and give the others by name",
+                )
         missing = [name for name in signature.parameters if name not in bound.arguments]
         if missing:
             raise InvalidInput(f"step '{self.name}' is called without {', '.join(missing)}", step=self.name)

@@ -88,7 +88,7 @@ class Fingerprint:
                 if chain is not None and id(chain[0]) not in followed:
                     followed.add(id(chain[0]))
                     self._mentioned(chain[0].id, chain[1], local, module)
-            elif isinstance(inner, ast.Name) and id(inner) not in followed:
+            elif isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load) and id(inner) not in followed:
                 self._mentioned(inner.id, [], local, module)
             elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                 self._named(inner.value)
@@ -106,9 +106,11 @@ class Fingerprint:
 
     def _mentioned(self, name: str, attributes: list[str], local: dict[str, Origin], module: Module) -> None:
         origin = local.get(name)
-        if origin is None and (name in module.definitions or name in module.statements):
+        known = name in module.definitions or name in module.statements
+        if origin is None and known:
             self._own(module, name)
-            return
+            if name not in module.imports:
+                return
         origin = origin or module.imports.get(name)
         if origin is not None:
             self._origin(origin, attributes)

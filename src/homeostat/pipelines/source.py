@@ -7,6 +7,7 @@ its version instead.
 from __future__ import annotations
 
 import ast
+import builtins
 import os
 import sys
 import sysconfig
@@ -141,7 +142,8 @@ def _touched(node: ast.stmt) -> set[str]:
     touched: set[str] = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name):
-            touched.add(inner.id)
+            if isinstance(inner.ctx, ast.Store) or not hasattr(builtins, inner.id):
+                touched.add(inner.id)
         elif isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             touched.add(inner.name)
     return touched

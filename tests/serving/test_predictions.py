@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -205,3 +206,34 @@ def test_requests_without_metadata_and_with_number_keys(ws: hs.Workspace, plane:
     others = frame.filter(pl.col("request_id") != "c")
     assert (others["time_ms"] == others["logged_ms"]).all()
     assert frame["request_id"].n_unique() == 3
+
+
+def test_a_full_disk_stops_the_log_and_not_the_answers(ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path) -> None:
+    deployed(ws, tmp_path)
+    asked = requests(3000)
+    with PredictionClient(plane.url) as client:
+        client.predict_many("delay", asked[:100])
+        client.flush("delay")
+        # From now on no file of the plane may grow, as on a full disk (writes give EFBIG instead of ENOSPC).
+        before = resource.prlimit(plane.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        assert len(client.predict_many("delay", asked[100:])) == 2900
+        status, _, body = plane.request("POST", "/v2/models/delay/flush")
+        assert status == 507
+        assert b"the prediction log cannot be written" in body
+        assert predictions(ws, "delay").height == rows_of(asked[:100])
+        resource.prlimit(plane.process.pid, resource.RLIMIT_FSIZE, before)
+        client.flush("delay")
+    check(predictions(ws, "delay"), asked)
+
+
+def test_what_was_answered_is_durable_soon_without_a_flush(
+    ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path
+) -> None:
+    deployed(ws, tmp_path)
+    asked = requests(100)
+    with PredictionClient(plane.url) as client:
+        client.predict_many("delay", asked)
+    while count_predictions(ws, "delay") < rows_of(asked):  # the test's own time limit is the limit
+        pass
+    plane.kill()
+    check(predictions(ws, "delay"), asked)

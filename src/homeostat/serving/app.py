@@ -225,10 +225,10 @@ class App:
         loop = self.pages.loop
         waiting = len(served.lanes) + 1
 
-        def written(rows: int, failure: BaseException | None) -> None:
+        def written(rows: int, failure: Exception | None) -> None:
             loop.call_soon_threadsafe(answer, rows, failure)
 
-        def answer(rows: int, failure: BaseException | None) -> None:
+        def answer(rows: int, failure: Exception | None) -> None:
             if failure is not None:
                 self._fail(exchange, 507, f"the prediction log cannot be written: {failure} (free some disk space)")
             else:

@@ -24,7 +24,13 @@ from homeostat.serving import tensors
 
 Request = tuple[str, Mapping[str, Any], tensors.Array]
 _CHUNK = 4096
-_STATUS: dict[int, type[HomeostatError]] = {400: InvalidInput, 404: NotFound, 422: Refused, 503: Unavailable}
+_STATUS: dict[int, type[HomeostatError]] = {
+    400: InvalidInput,
+    404: NotFound,
+    422: Refused,
+    429: Unavailable,
+    503: Unavailable,
+}
 _RETRY_WAIT_S = 0.05
 
 
@@ -141,8 +147,9 @@ class PredictionClient:
         answers: list[tuple[int, bytes] | None] = [None] * len(encoded)
         todo = deque(range(len(encoded)))
         left = len(encoded)
-        deadline = time.monotonic() + self._retry_s
         last_word = time.monotonic()
+        deadline = last_word + self._retry_s
+        put_off: float | None = None  # since when every answer has been "try again later"
         try:
             while left:
                 if not self._connect(deadline):
@@ -161,14 +168,17 @@ class PredictionClient:
                         last_word = now
                         deadline = now + self._retry_s
                     for at, status, length, body in arrived:
-                        if status == 503 and now < deadline - _RETRY_WAIT_S:
-                            todo.append(at)
-                            deadline = min(deadline, now + self._retry_s)
+                        if status == 200:
+                            answers[at] = (length, body)
+                            left -= 1
+                            put_off = None
                             continue
-                        if status != 200:
+                        put_off = put_off or now
+                        if status not in (429, 503) or now - put_off >= self._retry_s:
                             raise _failure(status, body, requests[at][0])
-                        answers[at] = (length, body)
-                        left -= 1
+                        todo.append(at)
+                if put_off is not None:
+                    time.sleep(_RETRY_WAIT_S)
         except BaseException:
             # What is still in flight must not be taken for the answer to a later question.
             for line in list(self._lines):

@@ -59,7 +59,7 @@ def read_request(body: bytes, json_length: bytes | None, first: TensorSpec) -> t
         return _decode(head), at
     except msgspec.ValidationError as error:
         raise InvalidInput(f"not an inference request: {error}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"the body is not valid JSON: {error}") from None
 
 

@@ -82,7 +82,7 @@ class Pages:
         if exchange.body:
             try:
                 ready_only = bool(msgspec.json.decode(exchange.body, type=dict[str, Any]).get("ready"))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise InvalidInput(f"the body is not valid: {error}") from None
         found: list[dict[str, str]] = []
         for name, served in sorted(self._app.models.items()):

@@ -44,7 +44,7 @@ class LogEntry(NamedTuple):
     took_ns: int = -1
 
 
-Flushed = Callable[[int, BaseException | None], None]
+Flushed = Callable[[int, Exception | None], None]
 
 
 class PredictionLog:
@@ -53,7 +53,6 @@ class PredictionLog:
     def __init__(self, folder: Path, plane: str) -> None:
         self._writer = SpoolWriter(folder, plane)
         self._queue: deque[LogEntry | Flushed] = deque()
-        self._queued = 0
         self._wake = threading.Event()
         self._stop = False
         self.rows = 0
@@ -62,8 +61,7 @@ class PredictionLog:
         self._thread.start()
 
     def append(self, entry: LogEntry) -> None:
-        """Log a group; costs two list operations."""
-        self._queued += len(entry.questions)
+        """Log a group; costs one list operation."""
         self._queue.append(entry)
 
     def flush(self, done: Flushed) -> None:
@@ -75,7 +73,7 @@ class PredictionLog:
     @property
     def queued(self) -> int:
         """Requests that wait to be written."""
-        return self._queued
+        return _requests([entry for entry in list(self._queue) if isinstance(entry, LogEntry)])
 
     def close(self) -> None:
         """Write and sync what is queued, finish the file."""
@@ -88,19 +86,22 @@ class PredictionLog:
             self._wake.wait(SYNC_S)
             self._wake.clear()
             stopping = self._stop
+            failure = self._drain()
+            while stopping and self._queue and failure is None:
+                failure = self._drain()
             try:
-                self._drain()
-                self._writer.rotate_if_old()
-            except Exception:  # the log must outlive whatever one entry holds
-                log.exception("predictions could not be logged")
-            if stopping:
-                try:
+                if stopping:
                     self._writer.rotate()
-                except OSError as error:
-                    log.error("the prediction log cannot be finished: %s", error)
+                else:
+                    self._writer.rotate_if_old()
+            except OSError as error:
+                log.error("the prediction log cannot be finished: %s", error)
+            if stopping:
                 return
+            if failure is not None:
+                time.sleep(SYNC_S)
 
-    def _drain(self) -> None:
+    def _drain(self) -> Exception | None:
         entries: list[LogEntry] = []
         flushes: list[Flushed] = []
         while self._queue and len(entries) < 20_000:
@@ -111,35 +112,39 @@ class PredictionLog:
                 flushes.append(item)
         if self._queue:
             self._wake.set()
-        failure: BaseException | None = None
-        if entries or flushes:
-            failure = self._write(entries)
+        failure = self._write(entries) if entries or flushes else None
         for done in flushes:
             done(self.rows, failure)
-        if failure is not None:
-            time.sleep(SYNC_S)
+        return failure
 
-    def _write(self, entries: list[LogEntry]) -> BaseException | None:
+    def _write(self, entries: list[LogEntry]) -> Exception | None:
         groups: dict[Any, list[LogEntry]] = {}
-        for entry in entries:
-            groups.setdefault((entry.loaded, entry.status, _shapes(entry)), []).append(entry)
-        requests = sum(len(entry.questions) for entry in entries)
+        rows = 0
         try:
+            for entry in entries:
+                groups.setdefault((entry.loaded, entry.status, _shapes(entry)), []).append(entry)
             for (loaded, status, _), group in groups.items():
-                batch, rows = _batch(loaded, status, group)
+                batch, count = _batch(loaded, status, group)
                 self._writer.write(frame(batch))
-                self.rows += rows
+                rows += count
             self._writer.sync()
         except OSError as error:
             log.error("predictions cannot be written: %s; free some disk space", error)
-            if self._queued > MAX_QUEUED:
-                self.dropped += requests
-                self._queued -= requests
-            else:
-                self._queue.extendleft(reversed(entries))  # tried again; repeated rows are counted once by readers
+            if self.queued <= MAX_QUEUED:
+                self._queue.extendleft(reversed(entries))  # tried again; readers count repeated rows once
+                return error
+            self.dropped += _requests(entries)
             return error
-        self._queued -= requests
+        except Exception as error:  # the log must outlive whatever one entry holds
+            log.exception("predictions could not be logged")
+            self.dropped += _requests(entries)
+            return error
+        self.rows += rows
         return None
+
+
+def _requests(entries: list[LogEntry]) -> int:
+    return sum(len(entry.questions) for entry in entries)
 
 
 def _batch(loaded: LoadedVersion, status: int, entries: list[LogEntry]) -> tuple[Batch, int]:

@@ -30,7 +30,9 @@ class Shadow:
     def __init__(self, predictions: PredictionLog) -> None:
         self._predictions = predictions
         self._queue: deque[tuple[LoadedVersion, list[Question], Any, int] | Callable[[], None]] = deque()
-        self._queued = 0
+        # Each counted by one thread alone: their difference is what waits.
+        self._put = 0
+        self._taken = 0
         self._wake = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
@@ -44,12 +46,12 @@ class Shadow:
                 wanted.setdefault(shadow, []).append(question)
         now = time.perf_counter_ns()
         for shadow, questions in wanted.items():
-            if self._queued + len(questions) > MAX_QUEUED:
+            if self._put - self._taken + len(questions) > MAX_QUEUED:
                 self.dropped += len(questions)
                 continue
             same = shadow.contract.inputs == answered_by.contract.inputs and shadow.contract.batchable
             whole = payload if same and len(questions) == len(group) else None
-            self._queued += len(questions)
+            self._put += len(questions)
             self._queue.append((shadow, questions, whole, now))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="homeostat-shadow", daemon=True)
@@ -81,7 +83,7 @@ class Shadow:
                     item()
                     continue
                 shadow, questions, whole, _ = item
-                self._queued -= len(questions)
+                self._taken += len(questions)
                 try:
                     self._compute(shadow, questions, whole)
                 except Exception as error:  # a shadow may be broken: that is what it is tried out for

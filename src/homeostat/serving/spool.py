@@ -17,6 +17,8 @@ from pathlib import Path
 
 import msgspec
 
+from homeostat.core.clock import now_ms
+
 MAGIC = b"HPL1"
 _HEAD = struct.Struct("<4sII")
 # A file is finished, so that it can be folded, at this size; or at this age, if it is not tiny.
@@ -70,6 +72,7 @@ class SpoolWriter:
         self._plane = plane
         self._rotate_bytes = rotate_bytes
         self._sequence = 0
+        self._began_ms = now_ms()
         self._file: int | None = None
         self._size = 0
         self._opened = 0.0
@@ -110,8 +113,8 @@ class SpoolWriter:
 
     def _open(self) -> int:
         while True:
-            # pid and sequence make the name unique; the order of names is the order of writing.
-            name = f"{self._plane}-{os.getpid()}-{self._sequence:06d}.spool"
+            # A name is never used again, not even by a later process of the same number: a fold knows files by name.
+            name = f"{self._plane}-{self._began_ms}-{os.getpid()}-{self._sequence:06d}.spool"
             self._sequence += 1
             if (self._folder / name).exists():
                 continue
@@ -147,7 +150,10 @@ def spool_files(home: Path) -> list[Path]:
 
 def is_finished(path: Path) -> bool:
     """Whether no process writes to the file any more."""
-    file = os.open(path, os.O_RDONLY)
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False  # folded by somebody else meanwhile
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

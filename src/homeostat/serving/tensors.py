@@ -128,13 +128,13 @@ def _values(name: str, datatype: str, data: bytes) -> list[Any]:
         if datatype == "BYTES":
             return cast("list[Any]", _decode_texts(data))
         return cast("list[Any]", _decode_ints(data))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
         values = _flatten(_decode_any(data))
         if datatype in _FLOATS:
             return [math.nan if v is None else v for v in _decode_gaps(msgspec.json.encode(values))]
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput(f"input '{name}': the data is not a list of {datatype} values") from None
     kinds = _KINDS.get(datatype, (int,))
     if any(type(value) not in kinds for value in values):

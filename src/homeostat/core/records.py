@@ -51,7 +51,7 @@ def from_json(text: str | bytes, kind: type[T]) -> T:
     """The value of type `kind` that `text` encodes; InvalidInput names the field that does not fit."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"not a valid {getattr(kind, '__name__', kind)}: {error}") from error
 
 

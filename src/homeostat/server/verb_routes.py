@@ -82,7 +82,7 @@ async def _arguments(request: Request, verb: Verb, max_body: int) -> dict[str, A
 def _object(raw: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InvalidInput("the body is not a JSON object", hint='send {"argument": value}')

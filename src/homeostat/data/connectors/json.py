@@ -28,7 +28,7 @@ def read_json(data: bytes, name: str) -> pl.DataFrame:
 def _array(data: bytes, name: str) -> list[dict[str, Any]]:
     try:
         values = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{name} is not whole JSON: {error}", hint="get the file again", file=name) from error
     for position, value in enumerate(values):
         if not isinstance(value, dict):

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import homeostat as hs
 from tests.postgres import Cluster, find_programs
+
+# The same examples on every run, and none fails for being slow on a busy machine.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,8 @@ def clean_flights(flights: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame
         ),
         late=pl.col("arr_delay") > LATE_MINUTES,
     )
-    return timed.unique("flight_id", keep="first", maintain_order=True).sort("sched_dep_ms", "flight_id")
+    in_order = timed.sort("sched_dep_ms", "flight_id", maintain_order=True)
+    return in_order.unique("flight_id", keep="first", maintain_order=True)
 
 
 def clean_weather(weather: pl.DataFrame) -> pl.DataFrame:

@@ -37,20 +37,24 @@ def add_times(flights: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame:
     timed = timed.join(
         zones.unique("faa", keep="first"), left_on="dest", right_on="faa", how="left", maintain_order="left"
     )
-    # The offset half a day's drive from a clock change is that at departure plus the time in the air.
-    near = pl.coalesce("departed_ms", "sched_dep_ms") + pl.col("air_time").fill_null(0) * MINUTE_MS
-    timed = timed.with_columns(offset=_utc_offset_minutes(timed.select(near=near, zone="zone")))
+    # Clocks change on some nights: at landing, the destination's clock is the one of that moment. What the schedule
+    # says must not depend on how the flight went.
+    landing = pl.col("departed_ms") + pl.col("air_time").fill_null(0) * MINUTE_MS
+    timed = timed.with_columns(
+        offset=_utc_offset_minutes(timed.select("zone", moment=landing)),
+        planned_offset=_utc_offset_minutes(timed.select("zone", moment="sched_dep_ms")),
+    )
     flown = (minute_of_day("arr_time") - pl.col("offset") - pl.col("departed_ms") // MINUTE_MS) % 1440
-    planned = (minute_of_day("sched_arr_time") - pl.col("offset") - pl.col("sched_dep_ms") // MINUTE_MS) % 1440
+    planned = (minute_of_day("sched_arr_time") - pl.col("planned_offset") - pl.col("sched_dep_ms") // MINUTE_MS) % 1440
     return timed.with_columns(
         arrived_ms=pl.col("departed_ms") + flown * MINUTE_MS,
         sched_minutes=planned,
-    ).drop("zone", "offset")
+    ).drop("zone", "offset", "planned_offset")
 
 
 def _utc_offset_minutes(moments: pl.DataFrame) -> pl.Series:
     """Minutes to add to UTC for the local clock of each row's zone; null without a zone."""
-    moment = pl.from_epoch("near", time_unit="ms").dt.replace_time_zone("UTC")
+    moment = pl.from_epoch("moment", time_unit="ms").dt.replace_time_zone("UTC")
     offset = pl.lit(None, dtype=pl.Int64)
     for zone in moments["zone"].drop_nulls().unique().sort():
         local = moment.dt.convert_time_zone(zone)

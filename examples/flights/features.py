@@ -15,7 +15,7 @@ MAKERS = ["AIRBUS", "AIRBUS INDUSTRIE", "BOEING", "BOMBARDIER INC", "EMBRAER", "
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
 
 departures = FeatureView(
-    name="recent departures",
+    name="recent-departures",
     description="Delays at the three airports, each known when the plane has left.",
     source="departures",
     known_at="departed_ms",
@@ -25,14 +25,14 @@ departures = FeatureView(
     ],
 )
 boards = FeatureView(
-    name="departure boards",
+    name="departure-boards",
     description="Flights still not gone an hour after their time, cancelled or not: known at that hour.",
     source="boards",
     known_at="hour_after_ms",
     features=[Windows(name="origin_not_gone", key=["origin"], value="not_gone", over=["3h", "24h"])],
 )
 arrivals = FeatureView(
-    name="recent arrivals",
+    name="recent-arrivals",
     description="Delays at the destinations, each known when the plane is at its gate.",
     source="arrivals",
     known_at="arrived_ms",

@@ -20,6 +20,7 @@ STORES = (
     "homeostat.data.store",
     "homeostat.team.store",
     "homeostat.tracking.store",
+    "homeostat.features.store",
     "homeostat.pipelines.store",
     "homeostat.notify.store",
     "homeostat.tuning.store",

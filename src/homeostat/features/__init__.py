@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 from homeostat.core.door import door
 
 if TYPE_CHECKING:
+    from homeostat.features.build import build as build
     from homeostat.features.compute import compute as compute
+    from homeostat.features.definitions import get_set as get_set
+    from homeostat.features.definitions import get_view as get_view
+    from homeostat.features.definitions import list_sets as list_sets
+    from homeostat.features.definitions import list_views as list_views
+    from homeostat.features.definitions import register_set as register_set
+    from homeostat.features.definitions import register_view as register_view
     from homeostat.features.model import FeatureSet as FeatureSet
     from homeostat.features.model import FeatureView as FeatureView
     from homeostat.features.model import Latest as Latest

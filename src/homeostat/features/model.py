@@ -14,6 +14,7 @@ _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w"
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)\Z")
 
 What = Literal["mean", "sum", "count"]
+Kind = Literal["view", "set"]
 
 
 def milliseconds(duration: str) -> int:
@@ -119,9 +120,12 @@ class FeatureSet(Record):
 
 
 class Registered(Record):
-    """A stored version of a view or a set. `digest` is that of the declaration: equal declarations are one version."""
+    """A stored version of a view or a set, with its declaration in `view` or `set`.
 
-    kind: Literal["view", "set"]
+    `digest` is that of the declaration: equal declarations are one version.
+    """
+
+    kind: Kind
     name: str
     version: int
     digest: str

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 from features import FEATURES
 from model import labels, matrix, measure
-from year import DAY_MS, Cursor, Year, day_ms
+from year import DAY_MS, KEY, TIME, Cursor, Year, day_ms
 
 import homeostat as hs
 
@@ -72,12 +72,19 @@ def _findings(ws: hs.Workspace, view: Any, name: str) -> None:
 def _learn(ws: hs.Workspace, view: Any, project: Path) -> None:
     ws.loop.apply((project / "homeostat.yaml").read_text(encoding="utf-8"), str(project))
     with view.phase("learning from January and February", "learn") as phase:
-        ws.loop.review(MODEL, at_ms=LEARNT_BY)
+        params = {"model": MODEL, "since_ms": 0, "until_ms": LEARNT_BY, "purpose": "first"}
+        ws.pipelines.run_pipeline("pipeline:train", params=params, project=str(project), once="demo/first")
         first = ws.registry.get_version(MODEL, 1)
         gates = sum(gate.passed for gate in first.gates)
-        phase.done(f"v1, {gates} of {len(first.gates)} gates")
+        phase.done(f"20 trials, AUC {first.metrics['auc']:.3f} on its back-test, {gates} of {len(first.gates)} gates")
     for gate in first.gates:
-        view.note(f"{'✓' if gate.passed else '✕'} {gate.gate}: {gate.reason}")
+        mark = "✓" if gate.passed else "✕"
+        view.note(f"{mark} {gate.gate}: {gate.value:.4g} against {gate.limit:.4g}, {gate.reason}")
+    if first.status != "valid":
+        raise hs.HomeostatError("the first model did not pass its gates", hint="see the lines above")
+    if MODEL not in [deployment.model for deployment in ws.serving.list_deployments()]:
+        ws.registry.set_alias(MODEL, "champion", first.version)
+        ws.serving.deploy(MODEL, first.version, key=KEY, time=TIME)
     deployment = ws.serving.get_deployment(MODEL)
     ws.serving.wait_ready(MODEL, deployment.generation)
 

@@ -6,6 +6,8 @@ token is no longer the current one.
 
 from __future__ import annotations
 
+import os
+
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
@@ -50,7 +52,7 @@ class Leases:
             if row is None:
                 connection.execute(sa.insert(table).values(name=name, owner=owner, token=1, until_ms=now + ttl_ms))
                 return Lease(name=name, owner=owner, token=1, ttl_ms=ttl_ms)
-            if row.until_ms > now and row.owner != owner:
+            if row.until_ms > now and row.owner != owner and not _gone(row.owner):
                 return None
             changed = connection.execute(
                 sa.update(table)
@@ -84,3 +86,21 @@ class Leases:
             connection.execute(sa.update(table).where(*where).values(until_ms=0))
 
         self._db.write(free)
+
+
+def _gone(owner: str) -> bool:
+    """Whether `owner`, a workspace's `instance` ("host:pid:…"), was a process of this host that no longer runs.
+
+    Its lease need not run out: whoever was killed here can be followed at once.
+    """
+    host, _, rest = owner.partition(":")
+    pid = rest.partition(":")[0]
+    if host != os.uname().nodename or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

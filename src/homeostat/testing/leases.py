@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -45,6 +48,12 @@ class LeaseSuite:
         theirs = eventually(lambda: there.acquire("job", LONG, "b"))
         assert theirs.token > crashed.token
         assert not here.renew(crashed)
+
+    def test_a_process_of_this_host_that_is_gone_is_followed_at_once(self, here: Leases, there: Leases) -> None:
+        ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+        crashed = taken(here.acquire("job", LONG, f"{os.uname().nodename}:{int(ended.stdout)}:x"))
+        assert taken(there.acquire("job", LONG, f"{os.uname().nodename}:{os.getpid()}:y")).token > crashed.token
+        assert here.acquire("job", LONG, "elsewhere:1:z") is None
 
     def test_whoever_slept_past_it_gives_nothing_back(self, here: Leases, there: Leases) -> None:
         slept = taken(here.acquire("job", SHORT, "a"))

@@ -1,10 +1,14 @@
-"""CSV as a frame. Cut-off and ragged files are refused with the line; a short row never becomes a row of nulls."""
+"""CSV as a frame. Cut-off and ragged files are refused with the line; a short row never becomes a row of nulls.
+
+Polars reads; it fills short rows with nulls and does not say where a file is wrong. So a quick look by NumPy counts the
+fields of every row first, and what it finds odd is judged, exactly and slowly, by Python's own reader.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -13,6 +17,14 @@ from homeostat.core.errors import InvalidInput
 from homeostat.data.schema import type_of_name
 
 NULL_VALUES = ("", "NA")
+
+
+class _Misfit(Exception):
+    """A value that is not of the type its column was given: which, where (data rows count from 0)."""
+
+    def __init__(self, column: str, row: int, value: str) -> None:
+        super().__init__(column, row, value)
+        self.column, self.row, self.value = column, row, value
 
 
 def read_csv(
@@ -27,31 +39,54 @@ def read_csv(
     """The rows of a CSV file with a header line. `name` stands in errors.
 
     Types are inferred from every row (integers, floats, booleans, else text), except for the columns in `types`
-    (int64, date, datetime[UTC] …). `null_values` are read as null in every column, "" and "NA" by default.
+    (int64, date, datetime[UTC] …). `null_values` are read as null in every column, "" and "NA" by default. Blank lines
+    are passed over (in a file of one column they are nulls); a column without name is called "column_1" by its place.
 
     Raises: InvalidInput for a file that is empty, cut off, ragged or not in `encoding`, and for a value that is not of
     the declared type; the message names the line.
     """
+    if len(separator.encode()) != 1 or separator in '\r\n"':
+        raise InvalidInput(f"{separator!r} is not a separator", hint="one character, such as ',' or ';' or '\\t'")
     data = _utf8(data, name, encoding)
-    _check_rows(data, name, separator)
+    raw, names = _header(data, name, separator)
     wanted = {column: type_of_name(kind) for column, kind in (types or {}).items()}
+    for column in wanted:
+        if column not in names:
+            raise InvalidInput(f"{name} has no column '{column}' to give a type", hint=f"it has {', '.join(names)}")
     nulls = list(NULL_VALUES if null_values is None else null_values)
+    text = {raw[names.index(column)]: pl.String() for column in wanted}
+    rows = _rows(data, name, separator, len(raw), nulls, text)
+    rows.columns = names
     try:
-        rows = pl.read_csv(
-            data,
-            separator=separator,
-            null_values=nulls,
-            infer_schema_length=None,
-            schema_overrides=dict.fromkeys(wanted, pl.String),
+        return rows.with_columns(_typed(rows.get_column(column), kind) for column, kind in wanted.items())
+    except _Misfit as misfit:
+        line = _line_of(data, separator, len(raw), misfit.row)
+        raise InvalidInput(
+            f"{name} line {line}: {misfit.value!r} in column '{misfit.column}' is not {(types or {})[misfit.column]}",
+            hint="correct it, add it to null_values, or leave the column's type out",
+            file=name,
+            line=line,
+            column=misfit.column,
+        ) from None
+
+
+def _rows(
+    data: bytes, name: str, separator: str, width: int, nulls: list[str], text: dict[str, pl.String]
+) -> pl.DataFrame:
+    def parse(content: bytes) -> pl.DataFrame:
+        return pl.read_csv(
+            content, separator=separator, null_values=nulls, infer_schema_length=None, schema_overrides=text
         )
+
+    if _looks_even(data, separator, width):
+        try:
+            return parse(data)
+        except pl.exceptions.PolarsError:
+            pass  # a misplaced quote: the exact reader knows where it is, or how to take it
+    try:
+        return parse(_rewritten(data, name, separator, width))
     except pl.exceptions.PolarsError as error:
         raise InvalidInput(f"{name} is not CSV that can be read: {error}", file=name) from error
-    for column in wanted:
-        if column not in rows.columns:
-            raise InvalidInput(
-                f"{name} has no column '{column}' to give a type", hint=f"it has {', '.join(rows.columns)}"
-            )
-    return rows.with_columns(_typed(rows.get_column(column), kind, name) for column, kind in wanted.items())
 
 
 def _utf8(data: bytes, name: str, encoding: str) -> bytes:
@@ -69,23 +104,23 @@ def _utf8(data: bytes, name: str, encoding: str) -> bytes:
             file=name,
             line=line,
         ) from error
-    if not text.strip():
+    if not text.strip("\ufeff \t\r\n"):
         raise InvalidInput(f"{name} is empty", hint="there should be a header line", file=name)
     data = data if encoding.replace("_", "-").lower() in ("utf-8", "utf8") else text.encode()
-    return data.removeprefix(b"\xef\xbb\xbf")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    return data if b"\n" in data else data.replace(b"\r", b"\n")  # line ends of old Macs
 
 
-def _check_rows(data: bytes, name: str, separator: str) -> None:
-    """Refuse rows with another number of fields than the header, and an unclosed quote."""
-    if len(separator.encode()) != 1:
-        raise InvalidInput(f"{separator!r} is not a separator", hint="one character, such as ',' or ';' or '\\t'")
-    header = next(csv.reader(io.StringIO(data.decode(), newline=""), delimiter=separator))
-    twice = [column for i, column in enumerate(header) if column in header[:i]]
+def _header(data: bytes, name: str, separator: str) -> tuple[list[str], list[str]]:
+    """The column names as written, and as we call them."""
+    line, raw = next(_records(data, separator))
+    names = [column or f"column_{place}" for place, column in enumerate(raw, start=1)]
+    twice = [column for place, column in enumerate(names) if column in names[:place]]
     if twice:
-        raise InvalidInput(f"{name} line 1: the column '{twice[0]}' occurs twice", hint="rename one", file=name, line=1)
-    if not _looks_even(data, separator, len(header)):
-        # The quick look found something odd, or quotes that it cannot judge: the exact, slow reading decides.
-        _check_exactly(data, name, separator, len(header))
+        raise InvalidInput(
+            f"{name} line {line}: the column '{twice[0]}' occurs twice", hint="rename one", file=name, line=line
+        )
+    return raw, names
 
 
 def _looks_even(data: bytes, separator: str, width: int) -> bool:
@@ -103,36 +138,53 @@ def _looks_even(data: bytes, separator: str, width: int) -> bool:
     ends = np.flatnonzero(at_end)
     if not len(ends) or ends[-1] != len(raw) - 1:
         ends = np.append(ends, len(raw))
-    places = np.flatnonzero(marks)
-    fields = np.diff(np.searchsorted(places, ends), prepend=0) + 1
-    if width > 1:
-        return bool((fields == width).all())
-    return bool((fields == 1).all())
+    fields = np.diff(np.searchsorted(np.flatnonzero(marks), ends), prepend=0) + 1
+    return bool((fields == width).all()) and data[:1] not in (b"\n", b"\r")
 
 
-def _check_exactly(data: bytes, name: str, separator: str, width: int) -> None:
+def _records(data: bytes, separator: str, width: int = 2) -> Iterator[tuple[int, list[str]]]:
+    """Each record with the line on which it begins, exactly; blank lines only where they are the one column's nulls."""
     reader = csv.reader(io.StringIO(data.decode(), newline=""), delimiter=separator, strict=True)
-    before = 0
+    line, begun = 1, False
+    for record in reader:
+        if record or (width == 1 and begun):
+            begun = True
+            yield line, record
+        line = reader.line_num + 1
+
+
+def _line_of(data: bytes, separator: str, width: int, row: int) -> int:
+    """The line on which a data row (from 0) begins."""
+    return next(line for place, (line, _) in enumerate(_records(data, separator, width)) if place == row + 1)
+
+
+def _rewritten(data: bytes, name: str, separator: str, width: int) -> bytes:
+    """The same records without blank lines and with quotes where they belong; InvalidInput for one that is ragged."""
+    sink = io.StringIO()
+    writer = csv.writer(sink, delimiter=separator, lineterminator="\n")
+    last = data.rstrip(b"\r\n").count(b"\n") + 1
+    line = 0
     try:
-        for row in reader:
-            line, before = before + 1, reader.line_num
-            if row and len(row) != width:
-                _refuse_row(data, name, line, len(row), width, last=reader.line_num)
+        for line, record in _records(data, separator, width):
+            if len(record) != width and record:
+                raise _ragged(name, line, len(record), width, is_last=line >= last)
+            writer.writerow(record or [""])
     except csv.Error as error:
         raise InvalidInput(
-            f"{name} line {before + 1}: {error}: a quote is opened and not closed, or the file ends inside a row",
-            hint="get the file again; or close the quote",
+            f"{name} after line {line}: {error}: a quote is misplaced, or opened and never closed",
+            hint="get the file again; or correct the quote",
             file=name,
-            line=before + 1,
+            line=line,
         ) from error
+    return sink.getvalue().encode()
 
 
-def _refuse_row(data: bytes, name: str, line: int, found: int, width: int, last: int) -> None:
-    cut = found < width and last >= data.rstrip(b"\r\n").count(b"\n") + 1
-    why = "the file ends in the middle of a row" if cut else "a separator is missing or a quote is"
+def _ragged(name: str, line: int, found: int, width: int, is_last: bool) -> InvalidInput:
+    cut = found < width and is_last
+    why = "the file ends in the middle of a row" if cut else "a separator or a quote is missing"
     if found > width:
         why = "a text with a separator in it needs quotes"
-    raise InvalidInput(
+    return InvalidInput(
         f"{name} line {line} has {found} fields where the header has {width}: {why}",
         hint="get the file again, or remove that line" if cut else "correct that line",
         file=name,
@@ -140,7 +192,7 @@ def _refuse_row(data: bytes, name: str, line: int, found: int, width: int, last:
     )
 
 
-def _typed(column: pl.Series, kind: pl.DataType, name: str) -> pl.Series:
+def _typed(column: pl.Series, kind: pl.DataType) -> pl.Series:
     if column.dtype == kind:
         return column
     if kind == pl.Boolean():
@@ -155,11 +207,5 @@ def _typed(column: pl.Series, kind: pl.DataType, name: str) -> pl.Series:
     wrong = typed.is_null() & column.is_not_null()
     if wrong.any():
         row = int(wrong.arg_max() or 0)
-        raise InvalidInput(
-            f"{name} line {row + 2}: {column[row]!r} in column '{column.name}' is not {kind}",
-            hint="correct it, add it to null_values, or leave the column's type out",
-            file=name,
-            line=row + 2,
-            column=column.name,
-        )
+        raise _Misfit(column.name, row, column[row])
     return typed

@@ -19,10 +19,20 @@ def read_json(data: bytes, name: str) -> pl.DataFrame:
     if not start:
         raise InvalidInput(f"{name} is empty", hint="there should be an array, or one object a line", file=name)
     objects = _array(data, name) if start == b"[" else _lines(data, name)
+    if not objects:
+        raise InvalidInput(f"{name} holds no objects: its columns are not known", file=name)
     try:
-        return pl.from_dicts(objects, infer_schema_length=None) if objects else pl.DataFrame()
+        rows = pl.from_dicts(objects, infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError) as error:
         raise InvalidInput(f"{name}: the values of a column are of different kinds: {error}", file=name) from error
+    for column in (key for key, dtype in rows.schema.items() if dtype == pl.String):
+        # Polars would write numbers among texts as texts.
+        for place, value in enumerate(entry.get(column) for entry in objects):
+            if value is not None and not isinstance(value, str):
+                raise InvalidInput(
+                    f"{name}: column '{column}' holds text, but {value!r} in row {place + 1}", file=name, column=column
+                )
+    return rows
 
 
 def _array(data: bytes, name: str) -> list[dict[str, Any]]:

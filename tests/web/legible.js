@@ -66,6 +66,13 @@ window.legible = {
     return poor;
   },
 
+  // A card that holds more than it has room for, unless it is meant to be scrolled.
+  overflowing() {
+    return [...document.querySelectorAll(".card, .toolbar, .facts, .title")]
+      .filter((e) => e.scrollWidth > e.clientWidth + 1 && !e.matches(".scroll-x"))
+      .map((e) => `${e.scrollWidth} in ${e.clientWidth}: ${e.textContent.slice(0, 60)}`);
+  },
+
   focusUnseen() {
     const e = document.activeElement;
     const style = getComputedStyle(e);

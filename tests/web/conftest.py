@@ -58,11 +58,16 @@ class Watched:
         self.page = page
         self.complaints: list[str] = []
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        page.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(f"{m.type}: {m.text}"))
+        page.on("console", self._heard)
         page.add_init_script(
             "addEventListener('securitypolicyviolation',"
             " e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
         )
+
+    def _heard(self, message: Any) -> None:
+        # That nothing is recorded of where a thing came from is an answer, though browsers log every 404.
+        if message.type in ("error", "warning") and "/lineage/of?" not in message.location.get("url", ""):
+            self.complaints.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
 
 
 @pytest.fixture

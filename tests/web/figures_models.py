@@ -180,14 +180,19 @@ def deployments() -> list[Json]:
 def importance() -> list[Json]:
     rng = random.Random(4)
     return [
-        {"feature": name, "gain": round(1000 * 0.86**i * rng.uniform(0.8, 1.2), 1), "permutation": None}
+        {
+            "feature": name,
+            "gain": round(1000 * 0.86**i * rng.uniform(0.8, 1.2), 1),
+            "permutation": round(0.04 * 0.85**i, 4),
+        }
         for i, name in enumerate(sorted(COLUMNS, key=lambda name: "delay" not in name))
     ]
 
 
 def lineage() -> Json:
     def node(ident: str, kind: str, label: str, version: int | None, run_id: str | None = None) -> Json:
-        return {"id": ident, "kind": kind, "label": label, "version": version, "run_id": run_id, "at_ms": BASE - HOUR}
+        return {"id": ident, "kind": kind, "label": label, "run_id": run_id, "at_ms": BASE - HOUR,
+                "version": None if version is None else str(version)}  # fmt: skip
 
     nodes = [
         node("table/flights@108", "table", "flights", 108),
@@ -200,7 +205,11 @@ def lineage() -> Json:
         node("model/flight-delay@4", "model", "flight-delay", 4),
     ]
     pairs = [(0, 4), (1, 4), (2, 4), (3, 4), (4, 5), (4, 6), (5, 6), (6, 7)]
-    return {"nodes": nodes, "edges": [{"source": nodes[a]["id"], "target": nodes[b]["id"]} for a, b in pairs]}
+    return {
+        "nodes": nodes,
+        "edges": [{"source": nodes[a]["id"], "target": nodes[b]["id"]} for a, b in pairs],
+        "truncated": False,
+    }
 
 
 def _check(check: str, column: str | None, passed: bool, message: str, severity: str = "error", rows: int = 0) -> Json:

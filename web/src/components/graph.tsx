@@ -26,7 +26,6 @@ function clip(text: string, most: number): string {
 
 export function LineageGraph({ lineage, self }: { lineage: Lineage; self?: string }) {
   const placed = layered(lineage.nodes, lineage.edges);
-  if (placed.length === 0) return <p className="quiet">Nothing is recorded about where this came from.</p>;
   const lowest = Math.min(...placed.map((p) => p.row));
   const at = new Map(
     placed.map((p) => [p.node.id, { x: p.layer * (W + GAP_X) + 1, y: (p.row - lowest) * (H + GAP_Y) + 1 }]),

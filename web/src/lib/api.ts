@@ -21,7 +21,7 @@ export interface Verbs {
   "registry/list_versions": [{ model: string }, R.ModelVersion[]];
   "explain/importance": [{ model: string; version: number }, R.Importance[]];
   "serving/list_deployments": [Record<string, never>, R.Deployment[]];
-  "lineage/of": [{ kind: string; asset: string; version: number }, R.Lineage];
+  "lineage/of": [{ kind: string; asset: string; version?: number }, R.Lineage];
   "data/list_tables": [Record<string, never>, R.Table[]];
   "data/get_table": [{ name: string }, R.Table];
   "data/profile_table": [{ name: string }, R.TableProfile];

@@ -10,6 +10,7 @@ export const STALE: Record<string, readonly string[]> = {
   run_finished: ["tracking/", "pipelines/", "lineage/"],
   run_metrics: ["tracking/"],
   table_written: ["data/", "lineage/", "loop/status", "loop/list_models"],
+  tree_written: ["data/", "lineage/"],
   check_failed: ["data/", "loop/status", "loop/list_models"],
   version_registered: ["registry/", "lineage/", "explain/", "loop/status"],
   alias_moved: ["registry/", "loop/"],

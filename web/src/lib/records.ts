@@ -216,8 +216,10 @@ export interface Model {
 }
 export interface Importance {
   feature: string;
+  /** Share of what training gained by it; null where the model keeps no such figure. */
   gain: number | null;
-  permutation: number | null;
+  /** Mean absolute change of the prediction when its values are shuffled. */
+  permutation: number;
 }
 export interface Route {
   version: number;
@@ -234,13 +236,14 @@ export interface LineageNode {
   id: string;
   kind: string;
   label: string;
-  version: string | number | null;
+  version: string | null;
   run_id: string | null;
-  at_ms: number | null;
+  at_ms: number;
 }
 export interface Lineage {
   nodes: LineageNode[];
   edges: { source: string; target: string }[];
+  truncated: boolean;
 }
 
 export interface Column {

@@ -1,4 +1,4 @@
-import type { CheckReport, CheckResult } from "../../lib/records";
+import type { CheckReport, CheckResult, Table } from "../../lib/records";
 import { spell, type Tone } from "../../lib/describe";
 import { count, plural } from "../../lib/format";
 import { Card, Code, Pill, Time } from "../../components/basics";
@@ -19,13 +19,20 @@ export function CheckPill({ report }: { report: CheckReport }) {
   return <Pill tone="ok">{plural(report.results.length, "check holds", "checks hold")}</Pill>;
 }
 
+function expectation({ name, columns, key }: Table): string {
+  const column = key[0] ?? columns[0]?.name ?? "COLUMN";
+  return `from homeostat.data import NotNull
+
+ws.data.set_expectations("${name}", [NotNull(column="${column}")])`;
+}
+
 /** What the newest checked version was found to be, troubles first. */
-export function Checks({ report }: { report: CheckReport | null }) {
+export function Checks({ table, report }: { table: Table; report: CheckReport | null }) {
   if (report === null) {
     return (
       <Card title="Checks">
-        <p className="quiet">Nothing is expected of this table yet.</p>
-        <Code>{`homeostat data check-table NAME`}</Code>
+        <p className="quiet">Nothing is expected of this table yet. Say what must hold for every version of it:</p>
+        <Code>{expectation(table)}</Code>
       </Card>
     );
   }

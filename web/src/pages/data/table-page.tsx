@@ -50,7 +50,7 @@ function TableView({ table, versions }: { table: Table; versions: Query<TableVer
       {sorted.length > 1 && <Growth versions={[...sorted].reverse()} />}
       <div className="two">
         <div className="stack">
-          <Checks report={check} />
+          <Checks table={table} report={check} />
           <Cleaning report={sorted.find((v) => v.clean !== null)?.clean ?? null} />
         </div>
         <Columns table={table} />

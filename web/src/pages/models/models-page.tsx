@@ -14,7 +14,7 @@ import { RouteBar } from "./routes";
 const FIRST_LINES = `import homeostat as hs
 
 ws = hs.open("./.homeostat")
-hs.log_model(ws, "delay", estimator, sample=X[:100])`;
+hs.log_model(ws, "delay", estimator, sample=rows)`;
 
 export default function ModelsPage() {
   const models = useVerb("registry/list_models", {});

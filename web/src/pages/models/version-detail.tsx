@@ -54,7 +54,7 @@ function ImportanceCard({ version }: { version: ModelVersion }) {
   // Computing it is optional; without an answer the page is complete.
   if (importance.data === undefined || importance.data.length === 0) return null;
   return (
-    <Card title="What it looks at" aside="share of gain">
+    <Card title="What it looks at" aside="share of the gain in training · how far shuffling it moves the prediction">
       <Importances importances={importance.data} />
     </Card>
   );

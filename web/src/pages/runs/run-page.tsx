@@ -66,7 +66,7 @@ function RunView({ run }: { run: Run }) {
         <Figures run={run} />
       </div>
       <MetricCharts run={run} />
-      <LineageCard kind="run" asset={run.id} version={0} />
+      <LineageCard kind="run" asset={run.id} />
       <Artifacts id={run.id} />
     </Page>
   );

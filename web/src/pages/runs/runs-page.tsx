@@ -27,7 +27,7 @@ const METRIC_COLUMNS = 5;
 const FIRST_LINES = `import homeostat as hs
 
 with hs.run("first", params={"lr": 0.1}) as run:
-    run.log_metrics({"auc": 0.76})`;
+    run.log(auc=0.76)`;
 
 export default function RunsPage() {
   const [kind, setKind] = useParam("kind", "all");

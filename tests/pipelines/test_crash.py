@@ -186,3 +186,21 @@ def test_a_failure_before_the_crash_counts_as_a_try(ws, project, other_process):
     with pytest.raises(StepFailed, match="always"):
         ws.pipelines.run_pipeline("pipeline:main", project=str(project), once="the run")
     assert project.ran["shaky"] == 2
+
+
+def test_ctrl_c_stops_the_run_for_good(ws, project, other_process):
+    from homeostat.pipelines import recover
+
+    project.write(PIPELINE)
+    project.edit('ran("left")', 'ran("left"); [time.sleep(0.01) for _ in iter(lambda: Path("go").exists(), True)]')
+    process = other_process(SUPERVISOR.format(url=ws.url, project=str(project)))
+    while not project.ran["left"]:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) != 0
+    run = ws.pipelines.list_pipeline_runs().runs[0]
+    assert run.status == "stopped"
+    assert {step.status for step in run.steps} <= {"done", "stopped", "waiting"}
+    assert recover(ws) == []
+    (project.folder / "go").touch()
+    check(ws, project, ws.pipelines.run_pipeline("pipeline:main", project=str(project), once="the run"))

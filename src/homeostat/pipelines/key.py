@@ -56,7 +56,7 @@ def changes(before: KeyParts, after: KeyParts) -> list[Change]:
     for name in sorted({*before.arguments, *after.arguments}):
         old, new = before.arguments.get(name, nothing), after.arguments.get(name, nothing)
         if old.digest != new.digest:
-            part = "input" if new.source or old.source else "parameter"
+            part = "input" if new.source else "parameter"
             found.append(Change(part=part, name=name, before=_told(old), after=_told(new)))
     for name in ("version", "python"):
         old_text, new_text = getattr(before, name), getattr(after, name)

@@ -28,10 +28,11 @@ def no_run(run: str) -> NotFound:
     )
 
 
-def claim(ws: Workspace, run: str, *, again: bool) -> int | None:
+def claim(ws: Workspace, run: str, *, again: bool, owner: str = "") -> int | None:
     """Become the supervisor of `run`: the fence to write with. None when it has ended or a live process holds it.
 
-    `again` also takes a run that failed or was stopped, to go on with it. Raises: NotFound.
+    `again` also takes a run that failed or was stopped, to go on with it. `owner` is the name under which the run was
+    made, if it was made for this claim. Raises: NotFound.
     """
     wanted = {"running", "failed", "stopped"} if again else {"running"}
 
@@ -40,7 +41,8 @@ def claim(ws: Workspace, run: str, *, again: bool) -> int | None:
         if row is None:
             raise no_run(run)
         now = database_now_ms(connection)
-        if row.status not in wanted or (row.lease_until_ms > now and is_alive(row.owner)):
+        held = row.lease_until_ms > now and row.owner != owner and is_alive(row.owner)
+        if row.status not in wanted or held:
             return None
         where = (store.runs.c.id == run, store.runs.c.fence == row.fence)
         changed = connection.execute(

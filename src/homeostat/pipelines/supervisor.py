@@ -61,6 +61,9 @@ class Supervisor:
                 return
             while not self._move():
                 pass
+        except KeyboardInterrupt:  # whoever pressed Ctrl-C does not want it taken up by a server
+            self._write(lambda c: self._advance(c, [], stop=True))
+            raise
         finally:
             self._drop_jobs()
 

@@ -15,12 +15,13 @@ from homeostat.core.clock import now_ms
 from homeostat.core.errors import Conflict, HomeostatError, InvalidInput, NotFound, StepFailed
 from homeostat.core.faults import fault
 from homeostat.core.ids import new_hex_id
+from homeostat.core.liveness import this_process
 from homeostat.core.records import canonical_json, from_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.pipelines import codecs, files, key, store, tracks
 from homeostat.pipelines.model import PipelineRun, PipelineRunPage, StepLog, Value, Why
-from homeostat.pipelines.ownership import Superseded, claim, no_run, release
+from homeostat.pipelines.ownership import LEASE_MS, Superseded, claim, no_run, release
 from homeostat.pipelines.supervisor import Supervisor
 
 _LOOK_S = 0.2
@@ -45,9 +46,10 @@ def run_pipeline(
     StepFailed when a step failed for good, with the last lines of its output; Conflict when `once` was used with
     another pipeline or other parameters.
     """
-    run = _create(ws, pipeline, params, project, once)
+    owner = this_process()
+    run = _create(ws, pipeline, params, project, once, owner)
     fault("pipeline.created")
-    return _carry_on(ws, run, wait=wait)
+    return _carry_on(ws, run, wait=wait, owner=owner)
 
 
 @verb(permission="pipelines:write")
@@ -159,7 +161,7 @@ def load_output(ws: Workspace, run: str, name: str = "result", *, unpickle: bool
     return codecs.decode(outputs[name], ws.blobs, files.folder_of(ws, run) / "outputs", unpickle=unpickle)
 
 
-def _create(ws: Workspace, pipeline: str, params: dict[str, Any], project: str, once: str | None) -> str:
+def _create(ws: Workspace, pipeline: str, params: dict[str, Any], project: str, once: str | None, owner: str) -> str:
     folder = Path(project).expanduser().resolve()
     if not folder.is_dir():
         raise NotFound(f"the project folder {folder} is not there", hint="name the folder that holds the pipeline")
@@ -183,7 +185,7 @@ def _create(ws: Workspace, pipeline: str, params: dict[str, Any], project: str, 
         connection.execute(
             sa.insert(store.runs).values(
                 id=run, pipeline=pipeline, project=str(folder), params=text, once=once, status="running",
-                start_ms=now, owner="", lease_until_ms=0, fence=0, stop=False,
+                start_ms=now, owner=owner, lease_until_ms=now + LEASE_MS, fence=0, stop=False,
             )
         )  # fmt: skip
         tracks.begin_pipeline(ws, run, pipeline, params)
@@ -195,11 +197,11 @@ def _create(ws: Workspace, pipeline: str, params: dict[str, Any], project: str, 
         return ws.db.write(create)
 
 
-def _carry_on(ws: Workspace, run: str, *, wait: bool) -> PipelineRun:
+def _carry_on(ws: Workspace, run: str, *, wait: bool, owner: str = "") -> PipelineRun:
     """Supervise the run here, or wait for whoever does; again when that one dies."""
     again = True
     while True:
-        fence = claim(ws, run, again=again)
+        fence = claim(ws, run, again=again, owner=owner)
         if fence is not None and not wait:
             supervise_in_background(ws, run, fence)
             return get_pipeline_run(ws, run)

@@ -73,6 +73,7 @@ class Housekeeping:
     def _run(self) -> None:
         from homeostat.loop import run_due
         from homeostat.notify import deliver_due
+        from homeostat.pipelines import recover
         from homeostat.serving import fold
         from homeostat.tracking import mark_lost
 
@@ -81,6 +82,7 @@ class Housekeeping:
             lambda: deliver_due(self._workspace, now_ms()),
             lambda: run_due(self._workspace, now_ms()),
             lambda: mark_lost(self._workspace),
+            lambda: recover(self._workspace),
             lambda: fold(self._workspace),
         ]
         while not self._stop.wait(_TICK_S):

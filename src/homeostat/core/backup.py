@@ -17,7 +17,7 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -219,7 +219,7 @@ def _members(source: str | os.PathLike[str]) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 @contextmanager
-def _telling(source: str | os.PathLike[str]) -> Iterator[None]:
+def _telling(source: str | os.PathLike[str]) -> Generator[None]:
     """What tarfile complains about inside the block, in our words."""
     try:
         yield

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from homeostat.core.errors import Conflict, Corrupt, HomeostatError, StorageFull, Unavailable
+from homeostat.core.errors import Conflict, Corrupt, HomeostatError, InvalidInput, StorageFull, Unavailable
 
 T = TypeVar("T")
 
@@ -71,6 +71,8 @@ class Database:
                 return fn(connection)
         except exc.DBAPIError as error:
             raise translate(error) from error
+        except OverflowError as error:
+            raise _too_large(error) from error
 
     def before_commit(self, fn: Callable[[sa.Connection], None]) -> None:
         """From inside a write: call `fn(connection)` at the end of its transaction, if the write succeeds.
@@ -152,6 +154,9 @@ def _attempt(
         savepoint.rollback()
         # A constraint that does not hold belongs to whoever asked; they know what it means.
         return None, error if isinstance(error, exc.IntegrityError) else translate(error)
+    except OverflowError as error:
+        savepoint.rollback()
+        return None, _too_large(error)
     except BaseException as error:
         savepoint.rollback()
         return None, error
@@ -162,6 +167,11 @@ def _may_succeed_again(error: exc.DBAPIError) -> bool:
     """True when nothing was wrong with the statement: the connection broke, or another process was in the way."""
     deadlock, serialisation = "40P01", "40001"
     return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in (deadlock, serialisation)
+
+
+def _too_large(error: OverflowError) -> InvalidInput:
+    # SQLite's driver says this itself; PostgreSQL's is a DataError.
+    return InvalidInput(f"a number is too large to be kept: {error}", hint="whole numbers have 64 bits here")
 
 
 def translate(error: exc.DBAPIError) -> HomeostatError:
@@ -176,6 +186,8 @@ def translate(error: exc.DBAPIError) -> HomeostatError:
         return Unavailable(f"the database does not answer: {text}", hint="is another process holding it? try again")
     if "readonly" in low or "read-only" in low or "unable to open" in low:
         return Unavailable(f"the database cannot be opened for writing: {text}", hint="check the folder's permissions")
+    if isinstance(error, exc.DataError):
+        return InvalidInput(f"a value cannot be kept: {text}")
     if isinstance(error, exc.IntegrityError):
         return Conflict(f"the change contradicts what is stored: {text}")
     return HomeostatError(f"the database refused a statement: {text}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -53,17 +53,13 @@ def _request(verb: Verb, arguments: dict[str, Any]) -> tuple[str, str, dict[str,
     body = verb.body
     target = path_of(verb)
     if verb.safe and body is None:
-        query = {
-            name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            for name, value in arguments.items()
-            if value is not None
-        }
-        return "GET", f"{target}?{urlencode(query)}" if query else target, {}, None
+        sent = quote(msgspec.json.encode(arguments).decode())
+        return "GET", f"{target}?args={sent}" if arguments else target, {}, None
     rest = {name: value for name, value in arguments.items() if body is None or name != body.name}
     if body is None:
         return "POST", target, {"Content-Type": "application/json"}, msgspec.json.encode(rest)
-    sent = arguments[body.name]
-    media, raw = (MEDIA_TYPE, to_ipc(sent)) if body.body == "frame" else ("application/octet-stream", sent)
+    given = arguments[body.name]
+    media, raw = (MEDIA_TYPE, to_ipc(given)) if body.body == "frame" else ("application/octet-stream", given)
     return "POST", f"{target}?args={quote(msgspec.json.encode(rest).decode())}", {"Content-Type": media}, raw
 
 

@@ -79,4 +79,5 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
         },
     )
     app.state.workspace = workspace
+    app.state.live = live
     return app

@@ -56,10 +56,11 @@ class Live:
         try:
             yield b"retry: 2000\n\n"
             last = after if after is not None else await run_in_threadpool(last_event_id, self._workspace)
-            missed = await run_in_threadpool(events_after, self._workspace, last)
-            for event in missed:
-                last = event.id
-                yield _frame(event)
+            # One look gives a limited number; whoever was away for long needs several.
+            while missed := await run_in_threadpool(events_after, self._workspace, last):
+                for event in missed:
+                    last = event.id
+                    yield _frame(event)
             while queue in self._subscribers:
                 try:
                     batch = await asyncio.wait_for(queue.get(), _HEARTBEAT_S)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
+
+import uvicorn
 
 from homeostat.core import events
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, Unavailable
 from homeostat.core.workspace import Workspace
 from homeostat.server.access import is_loopback
+from homeostat.server.live import Live
 from homeostat.server.lock import hold
 
 log = logging.getLogger("homeostat.server")
@@ -93,35 +97,48 @@ class Housekeeping:
                     log.exception("housekeeping")
 
 
+class ControlPlane(uvicorn.Server):
+    """uvicorn, that ends the open event streams before it waits for requests to end."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._live.stop()
+        await super().shutdown(sockets)
+
+
 def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
     """Serve until told to stop. Says one line for each plane.
 
     Raises: Unavailable for a port in use or a home that another server holds; InvalidInput for an open address
     without login.
     """
-    import uvicorn
-
+    from homeostat.server.app import make_app
     from homeostat.serving import Supervisor
 
     require_login_beyond_loopback(workspace, host)
     lock = hold(workspace.home)
     sock = listen(host, port, "control plane", "--port")
     listen(host, serve_port, "data plane", "--serve-port").close()
+    app = make_app(workspace, host)
     plane = Supervisor(workspace.url, host=host, port=serve_port, home=str(workspace.home))
     housekeeping = Housekeeping(workspace)
+    # uvicorn stops at these signals, and afterwards raises them again for whoever was there before it: nobody, so
+    # that the planes below are stopped as well and the exit code tells of success.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    plane.start()
+    housekeeping.start()
     try:
-        from homeostat.server.app import make_app
-
-        app = make_app(workspace, host)
-        plane.start()
-        housekeeping.start()
         shown = f"[{host}]" if ":" in host else host
-        say(f"control plane  http://{shown}:{port}  (pages and API; home {workspace.home})")
+        say(f"control plane  http://{shown}:{sock.getsockname()[1]}  (pages and API; home {workspace.home})")
         say(f"data plane     http://{shown}:{serve_port}  (Open Inference Protocol)")
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5, lifespan="on"
         )
-        uvicorn.Server(config).run(sockets=[sock])
+        ControlPlane(config, app.state.live).run(sockets=[sock])
     finally:
         housekeeping.stop()
         plane.stop()

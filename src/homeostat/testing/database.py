@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from homeostat.core.context import acting_as, current_actor
 from homeostat.core.db import Database
-from homeostat.core.errors import HomeostatError, Unavailable
+from homeostat.core.errors import HomeostatError, InvalidInput, Unavailable
 
 # A table of the suite's own: the contract is about transactions, not about any slice's rows.
 _own = sa.MetaData()
@@ -198,6 +198,14 @@ class DatabaseSuite:
             database.read(wrong)
         database.write(put("still works"))
         assert database.read(names) == {"still works"}
+
+    def test_a_number_beyond_64_bits_is_refused(self, database: Database) -> None:
+        with pytest.raises(InvalidInput):
+            database.write(put("big", big=2**70))
+        with pytest.raises(InvalidInput):
+            database.read(
+                lambda c: c.execute(sa.select(item).where(item.c.big == sa.literal(2**70, sa.BigInteger))).all()
+            )
 
     def test_closing_finishes_what_was_asked_for(self, database: Database, other: Database) -> None:
         inside, go_on = threading.Event(), threading.Event()

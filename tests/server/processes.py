@@ -1,0 +1,60 @@
+"""`homeostat up` as a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Up:
+    """A started `homeostat up`; both planes answer when the constructor returns."""
+
+    def __init__(self, home: Path, port: int | None = None, *more: str) -> None:
+        self.port = port or free_port()
+        self.serve_port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen(
+            command(home, self.port, self.serve_port, *more), stderr=subprocess.PIPE, text=True, env={**os.environ}
+        )
+        self._wait(self.port, "/healthz")
+        self._wait(self.serve_port, "/v2/health/live")
+
+    def stop(self, signal: int) -> tuple[int, str]:
+        """Send `signal`; the exit code and what was said."""
+        self.process.send_signal(signal)
+        _, said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+    def _wait(self, port: int, path: str) -> None:
+        deadline = time.monotonic() + 90
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            try:
+                connection.request("GET", path)
+                if connection.getresponse().status == 200:
+                    return
+            except OSError:
+                if self.process.poll() is not None:
+                    raise AssertionError(f"it ended: {self.process.communicate()[1]}") from None
+                assert time.monotonic() < deadline, f"nothing answers on port {port}"
+                time.sleep(0.05)
+            finally:
+                connection.close()
+
+
+def command(home: Path, port: int, serve_port: int, *more: str) -> list[str]:
+    """The words that start it."""
+    options = ["--home", str(home), "--port", str(port), "--serve-port", str(serve_port), *more]
+    return [sys.executable, "-m", "homeostat.cli.main", "up", *options]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import time
@@ -10,12 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import unquote
 
-from homeostat.core.errors import HomeostatError, InvalidInput, NotFound, TooLarge, Unavailable
+from homeostat.core.errors import HomeostatError, InvalidInput, TooLarge
 from homeostat.core.ids import new_id
 from homeostat.serving.access import Access
+from homeostat.serving.catalog import Catalog
 from homeostat.serving.contract import first_key
 from homeostat.serving.http1 import JSON, Exchange, Limits, Server
-from homeostat.serving.lane import Lane, one_line
+from homeostat.serving.lane import one_line
 from homeostat.serving.oip import WireRequest, read_request
 from homeostat.serving.pages import Pages
 from homeostat.serving.prediction_log import PredictionLog
@@ -29,17 +31,14 @@ Handler = Callable[[Exchange], None]
 
 
 class App:
-    """Answers exchanges. `models` is filled by the follower; all methods run on the event loop."""
+    """Answers exchanges. All methods run on the event loop."""
 
     def __init__(self, predictions: PredictionLog, shadow: Shadow, access: Access, limits: Limits) -> None:
         self.server = Server(self.handle, limits)
-        self.models: dict[str, Served] = {}
-        self.predictions = predictions
-        self.shadow = shadow
-        self.started = False  # the deployments have been read once
+        self.catalog = Catalog(self.server, predictions, shadow)
         self.access = access
-        self.pages = Pages(self)
-        self.codes: dict[int, int] = {}
+        self.pages = Pages(self.catalog)
+        self._loop = asyncio.get_running_loop()
         self._handlers: dict[bytes, tuple[dict[bytes, Handler], bool]] = {}
         # Ids that nobody chose: unique across processes by their prefix, cheap by their counter.
         self._prefix = new_id()
@@ -56,7 +55,7 @@ class App:
         if not open_to_all:
             if not self.access.known(exchange):
                 header = exchange.headers.get(b"authorization", b"")
-                looking = self.pages.loop.run_in_executor(None, self.access.look_up, header)
+                looking = self._loop.run_in_executor(None, self.access.look_up, header)
                 looking.add_done_callback(lambda _: self.handle(exchange))
                 return
             refusal = self.access.refusal(exchange)
@@ -75,7 +74,8 @@ class App:
             self._fail(exchange, error.status, one_line(error), b"Retry-After: 1\r\n" if error.status == 503 else b"")
 
     def _fail(self, exchange: Exchange, status: int, message: str, extra: bytes = b"") -> None:
-        self.codes[status] = self.codes.get(status, 0) + 1
+        codes = self.catalog.codes
+        codes[status] = codes.get(status, 0) + 1
         exchange.fail(status, message, extra)
 
     def _resolve(self, target: bytes) -> tuple[dict[bytes, Handler], bool] | None:
@@ -120,46 +120,16 @@ class App:
             of_model[("flush",)] = {b"POST": partial(self.flush, model)}
         return (of_model[rest], False) if rest in of_model else None
 
-    def served(self, model: str) -> Served:
-        """The model if it is deployed here. Raises NotFound, or Unavailable before the deployments are known."""
-        served = self.models.get(model)
-        if served is None:
-            if not self.started:
-                raise Unavailable("the data plane is starting", hint="try again in a moment")
-            raise NotFound(
-                f"no model '{model[:80]}' is deployed here",
-                hint=f"deployed are {', '.join(sorted(self.models)[:10])}" if self.models else "deploy one first",
-            )
-        return served
-
-    def lane(self, served: Served, version: str | None) -> Lane:
-        """The lane of a version of a model; None names the champion's."""
-        table = served.table
-        if table is None:
-            if served.state == "failed":
-                raise Unavailable(f"model '{served.model}' cannot be served: {served.reason}")
-            raise Unavailable(f"model '{served.model}' is loading", hint="try again in a moment")
-        if version is None:
-            assert served.deployment is not None
-            return table.versions[served.deployment.champion]
-        lane = table.versions.get(int(version)) if version.isdigit() and len(version) < 12 else None
-        if lane is None:
-            raise NotFound(
-                f"model '{served.model}' has no version '{version[:20]}' here",
-                hint=f"deployed are {', '.join(str(v) for v in sorted(table.versions))}",
-            )
-        return lane
-
     def infer(self, model: str, version: str | None, exchange: Exchange) -> None:
         """POST /v2/models/MODEL[/versions/VERSION]/infer."""
         started = time.perf_counter_ns()
-        served = self.served(model)
+        served = self.catalog.served(model)
         table = served.table
         if table is None:
-            self.lane(served, None)  # says why
+            self.catalog.lane(served, None)  # says why
             return
         try:
-            lane = next(iter(table.versions.values())) if version is None else self.lane(served, version)
+            lane = next(iter(table.versions.values())) if version is None else self.catalog.lane(served, version)
             body = exchange.body
             if b"content-encoding" in exchange.headers:
                 body = self._decompress(exchange.headers[b"content-encoding"], body)
@@ -221,8 +191,8 @@ class App:
 
     def flush(self, model: str, exchange: Exchange) -> None:
         """POST /v2/models/MODEL/flush: answers once every prediction accepted before it is on disk."""
-        served = self.served(model)
-        loop = self.pages.loop
+        served = self.catalog.served(model)
+        loop, catalog = self._loop, self.catalog
         waiting = len(served.lanes) + 1
 
         def written(rows: int, failure: Exception | None) -> None:
@@ -232,14 +202,14 @@ class App:
             if failure is not None:
                 self._fail(exchange, 507, f"the prediction log cannot be written: {failure} (free some disk space)")
             else:
-                body = b'{"flushed":true,"rows":%d,"dropped":%d}' % (rows, self.predictions.dropped)
+                body = b'{"flushed":true,"rows":%d,"dropped":%d}' % (rows, catalog.predictions.dropped)
                 exchange.answer(200, JSON, body)
 
         def one_done() -> None:
             nonlocal waiting
             waiting -= 1
             if waiting == 0:
-                self.shadow.barrier(lambda: self.predictions.flush(written))
+                catalog.shadow.barrier(lambda: catalog.predictions.flush(written))
 
         for lane in served.lanes:
             lane.barrier(one_done)

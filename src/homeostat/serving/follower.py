@@ -17,7 +17,7 @@ from homeostat.core.clock import now_ms
 from homeostat.core.errors import HomeostatError
 from homeostat.core.workspace import Workspace
 from homeostat.serving import store
-from homeostat.serving.app import App
+from homeostat.serving.catalog import Catalog
 from homeostat.serving.lane import Lane, one_line
 from homeostat.serving.model import Deployment
 from homeostat.serving.planes import BEAT_S
@@ -31,11 +31,11 @@ RETRY_S = 5.0
 
 
 class Follower:
-    """Keeps an `App` in step with the deployments of a workspace."""
+    """Keeps a `Catalog` in step with the deployments of a workspace."""
 
-    def __init__(self, ws: Workspace, app: App, plane: str, url: str) -> None:
+    def __init__(self, ws: Workspace, catalog: Catalog, plane: str, url: str) -> None:
         self._ws = ws
-        self._app = app
+        self._catalog = catalog
         self._plane = plane
         self._url = url
         self._loop = asyncio.get_running_loop()
@@ -75,11 +75,11 @@ class Follower:
         query = sa.select(store.deployment.c.model, store.deployment.c.generation)
         rows = await asyncio.to_thread(self._ws.db.read, lambda c: c.execute(query).all())
         found = {row.model: row.generation for row in rows}
-        for model in [name for name in self._app.models if name not in found]:
+        for model in [name for name in self._catalog.models if name not in found]:
             self._remove(model)
         for model, generation in found.items():
-            if model not in self._app.models:
-                self._app.models[model] = Served(model)
+            if model not in self._catalog.models:
+                self._catalog.models[model] = Served(model)
             due = self._retry_at.get(model)
             changed = self._seen.get(model) != generation or (due is not None and now >= due)
             if changed and model not in self._tasks:
@@ -88,13 +88,13 @@ class Follower:
                 task = self._loop.create_task(self._install(model))
                 self._tasks[model] = task
                 task.add_done_callback(lambda _, model=model: self._tasks.pop(model, None))
-        self._app.started = True
+        self._catalog.started = True
         if now - self._beaten > BEAT_S:
             self._beaten = now
             await asyncio.to_thread(self._beat)
 
     def _remove(self, model: str) -> None:
-        served = self._app.models.pop(model)
+        served = self._catalog.models.pop(model)
         self._seen.pop(model, None)
         for lane in served.lanes:
             lane.retire()
@@ -102,7 +102,7 @@ class Follower:
 
     async def _install(self, model: str) -> None:
         deployment = await asyncio.to_thread(self._ws.db.read, lambda c: store.read_deployment(c, model))
-        served = self._app.models.get(model)
+        served = self._catalog.models.get(model)
         if deployment is None or served is None:
             return
         self._seen[model] = deployment.generation
@@ -118,7 +118,7 @@ class Follower:
             self._retry_at[model] = self._loop.time() + RETRY_S
             await asyncio.to_thread(self._tell, model, deployment.generation, "failed", reason)
             return
-        if model not in self._app.models:
+        if model not in self._catalog.models:
             return
         table = RouteTable(deployment.routes, lanes, deployment.salt, deployment.generation)
         served.install(deployment, table, keep)
@@ -139,7 +139,7 @@ class Follower:
             lane = usable.get(route.version)
             if lane is None:
                 loaded = await asyncio.to_thread(load_version, self._ws, deployment, route.version)
-                lane = Lane(loaded, self._loop, self._app.predictions, self._app.shadow)
+                lane = Lane(loaded, self._loop, self._catalog.predictions, self._catalog.shadow)
             lanes[route.version] = lane
         keep: list[Lane] = []
         if served.table is not None and usable:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from homeostat import __version__
 from homeostat.core.errors import InvalidInput
 from homeostat.serving.contract import TensorSpec
 from homeostat.serving.counts import Exposition
 from homeostat.serving.http1 import JSON, Exchange
 
 if TYPE_CHECKING:
-    from homeostat.serving.app import App
+    from homeostat.serving.catalog import Catalog
     from homeostat.serving.lane import Lane
     from homeostat.serving.served import Served
 
+# Read, not imported: the package's front door leads to every slice, also to those above this one.
+_VERSION = str(getattr(sys.modules["homeostat"], "__version__", ""))
 EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 _OF_VERSION = (
     ("requests", "Answered inference requests."),
@@ -32,13 +33,12 @@ _OF_VERSION = (
 class Pages:
     """GET handlers. They read what the request path counts; none of them changes anything."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self.loop = asyncio.get_running_loop()
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
 
     def server(self, exchange: Exchange) -> None:
         """GET /v2"""
-        _json(exchange, {"name": "homeostat", "version": __version__, "extensions": EXTENSIONS})
+        _json(exchange, {"name": "homeostat", "version": _VERSION, "extensions": EXTENSIONS})
 
     def live(self, exchange: Exchange) -> None:
         """GET /v2/health/live"""
@@ -46,23 +46,23 @@ class Pages:
 
     def ready(self, exchange: Exchange) -> None:
         """GET /v2/health/ready: 503 until every deployment has loaded once, or has failed to."""
-        app = self._app
-        ready = app.started and all(served.state != "loading" or served.table for served in app.models.values())
+        catalog = self._catalog
+        ready = catalog.started and all(served.state != "loading" or served.table for served in catalog.models.values())
         _json(exchange, {"ready": ready, "live": True}, 200 if ready else 503)
 
     def models(self, exchange: Exchange) -> None:
         """GET /v2/models"""
-        _json(exchange, {"models": sorted(self._app.models)})
+        _json(exchange, {"models": sorted(self._catalog.models)})
 
     def model_ready(self, model: str, version: str | None, exchange: Exchange) -> None:
         """GET /v2/models/MODEL[/versions/VERSION]/ready"""
-        self._app.lane(self._app.served(model), version)
+        self._catalog.lane(self._catalog.served(model), version)
         _json(exchange, {"name": model, "ready": True})
 
     def metadata(self, model: str, version: str | None, exchange: Exchange) -> None:
         """GET /v2/models/MODEL[/versions/VERSION]: inputs and outputs as they are, and the columns they hold."""
-        served = self._app.served(model)
-        lane = self._app.lane(served, version)
+        served = self._catalog.served(model)
+        lane = self._catalog.lane(served, version)
         assert served.table is not None
         loaded = lane.loaded
         answer: dict[str, Any] = {
@@ -85,7 +85,7 @@ class Pages:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise InvalidInput(f"the body is not valid: {error}") from None
         found: list[dict[str, str]] = []
-        for name, served in sorted(self._app.models.items()):
+        for name, served in sorted(self._catalog.models.items()):
             if served.table is not None:
                 found += [
                     {"name": name, "version": str(v), "state": "READY", "reason": ""}
@@ -98,9 +98,9 @@ class Pages:
 
     def stats(self, model: str | None, version: str | None, exchange: Exchange) -> None:
         """GET /v2/models[/MODEL[/versions/VERSION]]/stats"""
-        models = [self._app.served(model)] if model is not None else list(self._app.models.values())
+        models = [self._catalog.served(model)] if model is not None else list(self._catalog.models.values())
         if model is not None and version is not None:
-            self._app.lane(models[0], version)
+            self._catalog.lane(models[0], version)
         _json(exchange, {
             "model_stats": [
                 _statistics(served, lane)
@@ -112,7 +112,7 @@ class Pages:
 
     def metrics(self, exchange: Exchange) -> None:
         """GET /metrics"""
-        app, page = self._app, Exposition()
+        catalog, page = self._catalog, Exposition()
         counts = [(labels, lane.loaded.counts) for labels, lane in self._lanes()]
         for field, help in _OF_VERSION:
             page.add(f"homeostat_{field}_total", "counter", help, [(n, getattr(c, field)) for n, c in counts])
@@ -120,23 +120,23 @@ class Pages:
         page.add("homeostat_compute_seconds_total", "counter", "Time in the model.", seconds)
         latencies = [(labels, c.buckets, c.total_ns) for labels, c in counts]
         page.histogram("homeostat_latency_seconds", "From the parsed request to the written answer.", latencies)
-        rejected = [({"model": name}, served.rejected) for name, served in app.models.items()]
+        rejected = [({"model": name}, served.rejected) for name, served in catalog.models.items()]
         page.add("homeostat_rejected_total", "counter", "Requests that do not fit the model's signature.", rejected)
-        refused = [({"status": str(status)}, count) for status, count in sorted(app.codes.items())]
+        refused = [({"status": str(status)}, count) for status, count in sorted(catalog.codes.items())]
         page.add("homeostat_refused_total", "counter", "Requests answered with an error without the model.", refused)
         for name, kind, help, value in (
-            ("malformed_total", "counter", "Requests refused as HTTP.", app.server.malformed),
-            ("connections", "gauge", "Open connections.", len(app.server.connections)),
-            ("log_rows_total", "counter", "Prediction rows written.", app.predictions.rows),
-            ("log_queued", "gauge", "Requests whose predictions are not written yet.", app.predictions.queued),
-            ("log_dropped_total", "counter", "Requests whose predictions were lost.", app.predictions.dropped),
-            ("shadow_dropped_total", "counter", "Mirrored requests dropped.", app.shadow.dropped),
+            ("malformed_total", "counter", "Requests refused as HTTP.", catalog.server.malformed),
+            ("connections", "gauge", "Open connections.", len(catalog.server.connections)),
+            ("log_rows_total", "counter", "Prediction rows written.", catalog.predictions.rows),
+            ("log_queued", "gauge", "Requests whose predictions are not written yet.", catalog.predictions.queued),
+            ("log_dropped_total", "counter", "Requests whose predictions were lost.", catalog.predictions.dropped),
+            ("shadow_dropped_total", "counter", "Mirrored requests dropped.", catalog.shadow.dropped),
         ):
             page.add(f"homeostat_{name}", kind, help, [({}, value)])
         exchange.answer(200, b"text/plain; version=0.0.4; charset=utf-8", page.text())
 
     def _lanes(self) -> Iterator[tuple[dict[str, str], Lane]]:
-        for name, served in self._app.models.items():
+        for name, served in self._catalog.models.items():
             for lane in served.lanes:
                 yield {"model": name, "version": str(lane.loaded.version)}, lane
 

@@ -16,8 +16,9 @@ import signal
 import sys
 from contextlib import suppress
 
-import homeostat as hs
 from homeostat.core.errors import HomeostatError, InvalidInput, Unavailable
+from homeostat.core.workspace import Workspace
+from homeostat.core.workspace import open as open_workspace
 from homeostat.serving.access import Access, is_loopback
 from homeostat.serving.app import App
 from homeostat.serving.follower import Follower
@@ -33,7 +34,7 @@ DRAIN_S = 10.0
 class Plane:
     """A running data plane."""
 
-    def __init__(self, ws: hs.Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False) -> None:
+    def __init__(self, ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False) -> None:
         self._ws = ws
         self._host = host
         self._port = port
@@ -60,7 +61,7 @@ class Plane:
         if supervised:
             # The supervisor holds the other end of this pipe: when it is gone, however it went, so are we.
             loop.add_reader(sys.stdin.fileno(), self._supervisor_gone)
-        follower = Follower(self._ws, app, self._name, url)
+        follower = Follower(self._ws, app.catalog, self._name, url)
         await follower.begin()
         await listener.start_serving()
         log.info("data plane on %s", url)
@@ -79,7 +80,7 @@ class Plane:
         sweeping.cancel()
         await asyncio.to_thread(shadow.close)
         await asyncio.to_thread(predictions.close)
-        for served in app.models.values():
+        for served in app.catalog.models.values():
             for lane in served.lanes:
                 lane.retire()
 
@@ -116,7 +117,7 @@ async def _sweep(app: App) -> None:
         await asyncio.sleep(0.5)
 
 
-def serve(ws: hs.Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False,
+def serve(ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False,
           supervised: bool = False) -> None:  # fmt: skip
     """Run a data plane in this process until SIGTERM.
 
@@ -154,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        with hs.open(args.url) as ws:
+        with open_workspace(args.url) as ws:
             serve(ws, args.host, args.port, index=args.index, reuse_port=args.reuse_port, supervised=args.supervised)
     except HomeostatError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)

@@ -1,0 +1,55 @@
+"""The models of one process, by name, and everything its requests share."""
+
+from __future__ import annotations
+
+from homeostat.core.errors import NotFound, Unavailable
+from homeostat.serving.http1 import Server
+from homeostat.serving.lane import Lane
+from homeostat.serving.prediction_log import PredictionLog
+from homeostat.serving.served import Served
+from homeostat.serving.shadow import Shadow
+
+
+class Catalog:
+    """What is served here. Filled by the follower, read by the request path; both on the event loop."""
+
+    def __init__(self, server: Server, predictions: PredictionLog, shadow: Shadow) -> None:
+        self.server = server
+        self.predictions = predictions
+        self.shadow = shadow
+        self.models: dict[str, Served] = {}
+        self.started = False  # the deployments have been read once
+        self.codes: dict[int, int] = {}  # refusals by status
+
+    def served(self, model: str) -> Served:
+        """The model if it is deployed here. Raises NotFound, or Unavailable before the deployments are known."""
+        served = self.models.get(model)
+        if served is None:
+            if not self.started:
+                raise Unavailable("the data plane is starting", hint="try again in a moment")
+            raise NotFound(
+                f"no model '{model[:80]}' is deployed here",
+                hint=f"deployed are {', '.join(sorted(self.models)[:10])}" if self.models else "deploy one first",
+            )
+        return served
+
+    def lane(self, served: Served, version: str | None) -> Lane:
+        """The lane of a version of a model; None names the champion's.
+
+        Raises: Unavailable while nothing is loaded; NotFound for a version without a route.
+        """
+        table = served.table
+        if table is None:
+            if served.state == "failed":
+                raise Unavailable(f"model '{served.model}' cannot be served: {served.reason}")
+            raise Unavailable(f"model '{served.model}' is loading", hint="try again in a moment")
+        if version is None:
+            assert served.deployment is not None
+            return table.versions[served.deployment.champion]
+        lane = table.versions.get(int(version)) if version.isdigit() and len(version) < 12 else None
+        if lane is None:
+            raise NotFound(
+                f"model '{served.model}' has no version '{version[:20]}' here",
+                hint=f"deployed are {', '.join(str(v) for v in sorted(table.versions))}",
+            )
+        return lane

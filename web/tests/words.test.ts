@@ -82,6 +82,7 @@ describe("sentences", () => {
   it("set three figures in bold at most", () => {
     expect(bold("v4 has been live since 3 September and is +0.061 AUC ahead.")).toEqual(["v4", "+0.061 AUC"]);
     expect(bold("0.1 0.2 0.3 0.4")).toEqual(["0.1", "0.2", "0.3"]);
+    expect(bold("AUC is out: 0.701 ± 0.009.")).toEqual(["0.701 ± 0.009"]);
     expect(bold("Nothing needs you.")).toEqual([]);
   });
   it("obey marks, and lose no character", () => {

@@ -6,7 +6,7 @@ import { ago, exact } from "../lib/format";
 import type { LoopState, RunStatus, State } from "../lib/records";
 import { Icon, type IconName } from "./icon";
 
-const TONE_ICONS: Record<Tone, IconName> = { ok: "check", warn: "warn", bad: "cross", quiet: "question", accent: "dot" };
+const TONE_ICONS: Record<Tone, IconName> = { ok: "check", warn: "warn", bad: "cross", quiet: "ring", accent: "dot" };
 
 /** A state by icon and word; colour only repeats it. */
 export function Pill({ tone, icon, children }: { tone: Tone; icon?: IconName; children: ReactNode }) {
@@ -27,7 +27,7 @@ const RUN_LOOKS: Record<RunStatus, { tone: Tone; icon: IconName }> = {
   finished: { tone: "ok", icon: "check" },
   failed: { tone: "bad", icon: "cross" },
   killed: { tone: "warn", icon: "dash" },
-  lost: { tone: "warn", icon: "question" },
+  lost: { tone: "warn", icon: "ring" },
 };
 
 /** A run's status as quiet text, for table rows. */

@@ -115,7 +115,7 @@ export interface Piece {
 export function emphasise(sentence: string, most = 3): Piece[] {
   const marked = sentence.split(/\*\*(.+?)\*\*/);
   if (marked.length > 1) return marked.map((text, i) => ({ text, strong: i % 2 === 1 })).filter((p) => p.text !== "");
-  const figure = /(?<![\w.])(v\d+\b|[+\u2212-]\d[\d.,]*(?:\s(?:AUC|%))?|\d+\.\d+)/g;
+  const figure = /(?<![\w.])(v\d+\b|[+\u2212-]\d[\d.,]*(?:\s(?:AUC|%))?|\d+\.\d+(?: ± [\d.]*\d)?)/g;
   const pieces: Piece[] = [];
   let last = 0;
   let found = 0;

@@ -18,7 +18,11 @@ import { History } from "../../components/sparkline";
 
 export function Variables({ variables, at }: { variables: readonly VariableStatus[]; at: number }) {
   if (variables.length === 0) {
-    return <p className="quiet">Nothing must hold yet. Add a line under `hold:` in homeostat.yaml.</p>;
+    return (
+      <p className="quiet">
+        Nothing must hold yet. Add a line under <code>hold:</code> in homeostat.yaml and type <code>homeostat apply</code>.
+      </p>
+    );
   }
   return (
     <table className="vars">
@@ -103,12 +107,16 @@ function VariableRow({ variable }: { variable: VariableStatus }) {
         />
       </td>
       <td className="col-value">
-        <span className="value">{inUnit(now.value, unit)}</span>{" "}
-        <span className="note">
-          {now.value === null
-            ? `${count(variable.n)} of ${count(variable.min_n)} needed`
-            : intervalText(now.value, now.lo, now.hi, unit)}
-        </span>
+        {now.value === null ? (
+          <span className="note">
+            {count(variable.n)} of {count(variable.min_n)} rows
+          </span>
+        ) : (
+          <>
+            <span className="value">{inUnit(now.value, unit)}</span>{" "}
+            <span className="note">{intervalText(now.value, now.lo, now.hi, unit)}</span>
+          </>
+        )}
       </td>
       <td className="col-limit note">{limit}</td>
       <td className="right">

@@ -16,7 +16,7 @@ const STATES = {
   finished: { tone: "ok", icon: "check" },
   failed: { tone: "bad", icon: "cross" },
   killed: { tone: "warn", icon: "dash" },
-  lost: { tone: "warn", icon: "question" },
+  lost: { tone: "warn", icon: "ring" },
 } as const;
 
 export default function RunPage({ id }: { id: string }) {

@@ -41,12 +41,9 @@ export function RunState({ status }: { status: RunStatus }) {
 }
 
 /** A page's opening sentence; its two or three figures are set in bold. */
-export function Say({ children }: { children: string }) {
-  return (
-    <p className="say">
-      {emphasise(children).map((piece, i) => (piece.strong ? <b key={i}>{piece.text}</b> : piece.text))}
-    </p>
-  );
+export function Say({ children, then }: { children: string; then?: string | null }) {
+  const pieces = [...emphasise(children), ...emphasise(then ? ` ${then}` : "")];
+  return <p className="say">{pieces.map((piece, i) => (piece.strong ? <b key={i}>{piece.text}</b> : piece.text))}</p>;
 }
 
 export function Card(props: { title: ReactNode; aside?: ReactNode; className?: string; id?: string; children: ReactNode }) {

@@ -2,7 +2,8 @@
 import { useMemo } from "react";
 import { useVerb, type Query } from "../../lib/query";
 import { Link, navigate, path, useParam } from "../../lib/router";
-import { day, DAY } from "../../lib/format";
+import { day, DAY, signed } from "../../lib/format";
+import { spell } from "../../lib/describe";
 import { extent, type Extent } from "../../lib/scale";
 import type { Decision, LoopStatus, QualityPoint } from "../../lib/records";
 import { Answer, Card, Empty, Pill, Say, Segments, StatePill } from "../../components/basics";
@@ -72,12 +73,13 @@ export function pageDomain(
   span: Span,
 ): Extent {
   const times = [
-    loop.at_ms,
+    loop.at_ms || undefined, // 0: not looked at yet
     ...quality.map((p) => p.at_ms),
     ...decisions.map((d) => d.at_ms),
     ...loop.variables.flatMap((v) => [v.history[0]?.at_ms, v.history.at(-1)?.at_ms]),
   ];
-  const [from, to] = extent(times) ?? [loop.at_ms - DAY, loop.at_ms];
+  const now = Date.now();
+  const [from, to] = extent(times) ?? [now - DAY, now];
   return [Math.max(from === to ? to - DAY : from, to - SPANS[span]), to];
 }
 
@@ -95,8 +97,8 @@ function LoopView({ loop, quality, decisions }: ViewProps) {
     [loop, quality.data, decisions.data, known],
   );
   return (
-    <Page title={loop.model} trail={["Loop", loop.model]} badge={<StatePill state={loop.state} />} at={loop.at_ms}>
-      <Say>{loop.sentence}</Say>
+    <Page title={loop.model} trail={["Loop", loop.model]} badge={<StatePill state={loop.state} />} {...(loop.at_ms > 0 ? { at: loop.at_ms } : {})}>
+      <Say then={gained(loop, quality.data ?? [])}>{withDays(loop.sentence)}</Say>
       <Facts loop={loop} />
       <Timeline domain={domain}>
         <div className="loop-top">
@@ -127,6 +129,25 @@ function LoopView({ loop, quality, decisions }: ViewProps) {
       </Timeline>
     </Page>
   );
+}
+
+const RECENT = 28 * DAY;
+
+/** What learning again has been worth lately, unless the sentence tells it already or it never happened. */
+export function gained(loop: LoopStatus, points: readonly QualityPoint[]): string | null {
+  const last = points.at(-1);
+  if (last === undefined || loop.sentence.includes("never learned again")) return null;
+  const recent = points.filter((p) => p.at_ms > last.at_ms - RECENT && p.live !== null && p.frozen !== null && p.n > 0);
+  const n = recent.reduce((sum, p) => sum + p.n, 0);
+  const gain = recent.reduce((sum, p) => sum + ((p.live ?? 0) - (p.frozen ?? 0)) * p.n, 0) / n;
+  if (n === 0 || points.every((p) => p.live === p.frozen)) return null;
+  const side = gain >= 0 ? "ahead of" : "behind";
+  return `Over the last four weeks it is **${signed(gain)} ${spell(loop.central?.measure ?? "auc")}** ${side} a model that never learned again.`;
+}
+
+/** Dates as people say them: "2013-11-14" → "14 Nov 2013". */
+export function withDays(sentence: string): string {
+  return sentence.replace(/\b\d{4}-\d\d-\d\d\b/g, (date) => day(Date.parse(date)));
 }
 
 function inOrder(loop: LoopStatus): string {

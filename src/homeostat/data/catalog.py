@@ -26,7 +26,10 @@ def list_tables(ws: Workspace) -> list[Table]:
 
 @verb(permission="data:read")
 def get_table(ws: Workspace, name: str) -> Table:
-    """A table as it is now: columns, key, size. Raises: NotFound with the tables there are."""
+    """A table as it is now: columns, key, size.
+
+    Raises: NotFound, with the tables there are.
+    """
     row = ws.db.read(lambda connection: connection.execute(_tables().where(store.tables.c.name == name)).first())
     if row is None:
         ws.db.read(lambda connection: store.snapshot(connection, name))  # raises, and knows the tables there are
@@ -48,7 +51,10 @@ def describe_table(ws: Workspace, name: str, description: str) -> Table:
 
 @verb(permission="data:read")
 def list_versions(ws: Workspace, name: str, limit: int = 50, before: int | None = None) -> list[TableVersion]:
-    """A table's versions, newest first, at most `limit` (1 to 1,000); `before` goes on below a version number."""
+    """A table's versions, newest first.
+
+    At most `limit` (1 to 1,000); `before` goes on below a version number.
+    """
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidInput(f"limit is {limit}; it lies between 1 and {MAX_LIMIT}")
     query = sa.select(store.versions).where(store.versions.c.name == name).order_by(store.versions.c.version.desc())
@@ -66,7 +72,7 @@ def list_versions(ws: Workspace, name: str, limit: int = 50, before: int | None 
 
 @verb(permission="data:read")
 def get_table_version(ws: Workspace, name: str, version: int | None = None) -> TableVersion:
-    """One version of a table, the newest by default, with its check and cleaning reports."""
+    """One version of a table, with its check and cleaning reports; the newest by default."""
     return ws.db.read(
         lambda connection: store.find_version(connection, name, store.snapshot(connection, name, version).version)
     )
@@ -74,7 +80,10 @@ def get_table_version(ws: Workspace, name: str, version: int | None = None) -> T
 
 @verb(permission="data:read")
 def profile_table(ws: Workspace, name: str, version: int | None = None) -> TableProfile:
-    """Every column of a version in figures: nulls, distinct values, range, mean, histogram or most frequent values."""
+    """Every column of a version in figures.
+
+    Nulls, distinct values, range, mean, and a histogram or the most frequent values.
+    """
     require("polars", extra="data")
     from homeostat.data.data_files import collect, scan
     from homeostat.data.profile import profile

@@ -18,9 +18,10 @@ from homeostat.data.model import CheckFailed, CheckReport
 
 @verb(permission="data:write")
 def set_expectations(ws: Workspace, name: str, expectations: list[Expectation]) -> int:
-    """Declare what must hold for every later version of a table, in place of what was declared; how many there are.
+    """Declare what must hold for every later version of a table; how many rules there are.
 
-    The table need not exist yet. Rows already written are judged by `check_table`.
+    They replace what was declared before. The table need not exist yet. Rows already written are
+    judged by `check_table`.
     """
     check_name(name, "table name")
     text = to_json(expectations)
@@ -43,9 +44,10 @@ def get_expectations(ws: Workspace, name: str) -> list[Expectation]:
 
 @verb(permission="data:write")
 def check_table(ws: Workspace, name: str, version: int | None = None, at_ms: int | None = None) -> CheckReport:
-    """Check a version (the newest by default) against the table's expectations, and keep the report with it.
+    """Check a version against the table's expectations, and keep the report with it.
 
-    `at_ms` is "now" for freshness. A failing check of severity "error" publishes `check_failed`.
+    The newest version by default. `at_ms` is "now" for freshness. A failing check of severity "error" publishes
+    `check_failed`.
     """
     require("polars", extra="data")
     from homeostat.data.check_pass import evaluate

@@ -74,9 +74,10 @@ def write_table(
 
 @verb(permission="data:read")
 def read_table(ws: Workspace, name: str, version: int | None = None, columns: list[str] | None = None) -> Frame:
-    """The rows of a table as a Polars frame: the newest version, or an older one by number.
+    """The rows of a table as a Polars frame.
 
-    Inside a run, the version read becomes part of the run's lineage. `columns` None gives all.
+    The newest version, or an older one by number. Inside a run, the version read becomes part of the run's
+    lineage. `columns` None gives all.
 
     Raises: NotFound for an unknown table or version, InvalidInput for an unknown column, Corrupt for damaged files.
     """
@@ -93,7 +94,7 @@ def scan_table(ws: Workspace, name: str, version: int | None = None, columns: li
 
 @verb(permission="data:read")
 def verify_table(ws: Workspace, name: str, version: int | None = None) -> int:
-    """Compare every file of a version with its recorded digest; the number of files.
+    """Compare every file of a version with its digest; the number of files.
 
     Raises: Corrupt, naming the first file that is missing or differs.
     """

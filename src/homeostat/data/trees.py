@@ -23,9 +23,10 @@ _ROUNDS = 100
 
 @verb(permission="data:admin")
 def write_tree(ws: Workspace, name: str, folder: str, message: str = "", once: str | None = None) -> TreeVersion:
-    """Keep every file below a folder, on the machine of the workspace, as the next version of a tree.
+    """Keep every file below a folder as the next version of a tree.
 
-    A folder that equals the newest version gives that version; so does `once`, a name for this write, the second time.
+    The folder lies on the machine of the workspace. One that equals the newest version gives that version;
+    so does `once`, a name for this write, the second time.
 
     Raises: NotFound for a missing folder, InvalidInput for one with links or names that cannot be kept.
     """
@@ -64,9 +65,9 @@ def write_tree(ws: Workspace, name: str, folder: str, message: str = "", once: s
 
 @verb(permission="data:read")
 def read_tree(ws: Workspace, name: str, version: int | None = None) -> TreeVersion:
-    """The files of a tree's version, the newest by default: paths, digests and sizes.
+    """The files of a tree's version: paths, digests and sizes.
 
-    Inside a run, the version becomes part of the run's lineage.
+    The newest version by default. Inside a run, the version becomes part of the run's lineage.
     """
     found = _get(ws, name, version)
     record_read(ws, "tree", name, found.version)
@@ -75,7 +76,10 @@ def read_tree(ws: Workspace, name: str, version: int | None = None) -> TreeVersi
 
 @verb(permission="data:read")
 def read_tree_file(ws: Workspace, name: str, path: str, version: int | None = None) -> bytes:
-    """The content of one file of a tree. Raises: NotFound for a path that the version does not hold."""
+    """The content of one file of a tree.
+
+    Raises: NotFound for a path that the version does not hold.
+    """
     found = read_tree(ws, name, version)
     if path not in found.files:
         raise NotFound(f"version {found.version} of tree '{name}' has no file {path[:200]!r}", hint="see read_tree")

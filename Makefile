@@ -36,6 +36,7 @@ bench: $(VENV)/.dev ## the benchmarks; ARGS="serving" for one
 	@$(PY) -m bench $(ARGS)
 
 docs: $(VENV)/.dev ## the documentation, into site/
+	@$(PY) tools/reference.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "site/index.html"
 
 web: $(WEB_STAMP) ## the page, into src/homeostat/web

@@ -1,19 +1,26 @@
 """Bringing a database to the schema this version knows.
 
-A new database is made in one go from the slices' tables; an older one is upgraded by Alembic, step by step, after a
-copy of it was set aside; a newer one is refused. Alembic is loaded only when there is something to upgrade.
+A new database is made in one go from the slices' tables; an older one is upgraded by Alembic, step by step (of SQLite a
+copy is set aside first, `homeostat.db.VERSION`); a newer one is refused. Alembic is loaded only when there is something
+to upgrade.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
 from homeostat.core.db import Database, metadata
 from homeostat.core.errors import Unavailable
 from homeostat.core.slices import STORES
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 VERSION = "0001"
 version_table = sa.Table("homeostat_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
@@ -55,7 +62,7 @@ def prepare(db: Database) -> None:
             known=VERSION,
         )
     else:
-        upgrade(db)
+        upgrade(db, found)
 
 
 def _create(connection: sa.Connection) -> None:
@@ -67,13 +74,39 @@ def _create(connection: sa.Connection) -> None:
         connection.execute(sa.insert(version_table).values(version_num=VERSION))
 
 
-def upgrade(db: Database) -> None:
-    """Run the migrations from the stored version to this one, in one transaction."""
+def upgrade(db: Database, found: str, target: str = "head") -> None:
+    """Run the migrations from version `found` to this one, in one transaction; of SQLite a copy is set aside first."""
     from alembic import command
+
+    if db.url.startswith("sqlite:"):
+        _set_aside(db, found)
+    with db.writer.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # Of two processes that open it at once the second finds nothing left to do.
+            connection.execute(sa.text("select pg_advisory_xact_lock(4701001)"))
+        command.upgrade(migrations(connection), target)
+
+
+def migrations(connection: sa.Connection) -> Config:
+    """Alembic's configuration for the migrations of this package, to run on `connection`."""
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
-    with db.writer.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _set_aside(db: Database, found: str) -> None:
+    path = Path(urlsplit(db.url).path)
+    aside = path.with_name(f"{path.name}.{found}")
+    if aside.exists():
+        return
+    part = aside.with_name(f"{aside.name}.{os.getpid()}")
+    connection = db.reader.raw_connection()
+    try:
+        connection.cursor().execute("VACUUM INTO ?", (str(part),))
+        os.replace(part, aside)
+    finally:
+        part.unlink(missing_ok=True)
+        connection.close()

@@ -110,9 +110,11 @@ def _tell(view: View, report: dict[str, Any], home: Path, url: str, args: argpar
     told = "not measurable yet" if gain is None else f"[bold]{gain:+.3f}[/bold] AUC a month"
     console.print(f"  After its first retraining the live model was ahead of one that never learned again by {told}.")
     console.print(
-        f"  {totals['predictions']:,} predictions over HTTP, {totals['labels']:,} labels, {totals['decisions']} decisions,"
-        f"\n  {totals['trainings']} trainings, {totals['promoted']} promoted, {totals['refused']} refused,"
-        f" {totals['messages']} messages; {view.timings['total']:.0f} s."
+        f"  {totals['predictions']:,} predictions over HTTP, {totals['labels']:,} labels, {view.timings['total']:.0f} s."
+    )
+    console.print(
+        f"  {totals['decisions']} decisions: {totals['trainings']} trainings, {totals['promoted']} promoted,"
+        f" {totals['refused']} refused; {totals['messages']} messages."
     )
     console.print(f"  Report: {home / 'report.html'}")
     if args.report:

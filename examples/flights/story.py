@@ -62,7 +62,7 @@ def _findings(ws: hs.Workspace, view: Any, name: str) -> None:
     version = ws.data.get_table_version(name, 1)
     report = version.check
     failed = [result.message for result in report.results if not result.passed] if report else []
-    cleaned = [found.message for found in version.cleaned.findings if found.rows] if version.cleaned else []
+    cleaned = [found.message for found in version.clean.findings if found.rows] if version.clean else []
     checked = len(report.results) if report else 0
     view.note(f"{name}: {version.rows:,} rows, {checked - len(failed)} of {checked} checks hold")
     for message in [*failed, *cleaned]:

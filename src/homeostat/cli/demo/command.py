@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -35,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from homeostat.cli.demo.view import View
     from homeostat.core.workspace import open as open_workspace
 
+    # The receiver of the demo's messages listens on loopback.
+    os.environ["HOMEOSTAT_ALLOW_PRIVATE_HOOKS"] = "1"
     signal.signal(signal.SIGTERM, _interrupt)
     home = Path(args.home).absolute()
     view = View()
@@ -108,7 +111,7 @@ def _tell(view: View, report: dict[str, Any], home: Path, url: str, args: argpar
     console = view.console
     gain = totals["mean_gain_after_first_retraining"]
     told = "not measurable yet" if gain is None else f"[bold]{gain:+.3f}[/bold] AUC a month"
-    console.print(f"  After its first retraining the live model was ahead of one that never learned again by {told}.")
+    console.print(f"  After its first retraining the live model led one that never learned again by {told}.")
     console.print(
         f"  {totals['predictions']:,} predictions over HTTP, {totals['labels']:,} labels, {view.timings['total']:.0f} s."
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import signal
 import subprocess
 import sys
@@ -32,10 +31,8 @@ class Servers:
         self._wait_until_free()
         command = [sys.executable, "-m", "homeostat.cli.main", "up", "--home", str(home)]
         command += ["--port", str(self._port), "--serve-port", str(self._serve_port), "--with-parent"]
-        # The local receiver of the demo's messages is a loopback address.
-        environment = {**os.environ, "HOMEOSTAT_ALLOW_PRIVATE_HOOKS": "1"}
         with open(home / "servers.log", "ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         for port, path in ((self._port, "/healthz"), (self._serve_port, "/v2/health/live")):
             self._wait_until_healthy(port, path)
 

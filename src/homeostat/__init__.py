@@ -8,6 +8,7 @@
 from typing import TYPE_CHECKING
 
 from homeostat.core.door import door
+from homeostat.core.version import VERSION
 
 if TYPE_CHECKING:
     from homeostat.core.errors import HomeostatError as HomeostatError
@@ -24,5 +25,5 @@ if TYPE_CHECKING:
     from homeostat.tracking.live import run as run
     from homeostat.tuning.tuner import tune as tune
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __getattr__, __dir__ = door(__name__)

@@ -9,9 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from homeostat import __version__
 from homeostat.core.errors import HomeostatError, InvalidInput
 from homeostat.core.slices import SLICES
+from homeostat.core.version import VERSION
 
 # name: (module with `add_arguments(parser)` and `run(args)`, help). Modules load when their command is typed.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -50,7 +50,7 @@ def _dispatch(words: list[str]) -> int:
         sys.stdout.write(overview())
         return 0
     if words[0] in ("-V", "--version"):
-        sys.stdout.write(f"homeostat {__version__}\n")
+        sys.stdout.write(f"homeostat {VERSION}\n")
         return 0
     name, rest = words[0], words[1:]
     if name in COMMANDS:

@@ -26,7 +26,7 @@ import blake3
 import msgspec
 import sqlalchemy as sa
 
-from homeostat import __version__
+from homeostat.core import version
 from homeostat.core.clock import now_ms
 from homeostat.core.db import Database
 from homeostat.core.errors import AlreadyExists, Corrupt, NotFound, Refused, StorageFull, Unavailable
@@ -123,7 +123,7 @@ def _write(ws: Workspace, tar: tarfile.TarFile, scratch: Path) -> Manifest:
             )
     manifest = Manifest(
         format=FORMAT,
-        homeostat=__version__,
+        homeostat=version.VERSION,
         schema=VERSION,
         created_ms=now_ms(),
         columns=columns,
@@ -236,7 +236,7 @@ def _manifest(source: str | os.PathLike[str], text: bytes) -> Manifest:
     if told.get("format") != FORMAT or told.get("schema") != VERSION:
         raise Unavailable(
             f"{source} was written by Homeostat {told.get('homeostat')} (schema {told.get('schema')}), "
-            f"this one is {__version__} (schema {VERSION})",
+            f"this one is {version.VERSION} (schema {VERSION})",
             hint=f"restore it with `pip install homeostat=={told.get('homeostat')}`, then upgrade",
         )
     return msgspec.convert(told, Manifest)

@@ -19,6 +19,7 @@ from typing import Any
 
 from homeostat.core.blobs import digest_of
 from homeostat.core.records import canonical_json
+from homeostat.core.version import VERSION
 from homeostat.pipelines.codecs import is_json
 from homeostat.pipelines.source import Module, Origin, Project, imports_of
 
@@ -235,7 +236,7 @@ def installed_version(top: str) -> tuple[str, str] | None:
         return None
     if top == "homeostat":
         # Looked up, not imported: the package's door stands above every slice.
-        return "homeostat", str(getattr(sys.modules["homeostat"], "__version__", ""))
+        return "homeostat", VERSION
     found = _version(top)
     if found is not None:
         return top, found

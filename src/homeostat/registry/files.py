@@ -5,43 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from homeostat.core.blobs import File, Tree, digest_of
-from homeostat.core.errors import Corrupt, InvalidInput, NotFound
+from homeostat.core.blobs import File, digest_of
+from homeostat.core.errors import Corrupt, NotFound
 from homeostat.core.paths import inside
-from homeostat.core.records import canonical_json, from_json
+from homeostat.core.records import canonical_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import RemoteWorkspace, Workspace
-from homeostat.registry.model import Package
-
-MANIFEST = "model.json"
-
-
-def read_manifest(ws: Workspace, digest: str) -> tuple[Package, Tree]:
-    """The package that a tree digest names. Raises: NotFound, or InvalidInput when it is no package."""
-    tree = ws.blobs.get_tree(digest)
-    if MANIFEST not in tree.files:
-        raise InvalidInput(
-            f"the tree {digest[:12]}… is not a model package: it has no {MANIFEST}",
-            hint="make one with homeostat.package_model(…), or use homeostat.log_model(…)",
-        )
-    package = parse_manifest(ws.blobs.get_bytes(tree.files[MANIFEST].digest))
-    for name in (package.file, package.onnx.file, package.sample):
-        if name is not None and name not in tree.files:
-            raise InvalidInput(f"the package {digest[:12]}… names '{name}' and does not hold it")
-    for name, file in tree.files.items():
-        if not ws.blobs.exists(file.digest):
-            raise NotFound(f"the bytes of '{name}' of the package {digest[:12]}… are not kept here", hint="upload them")
-    return package, tree
-
-
-def parse_manifest(data: bytes) -> Package:
-    """`model.json` as a record. Raises InvalidInput for another format or what does not fit."""
-    package = from_json(data, Package)
-    if package.format != 1:
-        raise InvalidInput(
-            f"the package has format {package.format}; this version reads format 1", hint="pip install -U homeostat"
-        )
-    return package
+from homeostat.registry.versions import get_version
 
 
 @verb(permission="registry:write")
@@ -53,8 +23,6 @@ def upload(ws: Workspace, data: bytes) -> str:
 @verb(permission="registry:read")
 def read_file(ws: Workspace, model: str, version: int, path: str) -> bytes:
     """The bytes of one file of a version's package, such as `model.json`."""
-    from homeostat.registry.versions import get_version
-
     found = get_version(ws, model, version)
     if path not in found.files:
         raise NotFound(

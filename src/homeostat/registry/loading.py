@@ -19,7 +19,8 @@ from homeostat.core.extras import require
 from homeostat.core.paths import inside
 from homeostat.core.workspace import Workspace
 from homeostat.registry.estimators import answer_of, answer_of_booster, load_lightgbm
-from homeostat.registry.files import MANIFEST, fetch, parse_manifest
+from homeostat.registry.files import fetch
+from homeostat.registry.manifest import MANIFEST, parse_manifest
 from homeostat.registry.model import ModelVersion, Package
 from homeostat.registry.onnx_form import session
 from homeostat.registry.samples import matrix

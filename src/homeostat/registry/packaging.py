@@ -15,11 +15,13 @@ import msgspec
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import plain
+from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
 from homeostat.registry import onnx_form, samples
 from homeostat.registry.environment import environment_of
 from homeostat.registry.estimators import Original, read_original
-from homeostat.registry.files import MANIFEST, put_package
+from homeostat.registry.files import put_package
+from homeostat.registry.manifest import MANIFEST
 from homeostat.registry.model import FEATURES, DataVersion, Field, ModelVersion, OnnxReport, Package, Signature
 
 _SAMPLE = "sample.arrow"
@@ -219,9 +221,7 @@ def _untried(tolerance: float) -> OnnxReport:
 
 
 def _maker() -> str:
-    from homeostat import __version__
-
-    return f"homeostat {__version__}"
+    return f"homeostat {VERSION}"
 
 
 def _write_manifest(folder: Path, package: Package) -> Package:

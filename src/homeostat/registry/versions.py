@@ -18,7 +18,7 @@ from homeostat.core.records import to_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import store
-from homeostat.registry.files import read_manifest
+from homeostat.registry.manifest import read_manifest
 from homeostat.registry.model import DataVersion, Model, ModelVersion, VersionRegistered
 
 

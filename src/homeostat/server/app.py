@@ -11,10 +11,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeostat import __version__
 from homeostat.core.errors import HomeostatError
 from homeostat.core.slices import SLICES
 from homeostat.core.verbs import Verb, verbs_of
+from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
 from homeostat.server import pages
 from homeostat.server.access import Access, is_loopback
@@ -37,14 +37,14 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
     """
     live = Live(workspace)
     verbs = all_verbs()
-    described = document(verbs, __version__)
+    described = document(verbs, VERSION)
     max_body = workspace.settings.max_body_mb << 20
 
     async def openapi(_: Request) -> Response:
         return json_response(described)
 
     async def health(_: Request) -> Response:
-        return json_response({"status": "ok", "version": __version__})
+        return json_response({"status": "ok", "version": VERSION})
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:

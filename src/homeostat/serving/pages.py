@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from homeostat.core.errors import InvalidInput
+from homeostat.core.version import VERSION
 from homeostat.serving.contract import TensorSpec
 from homeostat.serving.counts import Exposition
 from homeostat.serving.http1 import JSON, Exchange
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from homeostat.serving.served import Served
 
 # Read, not imported: the package's front door leads to every slice, also to those above this one.
-_VERSION = str(getattr(sys.modules["homeostat"], "__version__", ""))
 EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 _OF_VERSION = (
     ("requests", "Answered inference requests."),
@@ -38,7 +37,7 @@ class Pages:
 
     def server(self, exchange: Exchange) -> None:
         """GET /v2"""
-        _json(exchange, {"name": "homeostat", "version": _VERSION, "extensions": EXTENSIONS})
+        _json(exchange, {"name": "homeostat", "version": VERSION, "extensions": EXTENSIONS})
 
     def live(self, exchange: Exchange) -> None:
         """GET /v2/health/live"""

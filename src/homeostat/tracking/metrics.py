@@ -18,6 +18,7 @@ from homeostat.core.events import publish
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
+from homeostat.tracking.attributes import add_params, add_tags, check_key
 from homeostat.tracking.codec import (
     CHUNK_POINTS,
     STEP_MAX,
@@ -30,7 +31,6 @@ from homeostat.tracking.codec import (
     encode_journal,
 )
 from homeostat.tracking.model import Metric, RunMetrics
-from homeostat.tracking.runs import add_params, add_tags, check_key
 
 _FOLD_AT = 32_768  # points waiting in the journal of one run
 _BATCH = 100_000  # points in one request

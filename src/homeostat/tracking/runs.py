@@ -17,11 +17,12 @@ from homeostat.core.paths import check_name
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
+from homeostat.tracking.attributes import PARAM_CHARS, add_params, add_tags
+from homeostat.tracking.metrics import fold
 from homeostat.tracking.model import EndStatus, Run, RunFinished, RunKind, RunStarted
 from homeostat.tracking.reading import one
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
-_KEY_CHARS, _PARAM_CHARS, _TAG_CHARS = 250, 6000, 8000
 
 
 @verb(permission="tracking:write")
@@ -99,7 +100,6 @@ def finish_run(
     ws: Workspace, id: str, status: EndStatus = "finished", error: str | None = None, end_ms: int | None = None
 ) -> Run:
     """End a run. Ending it again with the same status changes nothing."""
-    from homeostat.tracking.metrics import fold
 
     def end(c: sa.Connection) -> Run:
         before = one(c, id)
@@ -108,7 +108,7 @@ def finish_run(
             c.execute(
                 sa.update(store.run)
                 .where(store.run.c.id == id)
-                .values(status=status, end_ms=ended, error=error and error[:_PARAM_CHARS])
+                .values(status=status, end_ms=ended, error=error and error[:PARAM_CHARS])
             )
             publish(ws, c, RunFinished(run_id=id, status=status))
         return one(c, id)
@@ -144,60 +144,3 @@ def _parent(c: sa.Connection, parent_id: str | None, run_id: str) -> str | None:
     if around is None or around == run_id:
         return None
     return c.execute(sa.select(store.run.c.id).where(store.run.c.id == around)).scalar_one_or_none()
-
-
-def add_params(c: sa.Connection, run_id: str, seq: int, params: dict[str, Any]) -> None:
-    """Insert parameters within the open transaction; Conflict when one has another value already."""
-    if not params:
-        return
-    given = {check_key(key): _text(key, value, _PARAM_CHARS, "parameter") for key, value in params.items()}
-    there = c.execute(
-        sa.select(store.param.c.key, store.param.c.value).where(
-            store.param.c.run_seq == seq, store.param.c.key.in_(list(given))
-        )
-    )
-    for key, value in there.all():
-        if given.pop(key) != value:
-            raise Conflict(
-                f"parameter '{key}' of run {run_id} is {value!r} and does not change",
-                hint="begin another run, or record what varies as a metric or a tag",
-                run=run_id,
-                parameter=key,
-            )
-    rows = [{"run_seq": seq, "key": key, "value": value, "number": _number(value)} for key, value in given.items()]
-    if rows:
-        c.execute(sa.insert(store.param), rows)
-
-
-def add_tags(c: sa.Connection, seq: int, tags: dict[str, Any]) -> None:
-    """Set tags within the open transaction."""
-    rows = [
-        {"run_seq": seq, "key": check_key(key), "value": _text(key, value, _TAG_CHARS, "tag")}
-        for key, value in tags.items()
-    ]
-    store.upsert(c, store.tag, rows, ["run_seq", "key"])
-
-
-def check_key(key: str) -> str:
-    """`key` if it may name a parameter, tag or metric."""
-    if not key or len(key) > _KEY_CHARS or any(ord(char) < 32 for char in key):
-        raise InvalidInput(f"{key[:80]!r} is not a key", hint=f"1 to {_KEY_CHARS} printable characters")
-    return key
-
-
-def _text(key: str, value: Any, limit: int, what: str) -> str:
-    text = value if isinstance(value, str) else str(value)
-    if len(text) > limit or "\0" in text:
-        raise InvalidInput(
-            f"{what} '{key}' has {len(text)} characters",
-            hint=f"at most {limit} and no NUL; keep longer text as an artifact",
-        )
-    return text
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if number == number else None

@@ -112,12 +112,10 @@ def _tell(view: View, report: dict[str, Any], home: Path, url: str, args: argpar
     gain = totals["mean_gain_after_first_retraining"]
     told = "not measurable yet" if gain is None else f"[bold]{gain:+.3f}[/bold] AUC a month"
     console.print(f"  After its first retraining the live model led one that never learned again by {told}.")
-    console.print(
-        f"  {totals['predictions']:,} predictions over HTTP, {totals['labels']:,} labels, {view.timings['total']:.0f} s."
-    )
+    console.print(f"  {totals['predictions']:,} predictions over HTTP and {totals['labels']:,} labels.")
     console.print(
         f"  {totals['decisions']} decisions: {totals['trainings']} trainings, {totals['promoted']} promoted,"
-        f" {totals['refused']} refused; {totals['messages']} messages."
+        f" {totals['refused']} refused; {totals['messages']} messages; {view.timings['total']:.0f} s."
     )
     console.print(f"  Report: {home / 'report.html'}")
     if args.report:

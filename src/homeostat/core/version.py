@@ -1,0 +1,3 @@
+"""The version of this Homeostat."""
+
+VERSION = "0.1.0"

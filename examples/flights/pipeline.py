@@ -13,7 +13,7 @@ import polars as pl
 from checks import CLEANING, EXPECTATIONS
 from clean import clean_tables
 from collect import MISSING, TABLES, file_of
-from features import FEATURES, flight_features
+from features import FEATURES, FLIGHT_FEATURES, flight_features
 from model import DEFAULTS, SPACE, START, baselines, fit, labels, latency_ms, matrix, measure, strongest_alone, trial
 
 import homeostat as hs
@@ -51,9 +51,12 @@ def compute_features(ws: hs.Workspace, versions: dict[str, int]) -> dict[str, An
     raw = {name: ws.data.read_table(name, version=versions[name]) for name in TABLES}
     rows = flight_features(clean_tables(raw)).with_columns(known_at=pl.from_epoch("label_ms", time_unit="ms"))
     ws.data.set_expectations(TABLE, EXPECTATIONS[TABLE])
+    ws.features.register_set(FLIGHT_FEATURES)
+    # Made once for the same content: a step that is run again after a crash finds its table there.
+    content = f"{rows.hash_rows().sum():x} of {versions}"
     written = ws.data.write_table(
         TABLE, rows, mode="overwrite", key=["flight_id"], source="flights, weather, planes, airports",
-        message=f"{len(FEATURES)} features an hour before departure", once=f"features of {versions}", at_ms=YEAR_END_MS,
+        message=f"{len(FEATURES)} features an hour before departure", once=content, at_ms=YEAR_END_MS,
     )  # fmt: skip
     return {"table": TABLE, "version": written.version, "rows": written.rows}
 

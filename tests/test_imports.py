@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
+import homeostat as hs
 from homeostat.core import engines
 from homeostat.core.schema import all_tables
 from homeostat.core.slices import SLICES, STORES
@@ -71,3 +74,8 @@ def test_a_slice_that_has_a_store_lists_it(name: str):
     if found is None:
         pytest.skip(f"{name} keeps nothing in the database")
     assert f"homeostat.{name}.store" in STORES
+
+
+def test_the_version_is_the_one_that_is_installed():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert project["version"] == hs.__version__

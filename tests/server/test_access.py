@@ -39,8 +39,9 @@ def test_this_machine_is_let_in(shared: Running, host: str):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:{port}", "localhost.evil.example", "127.0.0.1.evil.example", "localhost@evil.example",
-     "evil.example@localhost.evil", "0.0.0.0", "192.168.1.5", "127.0.0.1.", "", "2130706433", "localhost:5000:x@evil"],
+    ["evil.example", "evil.example:{port}", "localhost.evil.example", "127.0.0.1.evil.example", "", "2130706433",
+     "localhost@evil.example", "evil.example@localhost.evil", "0.0.0.0", "192.168.1.5", "127.0.0.1.",
+     "localhost:5000:x@evil"],
 )  # fmt: skip
 def test_a_renamed_address_is_not(shared: Running, host: str):
     """DNS rebinding: the name in the address bar is the attacker's, the address behind it ours."""

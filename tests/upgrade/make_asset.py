@@ -1,7 +1,7 @@
 """Keeps today's database for the tests of later versions: `python -m tests.upgrade.make_asset`.
 
-Run it once when a schema version is final; `assets/VERSION.sqlite.gz` is then never made again. Beside it lie the answers
-that the verbs gave (`VERSION.json`).
+Run it once when a schema version is final; `assets/VERSION.sqlite.gz` is then never made again. Beside it lie the
+answers that the verbs gave (`VERSION.json`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The migrations lead to the tables that the slices declare, and databases of older versions open with all they held."""
+"""The migrations lead to the tables that the slices declare, and old databases open with all they held."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from homeostat.core.events import Event
+from homeostat.core.event import Event
 from homeostat.core.records import Record
 
 

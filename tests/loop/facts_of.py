@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from homeostat.loop.facts import CanaryFacts, Gap, JudgeFacts, Labels, ReviewFacts
+from homeostat.loop.facts import CanaryFacts, Gap, JudgeFacts, Labels, Paired, ReviewFacts
 from homeostat.loop.model import State, VariableStatus
 
 DAY = 86_400_000
@@ -54,11 +54,15 @@ def judge_facts(**changes: Any) -> JudgeFacts:
     return msgspec.structs.replace(better, **changes)
 
 
+def paired(mean: float, se: float = 0.003, n: int = 900, blocks: int = 24) -> Paired:
+    return Paired(mean=mean, se=se, n=n, blocks=blocks)
+
+
 def canary_facts(**changes: Any) -> CanaryFacts:
     fine = CanaryFacts(
         model="m", at_ms=NOW, champion=1, canary=2, step=0,
-        step_since_ms=NOW - DAY, started_ms=NOW - DAY,
-        mean=-0.02, se=0.003, n=900, days=24, served=45, failed=0, champion_served=855,
-        champion_failed=0, p99=6.0, champion_p99=5.0,
+        step_since_ms=NOW - DAY, started_ms=NOW - DAY, since=paired(-0.01, 0.01),
+        together=paired(-0.02, 0.003, 13000, 300),
+        served=45, failed=0, champion_served=855, champion_failed=0, p99=6.0, champion_p99=5.0,
     )  # fmt: skip
     return msgspec.structs.replace(fine, **changes)

@@ -11,7 +11,7 @@ from homeostat.loop.canary import CanaryRule, decide_canary, move, read_steps
 from homeostat.loop.facts import CanaryFacts
 from homeostat.loop.model import Decision
 from homeostat.monitoring.sequence import mean_sequence
-from tests.loop.facts_of import DAY, NOW, canary_facts
+from tests.loop.facts_of import DAY, NOW, canary_facts, paired
 
 RULE = CanaryRule()
 
@@ -20,16 +20,16 @@ RULE = CanaryRule()
     ("changes", "action"),
     [
         ({}, "step"),
-        ({"mean": 0.0, "se": 0.01}, "hold"),  # cannot tell
-        ({"n": 200}, "hold"),  # too few for a step
+        ({"together": paired(0.0, 0.01)}, "hold"),  # cannot tell
+        ({"since": paired(-0.01, n=200)}, "hold"),  # too few for a step
         ({"step_since_ms": NOW - 60_000}, "hold"),  # too soon
-        ({"mean": None, "se": None, "n": 0}, "hold"),
-        ({"mean": 0.08, "se": 0.003}, "roll_back"),
+        ({"since": None, "together": None}, "hold"),
+        ({"since": paired(0.08)}, "roll_back"),
         ({"served": 100, "failed": 10}, "roll_back"),
         ({"served": 100, "failed": 2}, "step"),
         ({"served": 300, "p99": 900.0}, "roll_back"),
         ({"served": 300, "p99": 150.0}, "step"),  # a busy machine is no reason
-        ({"mean": 0.0, "se": 0.01, "started_ms": NOW - 15 * DAY}, "roll_back"),
+        ({"together": paired(0.0, 0.01), "started_ms": NOW - 15 * DAY}, "roll_back"),
     ],
 )
 def test_hold_step_and_roll_back(changes: dict[str, object], action: str) -> None:
@@ -40,14 +40,14 @@ def test_a_step_and_a_return_are_told() -> None:
     step = decide_canary(canary_facts(), RULE)
     assert step is not None
     assert (step.kind, step.headline) == ("canary", "v2 now takes 25% of the traffic.")
-    last = decide_canary(canary_facts(step=1), RULE)
+    last = decide_canary(canary_facts(step=1, since=paired(-0.01, n=700)), RULE)
     assert last is not None
     assert last.headline == "v2 serves everything now."
     back = decide_canary(canary_facts(served=100, failed=10), RULE)
     assert back is not None
     assert (back.kind, back.headline) == ("roll_back", "v2 is taken back; v1 serves everything again.")
     assert "10 of its 100 answers were errors" in back.reason
-    assert decide_canary(canary_facts(n=100), RULE) is None
+    assert decide_canary(canary_facts(since=paired(0.0, n=100)), RULE) is None
 
 
 def test_a_canary_decision_is_a_function_of_its_recorded_facts() -> None:
@@ -71,9 +71,8 @@ def walk(seed: int, drift: float) -> str:
     for n in range(90, differences.size, 90):
         seen = mean_sequence(differences[:n], RULE.tuned_rows)
         at = NOW + n * 4 * 60_000
-        facts = canary_facts(
-            at_ms=at, step=step, step_since_ms=at - DAY, started_ms=NOW, mean=seen.value, se=seen.se, n=n, days=400
-        )
+        found = paired(seen.value, seen.se, n, 400)
+        facts = canary_facts(at_ms=at, step=step, step_since_ms=at - DAY, started_ms=NOW, since=found, together=found)
         done = move(facts, RULE).action
         if done == "roll_back":
             return "back"

@@ -22,7 +22,7 @@ def test_a_quiet_month_with_nine_moved_inputs_is_waited_through() -> None:
     assert made.headline == "Nine inputs moved, the model did not suffer."
     assert "AUC 0.763 ± 0.009 against 0.72 over 14 days" in made.reason
     assert "gains nothing worth having" in made.reason
-    assert made.next_review_ms == NOW + 7 * DAY
+    assert made.next_review_ms == NOW + 14 * DAY
 
 
 def test_drift_alone_never_retrains_however_strong() -> None:
@@ -34,12 +34,13 @@ def test_drift_alone_never_retrains_however_strong() -> None:
     ("state", "found", "kind"),
     [
         ("within", gap(0.020), "retrain"),  # holds, but a challenger pays
-        ("within", gap(0.007), "wait"),  # a gain within its uncertainty
+        ("within", gap(0.007), "wait"),  # surely a gain, but less than is worth it
+        ("within", gap(0.020, half=0.03), "wait"),  # a gain within its uncertainty
         ("at_risk", gap(0.020), "retrain"),
-        ("at_risk", gap(0.007), "retrain"),  # at risk: a likely gain is enough
-        ("at_risk", gap(0.001), "wait"),
+        ("at_risk", gap(0.020, half=0.03), "wait"),
         ("at_risk", None, "wait"),
-        ("out", gap(0.006, half=0.02), "retrain"),
+        ("out", gap(0.028, half=0.03), "retrain"),  # out: a likely gain is enough
+        ("out", gap(0.010, half=0.03), "wait"),  # out, and the gain may be luck
         ("out", gap(-0.01), "wait"),  # out, and a new model would not help
         ("out", None, "retrain"),  # nothing to ask, but fresh labels
     ],

@@ -21,7 +21,7 @@ def test_a_better_challenger_is_promoted_and_the_record_says_on_what() -> None:
     made = judge(judge_facts(slices=slices), RULE)
     assert made.kind == "promote"
     assert made.headline == "v2 is better where it counts, and nowhere worse."
-    assert "+0.027 AUC on 12,000 rows of the last 14 days that neither has learnt from" in made.reason
+    assert "+0.027 AUC on 12,000 rows of the last 14 days, which neither has learnt from" in made.reason
     assert made.expected is not None
 
 
@@ -29,7 +29,7 @@ def test_a_worse_challenger_is_refused_in_plain_words() -> None:
     made = judge(judge_facts(gap=gap(-0.021, 0.006), learnt="the last 60 days only"), RULE)
     assert made.kind == "refuse"
     assert made.headline == "Learnt from the last 60 days only, v2 is worse than v1."
-    assert "(90 %: −0.027 to −0.015)" in made.reason
+    assert "(95 %: −0.027 to −0.015)" in made.reason
     assert made.expected is None
 
 

@@ -81,7 +81,7 @@ def learn(ws: hs.Workspace, model: str, rows: pl.DataFrame, until: int, since: i
         "verbosity": -1,
         "seed": 1,
         "deterministic": True,
-        "num_threads": 2,
+        "num_threads": 1,
         "num_leaves": 15,
     }
     data = lgb.Dataset(rows.select(FEATURES).to_numpy(), rows["late"].to_numpy(), feature_name=FEATURES)

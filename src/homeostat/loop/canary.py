@@ -15,7 +15,7 @@ import msgspec
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import Record
-from homeostat.loop.facts import CanaryFacts, decision_id
+from homeostat.loop.facts import CanaryFacts, Paired, decision_id
 from homeostat.loop.model import Alternative, Decision, Evidence, Kind, Rule
 from homeostat.loop.words import count, gain, sentences, span
 from homeostat.monitoring import sequence_width, share_interval, widened
@@ -66,20 +66,23 @@ def move(facts: CanaryFacts, rule: CanaryRule) -> Move:
     broken = _broken(facts, rule)
     if broken:
         return Move(action="roll_back", why=broken)
-    if facts.mean is not None and facts.se is not None and facts.n:
-        half = widened(sequence_width(facts.n, rule.tuned_rows, 1.0 - rule.error), facts.days) * facts.se
-        if facts.mean - half > rule.worse_by:
-            return Move(
-                action="roll_back",
-                why=f"It is worse: {gain(facts.mean)} log loss per row, {gain(facts.mean - half)} at least",
-            )
-        due = facts.at_ms - facts.step_since_ms >= rule.step_every_ms and facts.n >= rule.step_rows * (facts.step + 1)
-        if due and facts.mean + half < rule.worse_by:
-            said = f"{gain(facts.mean)} log loss per row on {count(facts.n, 'row')} scored by both"
-            return Move(action="step", why=f"{said}; worse by {rule.worse_by:g} is excluded")
+    since, together = facts.since, facts.together
+    if since is not None and since.mean - half_width(since, rule) > rule.worse_by:
+        least = gain(since.mean - half_width(since, rule))
+        return Move(action="roll_back", why=f"It is worse: {gain(since.mean)} log loss per row, {least} at least")
+    new_rows = since.n if since is not None else 0
+    due = facts.at_ms - facts.step_since_ms >= rule.step_every_ms and new_rows >= rule.step_rows * (facts.step + 1)
+    if due and together is not None and together.mean + half_width(together, rule) < rule.worse_by:
+        said = f"{gain(together.mean)} log loss per row on {count(together.n, 'row')} scored by both"
+        return Move(action="step", why=f"{said}; worse by {rule.worse_by:g} is excluded")
     if facts.at_ms - facts.started_ms > rule.max_ms:
         return Move(action="roll_back", why=f"{span(rule.max_ms)} have passed and it could not be shown to be no worse")
     return Move(action="hold", why="there is not enough evidence for the next step yet")
+
+
+def half_width(found: Paired, rule: CanaryRule) -> float:
+    """Half the width of the confidence sequence: holds at every look, allows for few blocks."""
+    return widened(sequence_width(found.n, rule.tuned_rows, 1.0 - rule.error), found.blocks) * found.se
 
 
 def decide_canary(facts: CanaryFacts, rule: CanaryRule) -> Decision | None:
@@ -144,15 +147,16 @@ def _served(facts: CanaryFacts) -> str:
 
 def _evidence(facts: CanaryFacts, rule: CanaryRule) -> list[Evidence]:
     found: list[Evidence] = []
-    if facts.mean is not None and facts.se is not None and facts.n:
-        half = widened(sequence_width(facts.n, rule.tuned_rows, 1.0 - rule.error), facts.days) * facts.se
-        found.append(
-            Evidence(
-                name="log loss, canary minus champion", kind="sequence", weight=1, value=facts.mean,
-                lo=facts.mean - half, hi=facts.mean + half, limit=rule.worse_by, n=facts.n, data=facts.data,
-                text=f"{gain(facts.mean)} log loss per row on {facts.n:,} rows, paired; holds at every look",
-            )
-        )  # fmt: skip
+    for name, seen in (("since it began", facts.since), ("with its judgement", facts.together)):
+        if seen is not None:
+            half = half_width(seen, rule)
+            found.append(
+                Evidence(
+                    name=f"log loss, canary minus champion, {name}", kind="sequence", weight=1, value=seen.mean,
+                    lo=seen.mean - half, hi=seen.mean + half, limit=rule.worse_by, n=seen.n, data=facts.data,
+                    text=f"{gain(seen.mean)} log loss per row on {seen.n:,} rows {name}, paired; holds at every look",
+                )
+            )  # fmt: skip
     served = facts.failed / facts.served if facts.served else None
     text = f"{facts.failed:,} errors in {facts.served:,} answers"
     found.append(

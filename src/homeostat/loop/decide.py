@@ -25,12 +25,17 @@ NAME, VERSION = "homeostat/review", 1
 
 
 class ReviewRule(Record):
-    """Parameters of the rule. `min_gain` is the AUC below which a retraining is not worth its cost and its risk."""
+    """Parameters of the rule.
 
-    min_gain: float = 0.005
+    `min_gain` is the AUC below which a retraining is not worth its cost and its risk; `likely` how many standard errors
+    a gain must be from zero to be likely. `at_most` retrainings fall in `at_most_per_ms`.
+    """
+
+    min_gain: float = 0.0075
+    likely: float = 1.28
     at_most: int = 1
     at_most_per_ms: int = 7 * 86_400_000
-    every_ms: int = 7 * 86_400_000
+    every_ms: int = 14 * 86_400_000
     min_new_rows: int = 2000
     max_overdue: float = 0.5
 
@@ -109,16 +114,15 @@ def quality(facts: ReviewFacts) -> list[VariableStatus]:
 def wants_retraining(facts: ReviewFacts, rule: ReviewRule) -> tuple[bool, str]:
     """Whether a retrained model is wanted and expected to help, and on which ground: "limits" or "gap"."""
     states = {v.state for v in quality(facts)}
+    ground = "limits" if states & {"out", "at_risk"} else "gap"
     gap = facts.gap
-    if gap is not None and gap.lo > rule.min_gain:
-        return True, "limits" if states & {"out", "at_risk"} else "gap"
-    if "out" in states:
+    if gap is None:
         # Without a challenger to ask, fresh labels are the only sign that learning again could help.
-        hopeful = gap.value > rule.min_gain if gap is not None else facts.labels.since >= rule.min_new_rows
-        return hopeful, "limits"
-    if "at_risk" in states and gap is not None:
-        return gap.lo > 0.0 and gap.value > rule.min_gain, "limits"
-    return False, ""
+        return "out" in states and facts.labels.since >= rule.min_new_rows, ground
+    if gap.value < rule.min_gain:
+        return False, ground
+    # Out of its limit, a likely gain is enough; otherwise it must be larger than its uncertainty.
+    return gap.lo > 0.0 or ("out" in states and gap.value > rule.likely * gap.se), ground
 
 
 def hindrance(facts: ReviewFacts, rule: ReviewRule) -> str | None:
@@ -157,6 +161,6 @@ def no_gain(facts: ReviewFacts, rule: ReviewRule) -> str:
     gap = facts.gap
     if gap is None:
         return "there is not yet enough truth to say whether a new model would be better"
-    if gap.hi <= rule.min_gain:
-        return "a challenger gains nothing worth having"
+    if gap.value < rule.min_gain:
+        return f"a challenger does not gain the {rule.min_gain:g} that would be worth it"
     return "a challenger gains nothing that its uncertainty does not cover"

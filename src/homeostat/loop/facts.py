@@ -24,7 +24,7 @@ class Fault(Record):
 class Gap(Record):
     """How much better a challenger ranks than the champion on rows neither learnt from.
 
-    `value` is AUC(challenger) - AUC(champion) on `n` rows of `days` days, `lo` to `hi` its 90 % interval, `se` its
+    `value` is AUC(challenger) - AUC(champion) on `n` rows of `days` days, `lo` to `hi` its 95 % interval, `se` its
     standard error. `how` says in words what the challenger was.
     """
 
@@ -51,13 +51,18 @@ class Moved(Record):
 
 
 class Estimated(Record):
-    """Quality expected without labels; `track` is how far such estimates of this model were off so far (None: new)."""
+    """Quality expected without labels.
+
+    `track` is how far the `tracked` earlier estimates of this model were off on average (None: there are none yet),
+    `off` how far this one is, where its labels are known by now.
+    """
 
     measure: str
     value: float
     n: int
     track: float | None = None
     tracked: int = 0
+    off: float | None = None
 
 
 class Labels(Record):
@@ -118,12 +123,15 @@ class Guard(Record):
 
 
 class JudgeFacts(Record):
-    """What a challenger is judged on. `offers_before` counts the challengers this champion has already met."""
+    """What a challenger is judged on. `offers_before` counts the challengers this champion has already met.
+
+    `failed` says why there is no challenger to judge: its training did not end well.
+    """
 
     model: str
     at_ms: int
     champion: int
-    challenger: int
+    challenger: int | None
     learnt: str
     gap: Gap | None
     slices: list[SliceGap]
@@ -137,14 +145,24 @@ class JudgeFacts(Record):
     fitted_until_ms: int | None = None
     run_id: str | None = None
     approved_by: str | None = None
+    failed: str = ""
     data: list[str] = msgspec.field(default_factory=list)
 
 
-class CanaryFacts(Record):
-    """How a canary does: loss(canary) - loss(champion), paired per row, since it started; errors and latency as served.
+class Paired(Record):
+    """A mean difference of losses, paired by row: `n` rows in `blocks` blocks (hours), `se` its standard error."""
 
-    `mean` with `se` is over `n` matured rows of `days` days, both versions scored on every row. `served` rows were
-    answered by the canary, `failed` of them with an error.
+    mean: float
+    se: float
+    n: int
+    blocks: int
+
+
+class CanaryFacts(Record):
+    """How a canary does: loss(canary) - loss(champion), both scored on every matured row; errors, latency as served.
+
+    `since` is over the rows since it started, `together` over those of its judgement as well; None where there are too
+    few to speak of. `served` rows were answered by the canary, `failed` of them with an error.
     """
 
     model: str
@@ -154,10 +172,8 @@ class CanaryFacts(Record):
     step: int
     step_since_ms: int
     started_ms: int
-    mean: float | None
-    se: float | None
-    n: int
-    days: int
+    since: Paired | None
+    together: Paired | None
     served: int
     failed: int
     champion_served: int

@@ -33,7 +33,7 @@ class JudgeRule(Record):
     latency_factor: float = 3.0
     max_size_mb: float = 500.0
     approve: str = ""
-    every_ms: int = 7 * 86_400_000
+    every_ms: int = 14 * 86_400_000
     by: str = "5 → 25 → 100 %"
 
 
@@ -73,7 +73,10 @@ def judge(facts: JudgeFacts, rule: JudgeRule) -> Decision:
         kind = "wait"
     gap = facts.gap
     v_new, v_old = f"v{facts.challenger}", f"v{facts.champion}"
-    if kind == "refuse":
+    if facts.failed:
+        headline = "Learning again failed; the champion stays."
+        others = [Alternative(kind="promote", why_not="there is no challenger")]
+    elif kind == "refuse":
         headline = _refusal(facts, rule)
         others = [Alternative(kind="promote", why_not=reason) for reason in against]
     elif kind == "wait":
@@ -108,6 +111,8 @@ def lower_bound(gap: Gap, offers_before: int, rule: JudgeRule) -> float:
 
 def objections(facts: JudgeFacts, rule: JudgeRule) -> list[str]:
     """Everything that speaks against promotion, the weightiest first; empty when nothing does."""
+    if facts.failed:
+        return [facts.failed]
     found = [f"the gate '{gate}' failed" for gate in facts.gates_failed]
     gap = facts.gap
     if gap is None or gap.n < rule.min_n:
@@ -166,8 +171,8 @@ def _reason(facts: JudgeFacts, rule: JudgeRule, against: list[str], kind: Kind) 
     gap = facts.gap
     said = ""
     if gap is not None:
-        unseen = f"{count(gap.n, 'row')} of the last {span(gap.to_ms - gap.from_ms)} that neither has learnt from"
-        said = f"{gain(gap.value)} AUC on {unseen} (90 %: {between(gap.lo, gap.hi)})"
+        unseen = f"{count(gap.n, 'row')} of the last {span(gap.to_ms - gap.from_ms)}, which neither has learnt from"
+        said = f"{gain(gap.value)} AUC on {unseen} (95 %: {between(gap.lo, gap.hi)})"
     if kind == "refuse":
         first = against[0] in ("it is worse",) or against[0].startswith("it is not surely better")
         rest = against[1:] if first and gap is not None else against

@@ -61,6 +61,7 @@ reading = sa.Table(
     sa.Column("model", sa.String(128), primary_key=True),
     sa.Column("variable", sa.String(255), primary_key=True),
     sa.Column("at_ms", sa.BigInteger, primary_key=True),
+    sa.Column("mature", sa.Float, nullable=False),
     sa.Column("record", sa.Text, nullable=False),
 )
 
@@ -68,6 +69,15 @@ quality = sa.Table(
     "loop_quality",
     metadata,
     sa.Column("model", sa.String(128), primary_key=True),
-    sa.Column("day_ms", sa.BigInteger, primary_key=True),
+    sa.Column("from_ms", sa.BigInteger, primary_key=True),
     sa.Column("record", sa.Text, nullable=False),
+)
+
+# Who looks at a model at this moment, and until when that is believed.
+turn = sa.Table(
+    "loop_turn",
+    metadata,
+    sa.Column("model", sa.String(128), primary_key=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("until_ms", sa.BigInteger, nullable=False),
 )

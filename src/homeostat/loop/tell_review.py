@@ -5,7 +5,7 @@ from __future__ import annotations
 from homeostat.loop.facts import Fault, Gap, Moved, ReviewFacts
 from homeostat.loop.hold import MEASURES
 from homeostat.loop.model import Evidence, Kind, VariableStatus
-from homeostat.loop.words import between, count, listed, measured, sentences, span, upper, with_band
+from homeostat.loop.words import between, count, gain, listed, measured, sentences, span, upper, with_band
 
 
 def headline_of(kind: Kind, ground: str, facts: ReviewFacts) -> str:
@@ -147,11 +147,13 @@ def _against_limit(v: VariableStatus) -> str:
 def _gap(gap: Gap | None, min_gain: float) -> str:
     if gap is None:
         return ""
-    if gap.lo > min_gain:
+    if gap.lo > 0.0 and gap.value >= min_gain:
         return f"{upper(gap.how)} gains {between(gap.lo, gap.hi)} AUC"
     if gap.hi < 0.0:
         return f"{upper(gap.how)} is worse: {between(gap.lo, gap.hi)} AUC"
-    if gap.hi <= min_gain:
+    if gap.lo > 0.0:
+        return f"{upper(gap.how)} gains {gain(gap.value)} AUC, less than the {min_gain:g} that would be worth it"
+    if gap.value < min_gain and gap.hi <= min_gain:
         return f"{upper(gap.how)} gains nothing worth having ({between(gap.lo, gap.hi)} AUC)"
     return f"{upper(gap.how)} gains nothing that its uncertainty does not cover ({between(gap.lo, gap.hi)} AUC)"
 

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from homeostat.core.door import door
 
 if TYPE_CHECKING:
+    from homeostat.monitoring.auc import auc as auc
     from homeostat.monitoring.auc_gap import auc_gap as auc_gap
     from homeostat.monitoring.calibration import calibration_error as calibration_error
+    from homeostat.monitoring.change_point import change_point as change_point
     from homeostat.monitoring.drift import column_quality as column_quality
     from homeostat.monitoring.drift import data_quality as data_quality
     from homeostat.monitoring.drift import drift as drift
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
     from homeostat.monitoring.freshness import freshness as freshness
     from homeostat.monitoring.interval import Interval as Interval
     from homeostat.monitoring.interval import z as z
+    from homeostat.monitoring.joined import SCORES as SCORES
     from homeostat.monitoring.joined import Joined as Joined
     from homeostat.monitoring.joined import days_of as days_of
     from homeostat.monitoring.joined import joined as joined
+    from homeostat.monitoring.joined import with_truth as with_truth
+    from homeostat.monitoring.labels import count_labels as count_labels
     from homeostat.monitoring.labels import read_labels as read_labels
     from homeostat.monitoring.labels import record_labels as record_labels
     from homeostat.monitoring.latency import latency as latency

@@ -60,14 +60,19 @@ def joined(
     """
     wanted = None if columns is None else [*SCORES, *columns]
     log: pl.DataFrame = predictions(ws, model, from_ms, to_ms, wanted)  # pyright: ignore[reportAssignmentType]
-    if log.is_empty():
-        empty = log.with_columns(
-            pl.lit(None, pl.Float64).alias("score"), pl.lit(None, pl.Float64).alias("label"),
-            pl.lit(None, pl.Int64).alias("label_ms"),
-        )  # fmt: skip
-        return Joined(empty, from_ms, to_ms, at_ms or to_ms, within_ms)
+    return with_truth(ws, model, log, from_ms, to_ms, at_ms, within_ms)
+
+
+def with_truth(
+    ws: Workspace, model: str, log: pl.DataFrame, from_ms: int, to_ms: int, at_ms: int | None = None, within_ms: int = 0
+) -> Joined:
+    """The same for log rows already read: those with time in [from_ms, to_ms) are joined with what was known."""
+    log = log.filter((pl.col("time_ms") >= from_ms) & (pl.col("time_ms") < to_ms))
     score = next((name for name in SCORES if name in log.columns), None)
     log = log.with_columns((pl.col(score).cast(pl.Float64) if score else pl.lit(None, pl.Float64)).alias("score"))
+    if log.is_empty():
+        nothing = (pl.lit(None, pl.Float64).alias("label"), pl.lit(None, pl.Int64).alias("label_ms"))
+        return Joined(log.with_columns(nothing), from_ms, to_ms, at_ms or to_ms, within_ms)
     keyed = log.filter(pl.col("key").is_not_null()).unique("key", keep="last", maintain_order=True)
     # The truth about a prediction is never known before it was asked for.
     truth = read_labels(ws, model, from_ms, at_ms)

@@ -69,6 +69,13 @@ def read_labels(ws: Workspace, model: str, from_ms: int | None = None, to_ms: in
     return frame.sort("label_ms").unique("key", keep="last", maintain_order=True)
 
 
+def count_labels(ws: Workspace, model: str, from_ms: int, to_ms: int) -> int:
+    """How many labels became known in [from_ms, to_ms); corrections count again."""
+    t = store.label.c
+    where = (t.model == model, t.label_ms >= from_ms, t.label_ms < to_ms)
+    return ws.db.read(lambda c: c.execute(sa.select(sa.func.count()).where(*where)).scalar_one())
+
+
 def _insert(c: sa.Connection, rows: list[dict[str, Any]]) -> int:
     from sqlalchemy.dialects import postgresql, sqlite
 

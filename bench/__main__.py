@@ -1,6 +1,7 @@
 """`python -m bench [WORD …]`: every benchmark whose path holds one of the words, one after another.
 
-A benchmark is a module in a folder of bench/ that is named after its slice; each also runs alone, with options of its own.
+A benchmark is a module in a folder of bench/ that is named after its slice; each also runs alone, with its own
+options.
 """
 
 from __future__ import annotations

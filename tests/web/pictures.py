@@ -30,7 +30,7 @@ def main() -> None:
             page.locator(".link-state.live").wait_for()
             page.evaluate("document.fonts.ready.then(() => true)")
             path = FOLDER / f"loop-{theme}.png"
-            # Few enough colours for a palette, a third of the bytes; MAXCOVERAGE keeps the rare ones, such as a warning.
+            # Few enough colours for a palette, a third of the bytes; MAXCOVERAGE keeps the rare ones.
             drawn = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
             drawn.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE).save(
                 path, optimize=True

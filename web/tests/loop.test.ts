@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import { gained, pageDomain, withDays } from "../src/pages/loop/loop-page";
 import { fold } from "../src/pages/loop/decisions";
 import { lanes } from "../src/pages/loop/marks";
+import { detailLines } from "../src/pages/loop/ring";
+import { stateOf } from "../src/pages/loop/variables";
 import { byMonth } from "../src/pages/loop/quality-table";
 import type { Decision, DecisionKind, LoopStatus, QualityPoint } from "../src/lib/records";
 
@@ -64,5 +66,30 @@ describe("decisions", () => {
     expect(rows[0]?.live).toBeCloseTo(0.775);
     expect(rows[1]?.live).toBeNull();
     expect(rows[1]?.decided).toEqual(["refused v2"]);
+  });
+});
+
+describe("a variable at an earlier time", () => {
+  const at = (value: number | null, lo: number | null, hi: number | null) => ({ at_ms: 0, value, lo, hi, n: 1, mature: 1 });
+  it("has the state that the loop gave it then", () => {
+    const auc = { measure: "auc", limit: 0.72, comparison: ">=" } as const;
+    expect(stateOf(auc, at(0.75, 0.73, 0.77))).toBe("within");
+    expect(stateOf(auc, at(0.73, 0.71, 0.75))).toBe("at_risk");
+    expect(stateOf(auc, at(0.7, 0.69, 0.71))).toBe("out");
+    expect(stateOf(auc, at(null, null, null))).toBe("unknown");
+    const errors = { measure: "errors", limit: 0.001, comparison: "<=" } as const;
+    expect(stateOf(errors, at(0, 0, 0.0026))).toBe("within");
+    expect(stateOf(errors, at(0.0009, 0.0001, 0.003))).toBe("at_risk");
+    expect(stateOf(errors, at(0.004, 0.002, 0.006))).toBe("out");
+    const freshness = { measure: "freshness", limit: 7_200_000, comparison: "<=" } as const;
+    expect(stateOf(freshness, at(6_000_000, null, null))).toBe("at_risk");
+  });
+});
+
+describe("the ring", () => {
+  it("breaks long details at their dots", () => {
+    expect(detailLines("49,674 rows · 54 s", 15)).toEqual(["49,674 rows", "54 s"]);
+    expect(detailLines("v4 · p99 6 ms", 15)).toEqual(["v4 · p99 6 ms"]);
+    expect(detailLines("", 15)).toEqual([""]);
   });
 });

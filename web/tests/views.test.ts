@@ -3,7 +3,9 @@ import { runFilter, runOrder, commonKeys } from "../src/lib/filter";
 import { fuzzy } from "../src/lib/fuzzy";
 import { layered } from "../src/lib/layout";
 import { area, extent, line, linear, invert, nearest, tickDigits, ticks, timeTicks } from "../src/lib/scale";
-import type { Run } from "../src/lib/records";
+import { madeOnce } from "../src/components/graph";
+import { brief } from "../src/lib/format";
+import type { Lineage, Run } from "../src/lib/records";
 
 const run = (over: Partial<Run>): Run => ({
   id: "1",
@@ -62,6 +64,15 @@ describe("sorting", () => {
   });
 });
 
+describe("a recorded number", () => {
+  it("is shortened only when it is long", () => {
+    expect(brief("0.05349383864573863")).toBe("0.053494");
+    expect(brief("0.1")).toBe("0.1");
+    expect(brief("1368057600000")).toBe("1368057600000");
+    expect(brief("v1.2.3456789")).toBe("v1.2.3456789");
+  });
+});
+
 describe("the palette", () => {
   it("prefers whole words at the start", () => {
     const score = (text: string) => fuzzy("fl", text) ?? -1;
@@ -89,11 +100,23 @@ describe("layout of a lineage", () => {
   it("ends and keeps every node apart when there is a cycle", () => {
     const edges = [
       { source: "a", target: "b" },
-      { source: "b", target: "a" },
-      { source: "c", target: "c" },
+      { source: "b", target: "c" },
+      { source: "c", target: "a" },
+      { source: "d", target: "d" },
     ];
-    const cells = layered(nodes, edges).map((placed) => `${placed.layer}/${placed.row}`);
-    expect(new Set(cells).size).toBe(4);
+    const placed = layered(nodes, edges);
+    expect(new Set(placed.map((one) => `${one.layer}/${one.row}`)).size).toBe(4);
+    expect(placed.filter((one) => one.node.id !== "d").map((one) => one.layer)).toEqual([0, 1, 2]);
+  });
+  it("lets a run make what it also read back", () => {
+    const node = (id: string, run_id: string | null) => ({ id, run_id }) as Lineage["nodes"][number];
+    const edges = [
+      { source: "table", target: "run" },
+      { source: "run", target: "table" },
+      { source: "other", target: "run" },
+    ];
+    const lineage = { nodes: [node("run", "r"), node("table", null), node("other", null)], edges, truncated: false };
+    expect(madeOnce(lineage)).toEqual([edges[1], edges[2]]);
   });
 });
 

@@ -11,7 +11,7 @@ const GAP_X = 44;
 const GAP_Y = 14;
 /** A wide graph shrinks this far to fit; beyond that it is scrolled. */
 const LEAST = 0.8;
-const ICONS: Record<string, IconName> = { table: "data", tree: "data", run: "runs", model: "models", report: "tray" };
+const ICONS: Record<string, IconName> = { table: "data", tree: "data", run: "runs", features: "columns", model: "models", report: "tray" };
 
 function pageOf(node: LineageNode): string | null {
   if (node.kind === "table") return path("data", node.label);
@@ -24,8 +24,16 @@ function clip(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }
 
+/** A run that reads what it wrote itself only made it: of the two arrows the one out of the run is kept. */
+export function madeOnce({ nodes, edges }: Lineage): Lineage["edges"] {
+  const runs = new Set(nodes.filter((node) => node.run_id !== null).map((node) => node.id));
+  const all = new Set(edges.map((e) => `${e.source}>${e.target}`));
+  return edges.filter((e) => runs.has(e.source) || !all.has(`${e.target}>${e.source}`));
+}
+
 export function LineageGraph({ lineage, self }: { lineage: Lineage; self?: string }) {
-  const placed = layered(lineage.nodes, lineage.edges);
+  const edges = madeOnce(lineage);
+  const placed = layered(lineage.nodes, edges);
   const lowest = Math.min(...placed.map((p) => p.row));
   const at = new Map(
     placed.map((p) => [p.node.id, { x: p.layer * (W + GAP_X) + 1, y: (p.row - lowest) * (H + GAP_Y) + 1 }]),
@@ -35,7 +43,7 @@ export function LineageGraph({ lineage, self }: { lineage: Lineage; self?: strin
   return (
     <div className="scroll-x" tabIndex={0} role="group" aria-label="Lineage">
       <svg className="graph" viewBox={`0 0 ${width} ${height}`} width={width} style={{ minWidth: width * LEAST }}>
-        {lineage.edges.map(({ source, target }) => {
+        {edges.map(({ source, target }) => {
           const [a, b] = [at.get(source), at.get(target)];
           if (!a || !b) return null;
           const [x1, y1, x2, y2] = [a.x + W, a.y + H / 2, b.x, b.y + H / 2];

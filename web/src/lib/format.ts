@@ -111,6 +111,11 @@ function pad(value: number): string {
   return String(value).padStart(2, "0");
 }
 
+/** A recorded text that is a long number, shortened to five digits; any other text as it is. */
+export function brief(text: string): string {
+  return /^-?\d*\.\d{6,}(e-?\d+)?$/.test(text) ? String(Number(Number(text).toPrecision(5))) : text;
+}
+
 /** "1 row", "3 rows". */
 export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;

@@ -1,4 +1,4 @@
-// A small layered layout for lineage graphs: left to right, cycles tolerated, crossings reduced by barycentres.
+// A small layered layout for lineage graphs: left to right, cycles cut open, crossings reduced by barycentres.
 
 export interface GraphNode {
   id: string;
@@ -16,7 +16,7 @@ export interface Placed<N extends GraphNode> {
 /** Places nodes in layers (longest path from a source) and rows. Edges to unknown nodes are ignored. */
 export function layered<N extends GraphNode>(nodes: readonly N[], edges: readonly GraphEdge[]): Placed<N>[] {
   const known = new Set(nodes.map((node) => node.id));
-  const inner = edges.filter((e) => known.has(e.source) && known.has(e.target) && e.source !== e.target);
+  const inner = acyclic(nodes, edges.filter((e) => known.has(e.source) && known.has(e.target) && e.source !== e.target));
   const layerOf = longestPaths(nodes, inner);
   const layers: N[][] = [];
   for (const node of nodes) (layers[layerOf.get(node.id) ?? 0] ??= []).push(node);
@@ -36,19 +36,36 @@ export function layered<N extends GraphNode>(nodes: readonly N[], edges: readonl
   );
 }
 
+/** The edges without those that lead back to where one came from, found depth first in the order of the nodes. */
+function acyclic(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): GraphEdge[] {
+  const out = new Map<string, GraphEdge[]>();
+  for (const edge of edges) out.set(edge.source, [...(out.get(edge.source) ?? []), edge]);
+  const state = new Map<string, "open" | "done">();
+  const kept: GraphEdge[] = [];
+  const visit = (id: string) => {
+    state.set(id, "open");
+    for (const edge of out.get(id) ?? []) {
+      if (state.get(edge.target) === "open") continue;
+      kept.push(edge);
+      if (!state.has(edge.target)) visit(edge.target);
+    }
+    state.set(id, "done");
+  };
+  for (const { id } of nodes) if (!state.has(id)) visit(id);
+  return kept;
+}
+
 function longestPaths(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): Map<string, number> {
   const layer = new Map(nodes.map((node) => [node.id, 0]));
-  // A path visits each node once; more rounds than nodes can only come from a cycle.
-  for (let round = 0; round < nodes.length; round += 1) {
-    let moved = false;
+  for (let moved = true; moved; ) {
+    moved = false;
     for (const { source, target } of edges) {
       const wanted = (layer.get(source) ?? 0) + 1;
-      if (wanted > (layer.get(target) ?? 0) && wanted < nodes.length) {
+      if (wanted > (layer.get(target) ?? 0)) {
         layer.set(target, wanted);
         moved = true;
       }
     }
-    if (!moved) break;
   }
   return layer;
 }

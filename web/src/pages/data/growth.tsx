@@ -64,7 +64,7 @@ function Drawing({ versions }: { versions: readonly TableVersion[] }) {
           </g>
         ))}
         {timeTicks(domain, Math.max(2, Math.floor(width / 100))).map(({ at: tick, label }) => (
-          <text key={tick} className="axis" x={x(tick)} y={HEIGHT - 6} textAnchor="middle">
+          <text key={tick} className="axis" x={x(tick)} y={HEIGHT - 6} textAnchor={x(tick) > width - 24 ? "end" : "middle"}>
             {label}
           </text>
         ))}

@@ -19,7 +19,9 @@ interface Spot {
 /** Puts marks that would cover each other into the next lane. */
 export function lanes(decisions: readonly Decision[], x: Scale): Spot[] {
   const ends = Array.from({ length: LANES }, () => -Infinity);
+  // The list comes newest first; of two at the same moment the later one shall stand lower.
   return [...decisions]
+    .reverse()
     .sort((a, b) => a.at_ms - b.at_ms)
     .map((decision) => {
       const at = x(decision.at_ms);

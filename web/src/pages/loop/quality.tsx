@@ -19,6 +19,8 @@ const FLOOR = 204;
 const AXIS = 22;
 /** Below this share of arrived labels a point is called immature rather than good or bad. */
 const MATURE = 0.9;
+/** So few points are drawn as points too, so that a first one is seen. */
+const DOTS = 60;
 
 interface Frame {
   points: readonly QualityPoint[];
@@ -176,7 +178,7 @@ const Drawing = memo(function Drawing(props: {
       {timeTicks([props.from, props.to], Math.max(2, Math.floor(width / 84))).map(({ at, label }) => (
         <g key={at}>
           <line className="grid" x1={x(at)} x2={x(at)} y1={FLOOR} y2={FLOOR + 4} />
-          <text className="axis" x={x(at)} y={FLOOR + 17} textAnchor={x(at) < LEFT + 14 ? "start" : "middle"}>
+          <text className="axis" x={x(at)} y={FLOOR + 17} textAnchor={x(at) < LEFT + 14 ? "start" : x(at) > width - 20 ? "end" : "middle"}>
             {label}
           </text>
         </g>
@@ -186,6 +188,9 @@ const Drawing = memo(function Drawing(props: {
       {limit !== null && <line className="limit" x1={LEFT} x2={width - RIGHT} y1={y(limit)} y2={y(limit)} />}
       <path className="series frozen" d={path((p) => p.frozen)} />
       <path className="series live" d={path((p) => p.live)} />
+      {(points.length <= DOTS ? points : points.slice(-1)).map(
+        (p) => p.live !== null && <circle key={p.at_ms} className="series-dot" cx={x(p.at_ms)} cy={y(p.live)} r={2.4} />,
+      )}
     </svg>
   );
 });

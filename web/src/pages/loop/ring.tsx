@@ -77,6 +77,17 @@ export function Ring({ loop }: { loop: LoopStatus }) {
   );
 }
 
+/** A detail in as many lines as it needs, broken at its dots: "v4 · p99 6 ms". */
+export function detailLines(detail: string, most: number): string[] {
+  const lines: string[] = [];
+  for (const part of detail.split(" · ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && `${last} · ${part}`.length <= most) lines[lines.length - 1] = `${last} · ${part}`;
+    else lines.push(part);
+  }
+  return lines;
+}
+
 function StageMark({ stage, index, model }: { stage: Stage; index: number; model: string }) {
   const angle = (index * Math.PI) / 3;
   const [x, y] = point(angle);
@@ -99,7 +110,11 @@ function StageMark({ stage, index, model }: { stage: Stage; index: number; model
         {stage.label}
       </text>
       <text className="stage-detail" x={tx} y={ty + 16} textAnchor={anchor}>
-        {stage.detail}
+        {detailLines(stage.detail, anchor === "middle" ? 40 : 15).map((words, i) => (
+          <tspan key={i} x={tx} dy={i === 0 ? 0 : 14}>
+            {words}
+          </tspan>
+        ))}
       </text>
     </Link>
   );

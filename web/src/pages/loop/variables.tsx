@@ -1,4 +1,5 @@
 // Essential variables as instruments: history with its band, a gauge against the limit, the value beside its interval.
+import { useMemo } from "react";
 import { useCursor } from "../../components/timeline";
 import type { Point, State, VariableStatus } from "../../lib/records";
 import {
@@ -15,6 +16,13 @@ import { nearest } from "../../lib/scale";
 import { StatePill } from "../../components/basics";
 import { Gauge } from "../../components/gauge";
 import { History } from "../../components/sparkline";
+
+/** What is counted has an interval too, but not one that its state depends on: the value alone is shown. */
+function shown(variable: VariableStatus): VariableStatus {
+  if (!COUNTED.test(variable.measure)) return variable;
+  const bare = variable.history.map((point) => ({ ...point, lo: null, hi: null }));
+  return { ...variable, lo: null, hi: null, history: bare };
+}
 
 export function Variables({ variables, at }: { variables: readonly VariableStatus[]; at: number }) {
   if (variables.length === 0) {
@@ -66,22 +74,28 @@ function reading(variable: VariableStatus, cursor: number | null): Pick<Point, "
   return { value: point.value, lo: point.lo, hi: point.hi, state: stateOf(variable, point) };
 }
 
-/** The state a point of the history stands for; whether the evidence then was enough is not recorded in it. */
-function stateOf(variable: VariableStatus, { value, lo, hi }: Point): State {
+/** What is counted rather than estimated from labels; of its limit, so much may be used up before it is at risk. */
+const COUNTED = /^(latency|errors|missing|freshness)/;
+const NEAR = 0.8;
+
+/** The state a point of the history stands for, by the loop's own rule. Too little evidence is not recorded in it. */
+export function stateOf(variable: Pick<VariableStatus, "measure" | "limit" | "comparison">, point: Point): State {
+  const { value } = point;
   if (value === null) return "unknown";
-  const over = variable.comparison === ">=";
-  const holds = (x: number) => (over ? x >= variable.limit : x <= variable.limit);
-  const worst = (over ? lo : hi) ?? value;
-  const best = (over ? hi : lo) ?? value;
-  if (holds(worst)) return "within";
-  return holds(best) ? "at_risk" : "out";
+  const { limit, comparison } = variable;
+  const [lo, hi] = [point.lo ?? value, point.hi ?? value];
+  if (COUNTED.test(variable.measure)) return lo > limit ? "out" : value > NEAR * limit ? "at_risk" : "within";
+  if (comparison === ">=") return lo >= limit ? "within" : hi < limit ? "out" : "at_risk";
+  return hi <= limit ? "within" : lo > limit ? "out" : "at_risk";
 }
 
-function VariableRow({ variable }: { variable: VariableStatus }) {
+function VariableRow({ variable: recorded }: { variable: VariableStatus }) {
   const cursor = useCursor();
+  const variable = useMemo(() => shown(recorded), [recorded]);
   const unit = unitOf(variable.measure);
   const name = variable.label;
-  const now = reading(variable, cursor);
+  const { state } = reading(recorded, cursor);
+  const now = { ...reading(variable, cursor), state };
   const limit = limitText(variable.comparison, variable.limit, unit);
   const said = `${name}: ${inUnit(now.value, unit)}, limit ${limit}, ${STATE_WORDS[now.state]}`;
   const under = [windowText(variable.window_ms), variable.detail];

@@ -2,7 +2,7 @@
 import type { Field, ModelVersion } from "../../lib/records";
 import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
-import { bytes, number, plural, short, signed } from "../../lib/format";
+import { brief, bytes, number, plural, short, signed } from "../../lib/format";
 import { Link, path } from "../../lib/router";
 import { Card } from "../../components/basics";
 import { Icon } from "../../components/icon";
@@ -132,7 +132,9 @@ function Environment({ version }: { version: ModelVersion }) {
         {params.map(([key, value]) => (
           <div key={key}>
             <dt>{key}</dt>
-            <dd className="mono">{value}</dd>
+            <dd className="mono" title={value}>
+              {brief(value)}
+            </dd>
           </div>
         ))}
       </dl>

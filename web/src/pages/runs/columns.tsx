@@ -1,7 +1,7 @@
 // The columns of the runs table: what every run has, then the chosen metrics and parameters.
 import type { Run } from "../../lib/records";
 import { spell } from "../../lib/describe";
-import { ago, duration, exact, number } from "../../lib/format";
+import { ago, brief, duration, exact, number } from "../../lib/format";
 import { extent, linear } from "../../lib/scale";
 import { Link, path } from "../../lib/router";
 import { RunState } from "../../components/basics";
@@ -83,6 +83,6 @@ function paramColumn(key: string): Column<Run> {
     width: "minmax(92px, 0.7fr)",
     align: "right",
     sortable: true,
-    cell: (run) => <span className="mono">{run.params[param] ?? "–"}</span>,
+    cell: (run) => <span className="mono">{brief(run.params[param] ?? "–")}</span>,
   };
 }

@@ -3,7 +3,7 @@ import { useMemo } from "react";
 import type { Run } from "../../lib/records";
 import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
-import { bytes, duration, exact, moment, number, plural, short } from "../../lib/format";
+import { brief, bytes, duration, exact, moment, number, plural, short } from "../../lib/format";
 import { Link, path } from "../../lib/router";
 import { Answer, Card, Code, Pill, Say, Time, Trouble } from "../../components/basics";
 import { Page } from "../../components/page";
@@ -114,7 +114,9 @@ function Figures({ run }: { run: Run }) {
         {params.map(([key, value]) => (
           <div key={`p${key}`}>
             <dt>{key}</dt>
-            <dd className="mono">{value}</dd>
+            <dd className="mono" title={value}>
+              {brief(value)}
+            </dd>
           </div>
         ))}
         {params.length + metrics.length === 0 && <p className="quiet">None were logged.</p>}

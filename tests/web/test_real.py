@@ -1,0 +1,77 @@
+"""The pages on the real server and a real, empty workspace: the lines they ask for work, and are seen at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import homeostat as hs
+from homeostat.server.app import make_app
+from tests.web.conftest import Watched
+from tests.web.mock_server import serving
+
+
+def given() -> dict[str, Any]:
+    """What the lines take for granted: an estimator that was fitted, and rows."""
+    rows = np.random.default_rng(0).normal(size=(100, 3)).astype("float32")
+    return {"estimator": LogisticRegression().fit(rows, rows[:, 0] > 0), "rows": rows}
+
+
+@pytest.fixture
+def url(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOMEOSTAT_HOME", "./.homeostat")
+    (tmp_path / "flights.csv").write_text("flight,delay\n1,12.5\n2,-3\n", encoding="utf-8")
+    with hs.open("./.homeostat") as ws, serving(make_app(ws)) as address:
+        yield address
+
+
+@pytest.mark.parametrize(
+    ("path", "then"),
+    [("/runs", ["1", "0.760"]), ("/models", ["1", "1"]), ("/data", ["1", "2"])],
+    ids=["runs", "models", "data"],
+)
+def test_the_lines_of_an_empty_page_work_and_are_seen_at_once(page: Any, path: str, then: list[str]) -> None:
+    page.goto(path)
+    page.locator(".link-state.live").wait_for()
+    lines = page.locator(".empty pre").inner_text()
+    exec(compile(lines, f"the lines of {path}", "exec"), given())
+    page.locator(".say b").first.wait_for()
+    assert page.locator(".say b").all_inner_texts()[:2] == then
+    page.locator("table, .rows").first.wait_for()
+
+
+def test_the_configuration_of_an_empty_loop_can_be_applied(page: Any) -> None:
+    page.goto("/")
+    lines = page.locator(".empty pre").inner_text()
+    config, command = lines.split("$ ")
+    assert command == "homeostat apply"
+    with hs.open("./.homeostat") as ws:
+        ws.loop.apply(config)
+    page.reload()
+    assert page.locator("h1").inner_text() == "delay"
+    assert page.locator(".vars tbody tr").count() == 2
+    assert "of 1,000 rows" in page.locator(".vars").inner_text()
+
+
+def test_a_table_asks_for_expectations_that_can_be_declared(page: Any) -> None:
+    with hs.open("./.homeostat") as ws:
+        ws.data.import_file("flights", "flights.csv")
+        page.goto("/data/flights")
+        lines = page.locator(".code pre").inner_text()
+        exec(compile(lines, "the lines of /data/flights", "exec"), {"ws": ws})
+        ws.data.import_file("flights", "flights.csv")
+        page.locator(".pill.ok").first.wait_for()
+    assert "checks hold" in page.locator("main").inner_text() or "check holds" in page.locator("main").inner_text()
+
+
+def test_a_page_that_is_not_there_says_so_in_the_servers_words(watched: Watched) -> None:
+    watched.page.goto("/models/nobody")
+    assert "nobody" in watched.page.get_by_role("alert").inner_text()
+    assert all("404" in complaint for complaint in watched.complaints)
+    watched.complaints.clear()

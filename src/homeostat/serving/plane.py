@@ -64,7 +64,8 @@ class Plane:
         follower = Follower(self._ws, app.catalog, self._name, url)
         await follower.begin()
         await listener.start_serving()
-        log.info("data plane on %s", url)
+        if not supervised:  # `homeostat up` says it in a line of its own
+            log.info("data plane on %s", url)
         following = loop.create_task(follower.run())
         following.add_done_callback(self._ended)
         sweeping = loop.create_task(_sweep(app))

@@ -19,7 +19,7 @@ CREATE = "/api/v1/tracking/create_run"
 SEARCH = "/api/v1/tracking/search_runs"
 
 # What each verb that reaches for the server's own machine (files, addresses, code) must ask for.
-LOCAL_REACH = {"data.import_file", "data.import_query", "data.write_tree", "pipelines.run_pipeline"}
+LOCAL_REACH = {"data.import_file", "data.import_query", "data.write_tree", "loop.apply", "pipelines.run_pipeline"}
 
 
 @pytest.fixture

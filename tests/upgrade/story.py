@@ -16,6 +16,8 @@ RUN = "a" * 32
 OPEN = "b" * 32
 FLIGHTS = pl.DataFrame({"flight": [1, 2, 3], "delay": [0.5, None, -3.0], "carrier": ["UA", "Ω", None]})
 
+CONFIG = "model: late\nhold: [auc >= 0.9 over 7d, errors <= 0.1% over 1h]\n"
+
 
 def live(ws: hs.Workspace, folder: Path) -> None:
     """Fill a fresh workspace: first through verbs, then a made-up row for each table that these do not reach."""
@@ -41,6 +43,9 @@ def live(ws: hs.Workspace, folder: Path) -> None:
     ws.explain.importance("late", 1)
     ws.serving.deploy("late", 1)
     ws.serving.deploy("late", 2)
+    ws.monitoring.record_labels("late", pl.DataFrame({"key": ["1", "2"], "label": [1.0, 0.0], "label_ms": [5, 6]}))
+    ws.loop.apply(CONFIG)
+    ws.loop.review("late", at_ms=1_700_000_000_000, now=True)
     ws.team.add_user("ann", role="editor")
     ws.team.create_token("ann", expires_in_s=None)
     ws.team.record_audit("data.write_table", {"name": "flights"})
@@ -63,6 +68,9 @@ QUESTIONS: dict[str, Callable[[hs.Workspace], Any]] = {
     "deployment": lambda ws: ws.serving.get_deployment("late"),
     "deployments": lambda ws: ws.serving.deployment_history("late"),
     "lineage": lambda ws: ws.lineage.of("table", "flights", 1),
+    "decisions": lambda ws: ws.loop.decisions("late"),
+    "why": lambda ws: ws.loop.why(ws.loop.decisions("late")[-1].id),
+    "plan": lambda ws: ws.loop.plan(CONFIG),
     "users": lambda ws: ws.team.list_users(),
     "audit": lambda ws: ws.team.verify_audit(),
 }

@@ -38,7 +38,7 @@ def plan(ws: Workspace, config: str, project: str = ".") -> PlanResult:
     return _result(wanted, config, project, current, applied=False)
 
 
-@verb(permission="loop:write")
+@verb(permission="loop:admin")  # it names the folder whose code will be run
 def apply(ws: Workspace, config: str, project: str = ".") -> PlanResult:
     """Put `config` (the text of a homeostat.yaml) into force; `project` is the folder its pipeline lies in.
 

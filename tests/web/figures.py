@@ -271,6 +271,11 @@ def decisions() -> list[Json]:
                           hi=0.032, limit=0.005, n=13_120),
                 _evidence("temperature", "drift", 4, "moved, and the model leans on it", value=0.41, limit=0.12,
                           n=13_120),
+                *(
+                    _evidence(f"{place}_delay_{hours}h", "drift", 4, f"{hours}% of rows would have to change",
+                              value=hours / 100, data=["flights@90"])
+                    for place in ("origin", "dest", "carrier") for hours in (3, 6, 24)
+                ),
                 _evidence("broken inputs", "input", 4, "none: no new level, no missing source", value=0.0, limit=0.0),
             ],
             alternatives=[{"kind": "wait", "why_not": "the limit is inside the interval and a cure is known"},
@@ -314,7 +319,10 @@ def why(decision: Json) -> Json:
         "recomputed": True,
         "same": True,
         "sentences": [
-            "The rule was run again on the recorded evidence alone and gave the same verdict.",
+            decision["headline"],
+            decision["reason"],
+            *(item["text"] for item in decision["evidence"]),
+            "The rule was run again on the recorded evidence alone. "
             f"It was fixed on 1 March, before any flight it judged ({len(decision['evidence'])} pieces of evidence).",
         ],
     }

@@ -86,10 +86,19 @@ def test_a_mark_on_the_chart_opens_its_decision(page: Any) -> None:
     opened = page.locator(".decision.open")
     opened.locator(".recomputed.ok").wait_for()
     text = opened.inner_text()
-    for words in ("v4 is better where it counts", "Recomputed from its record: the same decision", "0.022 to 0.032",
+    for words in ("v4 is better where it counts", "Recomputed from its record: the same decision", "+0.022 to +0.032",
                   "+0.061 AUC (+0.054 to +0.068) on 27,010 rows", "min_gain=0.005", "flights@90"):  # fmt: skip
         assert words in text
     assert "decision=dec-promote-v4" in page.url
+
+
+def test_many_inputs_that_moved_are_told_in_part_and_shown_on_request(page: Any) -> None:
+    page.goto("/loop/flight-delay?decision=dec-retrain-aug")
+    rows = page.locator(".evidence tbody tr")
+    rows.first.wait_for()
+    assert rows.count() == 7
+    page.get_by_role("button", name="show 6 more inputs that moved").click()
+    assert rows.count() == 13
 
 
 def test_quiet_reviews_are_folded_and_can_be_shown(page: Any) -> None:

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { gained, pageDomain, withDays } from "../src/pages/loop/loop-page";
 import { fold } from "../src/pages/loop/decisions";
 import { lanes } from "../src/pages/loop/marks";
+import { evidenceValue } from "../src/pages/loop/evidence";
 import { detailLines } from "../src/pages/loop/ring";
 import { stateOf } from "../src/pages/loop/variables";
 import { byMonth } from "../src/pages/loop/quality-table";
@@ -91,5 +92,19 @@ describe("the ring", () => {
     expect(detailLines("49,674 rows · 54 s", 15)).toEqual(["49,674 rows", "54 s"]);
     expect(detailLines("v4 · p99 6 ms", 15)).toEqual(["v4 · p99 6 ms"]);
     expect(detailLines("", 15)).toEqual([""]);
+  });
+});
+
+describe("evidence", () => {
+  it("is told in the unit of what it speaks of", () => {
+    const told = (kind: string, name: string, value: number) => evidenceValue({ kind, name }, value);
+    expect(told("gap", "gap", 0.00042)).toBe("+0.000");
+    expect(told("gap", "gap", -0.021)).toBe("−0.021");
+    expect(told("variable", "latency_p99 <= 50ms over 7d", 1.39)).toBe("1.4 ms");
+    expect(told("variable", "errors <= 0.1% over 7d", 0.001)).toBe("0.10\u202f%");
+    expect(told("variable", "auc >= 0.68 over 14d", 0.793)).toBe("0.793");
+    expect(told("age", "age", 42 * DAY)).toBe("42 days");
+    expect(told("labels", "labels", 8583)).toBe("8,583");
+    expect(evidenceValue({ kind: "gap", name: "gap" }, null)).toBe("");
   });
 });

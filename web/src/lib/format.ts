@@ -32,10 +32,11 @@ export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : number(Math.round(value));
 }
 
-/** A difference with its sign always written. */
+/** A difference with its sign always written and its decimals fixed, so that two can be compared at a glance. */
 export function signed(value: number | null | undefined, digits = 3): string {
   if (value === null || value === undefined) return "–";
-  return (value > 0 ? "+" : "") + number(value, digits);
+  if (!Number.isFinite(value) || Number.isInteger(value) || Math.abs(value) >= 100) return (value > 0 ? "+" : "") + number(value);
+  return (value < 0 ? MINUS : "+") + Math.abs(value).toFixed(digits);
 }
 
 /** A share as a percentage: 0.9615 → "96.2 %". */

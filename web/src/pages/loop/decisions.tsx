@@ -135,9 +135,15 @@ function Recomputed({ id }: { id: string }) {
       <Icon name={!recomputed ? "question" : same ? "check" : "cross"} />
       <div>
         <b>{word}</b>
-        {sentences.map((sentence, i) => (
-          <p key={i}>{sentence}</p>
-        ))}
+        <p>{sentences.at(-1)}</p>
+        {sentences.length > 1 && (
+          <details>
+            <summary>all of it in words</summary>
+            {sentences.slice(0, -1).map((sentence, i) => (
+              <p key={i}>{sentence}</p>
+            ))}
+          </details>
+        )}
       </div>
     </div>
   );

@@ -1,7 +1,8 @@
 // What a decision stood on: each piece of evidence with its interval drawn to scale, the rule, the roads not taken.
+import { useState } from "react";
 import type { Decision, Effect, Evidence } from "../../lib/records";
-import { spell } from "../../lib/describe";
-import { count, day, number, short, signed } from "../../lib/format";
+import { inUnit, spell, unitOf } from "../../lib/describe";
+import { count, day, duration, short, signed } from "../../lib/format";
 import { Link, path } from "../../lib/router";
 import { Gauge } from "../../components/gauge";
 
@@ -53,41 +54,78 @@ export function DecisionDetail({ decision }: { decision: Decision }) {
   );
 }
 
+/** Of many inputs that moved so many are told at once; the rest on request. */
+const FEW = 4;
+
 function EvidenceTable({ evidence }: { evidence: readonly Evidence[] }) {
+  const [all, setAll] = useState(false);
+  const drifts = evidence.filter((item) => item.kind === "drift");
+  const hidden = all || drifts.length <= FEW + 1 ? [] : drifts.slice(FEW);
+  const shown = evidence.filter((item) => !hidden.includes(item));
+  const read = [...new Set(evidence.flatMap((item) => item.data))];
   return (
-    <div className="scroll-x" tabIndex={0} role="group" aria-label="Evidence">
-      <table className="plain evidence">
-        <thead>
-          <tr>
-            <th scope="col">evidence</th>
-            <th scope="col">against its limit</th>
-            <th scope="col" className="right">
-              value
-            </th>
-            <th scope="col">interval</th>
-            <th scope="col" className="right">
-              rows
-            </th>
-            <th scope="col">what it says</th>
-          </tr>
-        </thead>
-        <tbody>
-          {evidence.map((item, i) => (
-            <EvidenceRow key={`${item.name}${i}`} item={item} />
-          ))}
-        </tbody>
-      </table>
+    <div>
+      <div className="scroll-x" tabIndex={0} role="group" aria-label="Evidence">
+        <table className="plain evidence">
+          <thead>
+            <tr>
+              <th scope="col">evidence</th>
+              <th scope="col">against its limit</th>
+              <th scope="col" className="right">
+                value
+              </th>
+              <th scope="col">interval</th>
+              <th scope="col" className="right">
+                rows
+              </th>
+              <th scope="col">what it says</th>
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((item, i) => (
+              <EvidenceRow key={`${item.name}${i}`} item={item} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p className="note evidence-foot">
+        {hidden.length > 0 && (
+          <button type="button" className="link" onClick={() => setAll(true)}>
+            show {hidden.length} more inputs that moved
+          </button>
+        )}
+        {read.length > 0 && (
+          <span>
+            read from <span className="mono">{read.join(", ")}</span>
+          </span>
+        )}
+      </p>
     </div>
   );
 }
 
+/** An evidence's number in the unit of what it speaks of. */
+export function evidenceValue(item: Pick<Evidence, "kind" | "name">, value: number | null): string {
+  if (value === null) return "";
+  if (item.kind === "age") return duration(value);
+  if (item.kind === "labels" || item.kind === "history") return count(value);
+  if (item.kind === "gap" || item.kind === "slice" || item.kind === "sequence") return signed(value);
+  const unit = unitOf(/^\w+/.exec(item.name)?.[0] ?? "");
+  return unit === "plain" && Math.abs(value) < 1000 ? value.toFixed(3).replace("-", "\u2212") : inUnit(value, unit);
+}
+
+/** "auc[carrier] >= 0.65 over 28d" stands as it was written; other names become words. */
+function evidenceName(name: string): string {
+  return /[<>[]/.test(name) ? name.replace(">=", "≥").replace("<=", "≤") : spell(name);
+}
+
 function EvidenceRow({ item }: { item: Evidence }) {
-  const interval = item.lo === null || item.hi === null ? "" : `${number(item.lo)} to ${number(item.hi)}`;
+  const value = evidenceValue(item, item.value);
+  const interval = item.lo === null || item.hi === null ? "" : `${evidenceValue(item, item.lo)} to ${evidenceValue(item, item.hi)}`;
+  const name = evidenceName(item.name);
   return (
     <tr>
-      <th scope="row">
-        {spell(item.name)}
-      </th>
+      <th scope="row">{name}</th>
       <td>
         {item.value !== null && (
           <Gauge
@@ -97,17 +135,14 @@ function EvidenceRow({ item }: { item: Evidence }) {
             limit={item.limit}
             good={null}
             tone="accent"
-            label={`${spell(item.name)}: ${number(item.value)}${interval ? `, ${interval}` : ""}`}
+            label={[name, value, interval].filter(Boolean).join(", ")}
           />
         )}
       </td>
-      <td className="right">{number(item.value)}</td>
-      <td className="note">{interval}</td>
+      <td className="right">{value || "–"}</td>
+      <td className="note nowrap">{interval}</td>
       <td className="right note">{item.n === null ? "" : count(item.n)}</td>
-      <td>
-        {item.text}
-        {item.data.length > 0 && <span className="note mono"> {item.data.join(", ")}</span>}
-      </td>
+      <td>{item.text}</td>
     </tr>
   );
 }
@@ -119,6 +154,9 @@ function effect(one: Effect): string {
 
 function params(values: Record<string, unknown>): string {
   return Object.entries(values)
-    .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`)
+    .map(([name, value]) => {
+      if (typeof value === "number" && name.endsWith("_ms")) return `${name.slice(0, -3)}=${duration(value)}`;
+      return `${name}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`;
+    })
     .join("  ");
 }

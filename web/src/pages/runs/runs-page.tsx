@@ -4,7 +4,7 @@ import type { Run } from "../../lib/records";
 import { useVerb } from "../../lib/query";
 import { commonKeys, runFilter, runOrder } from "../../lib/filter";
 import { spell } from "../../lib/describe";
-import { count, number, plural } from "../../lib/format";
+import { count, duration, number, plural } from "../../lib/format";
 import { navigate, path, useParam } from "../../lib/router";
 import { Empty, Say, Segments, Skeleton, Trouble } from "../../components/basics";
 import { Icon } from "../../components/icon";
@@ -121,7 +121,9 @@ function Opening({ runs, metric, kind, more }: OpeningProps) {
   const states = running > 0 ? `, **${running}** going on now` : failed > 0 ? `, **${failed}** of them failed` : "";
   const record =
     best && metric !== undefined ? ` The best ${spell(metric)} is **${number(best.metrics[metric])}**, by ${best.name}.` : "";
-  return <Say>{`${many}${states}.${record}`}</Say>;
+  const last = runs.find((run) => run.end_ms !== null);
+  const took = record === "" && last?.end_ms ? ` The last to end, ${last.name}, took **${duration(last.end_ms - last.start_ms)}**.` : "";
+  return <Say>{`${many}${states}.${record}${took}`}</Say>;
 }
 
 function bestOf(runs: readonly Run[], key: string): Run | null {

@@ -79,7 +79,9 @@ def count_labels(ws: Workspace, model: str, from_ms: int, to_ms: int) -> int:
 def _insert(c: sa.Connection, rows: list[dict[str, Any]]) -> int:
     from sqlalchemy.dialects import postgresql, sqlite
 
-    before = sa.select(sa.func.count()).select_from(store.label).where(store.label.c.model == rows[0]["model"])
+    t, times = store.label.c, [row["label_ms"] for row in rows]
+    stretch = (t.model == rows[0]["model"], t.label_ms.between(min(times), max(times)))
+    before = sa.select(sa.func.count()).where(*stretch)
     count = c.execute(before).scalar_one()
     insert = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
     c.execute(insert(store.label).on_conflict_do_nothing(), rows)

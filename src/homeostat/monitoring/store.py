@@ -12,10 +12,10 @@ label = sa.Table(
     "monitoring_label",
     metadata,
     sa.Column("model", sa.String(128), primary_key=True),
-    sa.Column("key", sa.String(255), primary_key=True),
+    # Time before key: a day's labels then lie together, and are written and read as one stretch.
     sa.Column("label_ms", sa.BigInteger, primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("label", sa.Float, nullable=False),
-    sa.Index("monitoring_label_time", "model", "label_ms"),
 )
 
 # The profile of what a version learnt from: `digest` names its JSON among the blobs, `words` says what it is of.

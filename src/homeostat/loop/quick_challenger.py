@@ -7,6 +7,7 @@ prediction log; always only from rows whose truth was known before the judging w
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,21 @@ def challenge(
     matrix = examples.select(pl.col(features).cast(pl.Float32)).to_numpy()
     parameters = parameters_of(subject)
     fixed = {"objective": "binary", "verbosity": -1, "deterministic": True, "force_row_wise": True}
-    threads = {"num_threads": subject.ws.settings.threads}
+    threads = {"num_threads": subject.ws.settings.threads or free_cores()}
     data = lightgbm.Dataset(matrix, examples["label"].to_numpy(), free_raw_data=True)
     booster = lightgbm.train({**parameters, **fixed, **threads}, data)
     asked = rows.select(pl.col(features).cast(pl.Float32)).to_numpy()
     return np.asarray(booster.predict(asked), dtype=np.float64)
+
+
+def free_cores() -> int:
+    """Cores that nobody is computing on just now, at least one.
+
+    LightGBM's threads wait for each other by spinning: on a busy machine two of them take six times as long as one. The
+    trees do not depend on it (`deterministic`).
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - round(os.getloadavg()[0]))
 
 
 def examples_of(subject: Subject, features: list[str], since_ms: int, until_ms: int) -> pl.DataFrame | None:

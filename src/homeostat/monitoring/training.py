@@ -7,7 +7,10 @@ import polars as pl
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
-from homeostat.data import scan_table
+from homeostat.data import get_table, scan_table
+
+_KEPT = 4
+_columns: dict[tuple[str, str, int, str | None, str], pl.DataFrame] = {}
 
 
 class TrainingTable(Record):
@@ -58,7 +61,16 @@ def column_by_key(ws: Workspace, source: TrainingTable, column: str) -> pl.DataF
 
     Raises InvalidInput when the table has no key named or no such column.
     """
-    lazy = scan_table(ws, source.table, source.version)
+    number = get_table(ws, source.table).version if source.version is None else source.version
+    return _by_key(ws, source, column, number)
+
+
+def _by_key(ws: Workspace, source: TrainingTable, column: str, number: int) -> pl.DataFrame:
+    # A version of a table never changes, and a look at a model asks for the same column every time.
+    asked = (ws.url, source.table, number, source.key, column)
+    if asked in _columns:
+        return _columns[asked]
+    lazy = scan_table(ws, source.table, number)
     there = lazy.collect_schema().names()
     if source.key is None or column not in there or source.key not in there:
         raise InvalidInput(
@@ -66,7 +78,11 @@ def column_by_key(ws: Workspace, source: TrainingTable, column: str) -> pl.DataF
             hint=f"slice by one of {', '.join(there)[:200]}",
         )
     key = pl.col(source.key).cast(pl.String).alias("key")
-    return lazy.select(key, pl.col(column)).unique("key", keep="last").collect()
+    found = lazy.select(key, pl.col(column)).unique("key", keep="last").collect()
+    while len(_columns) >= _KEPT:
+        _columns.pop(next(iter(_columns)))
+    _columns[asked] = found
+    return found
 
 
 def _ms(column: pl.Expr, lazy: pl.LazyFrame, name: str) -> pl.Expr:

@@ -48,14 +48,14 @@ def _show(status: LoopStatus) -> None:
 
     console = Console(highlight=False)
     console.print(f"\n[bold]{status.model}[/bold]  {status.state.replace('_', ' ')}")
-    console.print(f"[dim]{status.sentence}[/dim]\n")
+    console.print(Text(status.sentence + "\n", style="dim"))
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
     for name in ("must hold", "now", "interval", "n", "state"):
         table.add_column(name, justify="right" if name in ("now", "n") else "left")
     for variable in status.variables:
         mark, style = _STATES[variable.state]
         state = Text(f"{mark} {variable.state.replace('_', ' ')}", style=style)
-        table.add_row(variable.variable, _value(variable), _interval(variable), f"{variable.n:,}", state)
+        table.add_row(Text(variable.variable), _value(variable), _interval(variable), f"{variable.n:,}", state)
     console.print(table)
     console.print()
 

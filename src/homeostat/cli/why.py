@@ -24,16 +24,17 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(plain(told), indent=2) + "\n")
         return 0
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(highlight=False)
     decision = told.decision
     console.print(f"\n[dim]{iso(decision.at_ms)}  {decision.model}[/dim]")
-    console.print(f"[bold]{decision.kind.replace('_', ' ')}[/bold]: {decision.headline}")
-    console.print(f"{decision.reason}\n")
+    console.print(f"[bold]{decision.kind.replace('_', ' ')}[/bold]: {escape(decision.headline)}")
+    console.print(f"{escape(decision.reason)}\n")
     for evidence in decision.evidence:
-        console.print(f"  • {evidence.text}")
+        console.print(f"  • {escape(evidence.text)}")
     for other in decision.alternatives:
-        console.print(f"  [dim]not {other.kind.replace('_', ' ')}: {other.why_not}[/dim]")
+        console.print(f"  [dim]not {other.kind.replace('_', ' ')}: {escape(other.why_not)}[/dim]")
     same = "[green]the same[/green]" if told.same else "[red]NOT the same[/red]"
     console.print(f"\nRecomputed from this record by rule {decision.rule.name} {decision.rule.version}: {same}.\n")
     return 0 if told.same else 1

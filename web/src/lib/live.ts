@@ -4,25 +4,31 @@ import { basePath } from "./api";
 import { invalidate } from "./query";
 import type { WorkspaceEvent } from "./records";
 
+/** How a loop stands; and that with its past. A decision's explanation never changes, so it is not asked again. */
+const STANDING = ["loop/status", "loop/list_models"] as const;
+const LOOP = [...STANDING, "loop/decisions", "loop/quality_history"] as const;
+
 /** Which verbs each event makes stale. */
 export const STALE: Record<string, readonly string[]> = {
   run_started: ["tracking/", "pipelines/"],
   run_finished: ["tracking/", "pipelines/", "lineage/"],
   run_metrics: ["tracking/"],
-  table_written: ["data/", "lineage/", "loop/status", "loop/list_models"],
+  table_written: ["data/", "lineage/", ...STANDING],
   tree_written: ["data/", "lineage/"],
-  check_failed: ["data/", "loop/status", "loop/list_models"],
-  version_registered: ["registry/", "lineage/", "explain/", "loop/status"],
-  alias_moved: ["registry/", "loop/"],
-  gates_recorded: ["registry/", "loop/status"],
-  deployment_changed: ["serving/", "loop/"],
-  labels_recorded: ["loop/"],
-  variable_changed: ["loop/"],
-  decision_made: ["loop/"],
+  check_failed: ["data/", ...STANDING],
+  version_registered: ["registry/", "lineage/", "explain/", ...STANDING],
+  alias_moved: ["registry/", ...LOOP],
+  gates_recorded: ["registry/", ...STANDING],
+  deployment_changed: ["serving/", ...LOOP],
+  labels_recorded: LOOP,
+  variable_changed: LOOP,
+  decision_made: LOOP,
   notification_failed: [],
   resync: ["loop/", "tracking/", "pipelines/", "registry/", "serving/", "data/", "lineage/", "explain/"],
 };
+/** Events that come together are answered together, and a storm of them once a second. */
 const COALESCE_MS = 250;
+const APART_MS = 1000;
 const HIDDEN_MS = 30_000;
 
 export type Link = "connecting" | "live" | "lost";
@@ -32,6 +38,7 @@ let source: EventSource | undefined;
 let lastId = 0;
 let pending = new Set<string>();
 let flushTimer: number | undefined;
+let flushed = -Infinity;
 let hiddenTimer: number | undefined;
 
 function setLink(next: Link): void {
@@ -42,6 +49,7 @@ function setLink(next: Link): void {
 
 function flush(): void {
   flushTimer = undefined;
+  flushed = performance.now();
   const prefixes = [...pending];
   pending = new Set();
   if (prefixes.length > 0) invalidate(prefixes);
@@ -51,7 +59,7 @@ function receive(message: MessageEvent<string>): void {
   const event = JSON.parse(message.data) as WorkspaceEvent;
   if (event.id > lastId) lastId = event.id;
   for (const prefix of STALE[event.name] ?? STALE.resync ?? []) pending.add(prefix);
-  flushTimer ??= window.setTimeout(flush, COALESCE_MS);
+  flushTimer ??= window.setTimeout(flush, Math.max(COALESCE_MS, flushed + APART_MS - performance.now()));
 }
 
 function open(): void {

@@ -96,7 +96,23 @@ def learn(
         once=f"{purpose} {since_ms} {until_ms}",
     )  # fmt: skip
     compute_importance(ws, model, made.version)
+    early, late = int((rows["label_ms"] <= rows["predict_ms"]).sum()), latency_ms(booster, matrix(rows.tail(50)))
+    ws.registry.record_gates(model, made.version, sound(made.onnx, early, late))
     return made.version
+
+
+def gate(name: str, passed: bool, value: float, limit: float, reason: str) -> GateResult:
+    """A gate's result, with the figures it rests on."""
+    return GateResult(gate=name, passed=passed, value=value, limit=limit, reason=reason)
+
+
+def sound(onnx: Any, early: int, late: float) -> list[GateResult]:
+    """The gates every version passes, whatever it is compared with later."""
+    return [
+        gate("no leak in time", early == 0, early, 0, "outcomes known before they were asked about"),
+        gate("latency", late <= 20, late, 20, "median of one row, milliseconds"),
+        gate("ONNX agrees", onnx.agrees, onnx.max_difference or 0.0, onnx.tolerance, onnx.reason or "on the sample"),
+    ]
 
 
 @hs.step
@@ -117,10 +133,8 @@ def back_test(ws: hs.Workspace, source: dict[str, Any], params: dict[str, Any], 
         "model": measure(truth, score),
         "rows": later.height,
         "carriers": carriers,
-        "latency_ms": latency_ms(booster, matrix(later)),
         "strongest": feature,
         "strongest_alone": alone,
-        "known_too_early": int((rows["label_ms"] <= rows["predict_ms"]).sum()),
         **baselines(past, later),
     }
 
@@ -130,24 +144,15 @@ def validate(ws: hs.Workspace, model: str, version: int, found: dict[str, Any]) 
     """Hold the version against its gates; it is refused, with the reason, when one of them fails."""
     quality, logistic = found["model"], found["logistic_regression"]
     worst = min(found["carriers"], key=lambda name: found["carriers"][name])
-    onnx = ws.registry.get_version(model, version).onnx
-
-    def gate(name: str, passed: bool, value: float, limit: float, reason: str) -> GateResult:
-        return GateResult(gate=name, passed=passed, value=value, limit=limit, reason=reason)
-
     base, gain = found["base_rate"]["log_loss"], quality["auc"] - logistic["auc"]
-    telltale, early = found["strongest_alone"], found["known_too_early"]
-    error, late = quality["calibration_error"], found["latency_ms"]
+    telltale, error = found["strongest_alone"], quality["calibration_error"]
     gates = [
         gate("quality", quality["auc"] >= 0.68, quality["auc"], 0.68, f"AUC on {found['rows']:,} later flights"),
         gate("beats base rate", quality["log_loss"] < base, quality["log_loss"], base, "log loss"),
         gate("beats logistic regression", gain > 0, gain, 0.0, f"{gain:+.3f} AUC"),
         gate("slices", found["carriers"][worst] >= 0.60, found["carriers"][worst], 0.60, f"worst carrier: {worst}"),
         gate("calibration", error <= 0.12, error, 0.12, "error over ten bins"),
-        gate("latency", late <= 20, late, 20, "median of one row, milliseconds"),
-        gate("no leak in time", early == 0, early, 0, "outcomes known before they were asked about"),
         gate("no telltale feature", telltale <= 0.8, telltale, 0.8, f"AUC of {found['strongest']} alone"),
-        gate("ONNX agrees", onnx.agrees, onnx.max_difference or 0.0, onnx.tolerance, onnx.reason or "on the sample"),
     ]
     ws.registry.record_gates(model, version, gates)
     return version

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Literal
 
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from homeostat.core.blobs import digest_of
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor
 from homeostat.core.errors import Conflict, InvalidInput, Refused
@@ -53,13 +53,18 @@ def deploy(
 
     def write(connection: sa.Connection) -> Deployment:
         current = store.read_deployment(connection, model)
-        base = current or Deployment(model=model, routes=[], salt=secrets.token_hex(8), generation=0, updated_ms=0)
+        base = current or Deployment(model=model, routes=[], salt=salt_of(model), generation=0, updated_ms=0)
         changed = replace(base, routes=routes, **wanted)
         if current is not None and changed == current:
             return current
         return _record(ws, connection, changed, "deploy", current)
 
     return ws.db.write(write)
+
+
+def salt_of(model: str) -> str:
+    """What shuffles the requests of `model` over its routes: another for each model, the same in every replay of it."""
+    return digest_of(model.encode())[:16]
 
 
 @verb(permission="serving:write")

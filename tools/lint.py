@@ -14,7 +14,7 @@ BIN = Path(sys.executable).parent
 CHECKS: dict[str, list[str]] = {
     "style": [str(BIN / "ruff"), "check", "."],
     "format": [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
-    "types": [str(BIN / "pyright"), "--warnings"],
+    "types": [str(BIN / "pyright"), "--pythonpath", sys.executable, "--warnings"],
     "arrows": [str(BIN / "lint-imports"), "--no-cache"],
     "pages": [sys.executable, "tools/build_web.py", "check"],
     "house": [sys.executable, "tools/check_house.py"],

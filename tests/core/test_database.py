@@ -54,3 +54,33 @@ def test_another_kind_of_address_is_refused(url: str):
 def test_a_workspace_names_its_slices():
     with pytest.raises(AttributeError, match="a workspace has no 'regsitry'; its slices are data, tracking"):
         hs.open("http://127.0.0.1:9").regsitry  # noqa: B018
+
+
+FULL = """
+import resource, signal, sys
+import homeostat as hs
+from homeostat.core.errors import StorageFull
+ws = hs.open(sys.argv[1])
+run = ws.tracking.create_run(id="a" * 32)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+answered = 0
+try:
+    while answered < 5000:
+        ws.tracking.set_tags(run.id, {f"k{answered}": "x" * 2000})
+        answered += 1
+except StorageFull as error:
+    print(answered, len(ws.tracking.get_run(run.id).tags), error.status, error.hint)
+"""
+
+
+def test_a_full_disk_is_told_reading_goes_on_and_nothing_answered_is_lost(tmp_path: Path):
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path / "home"], capture_output=True, text=True, check=True)
+    answered, readable, status, hint = done.stdout.strip().split(" ", 3)
+    assert int(answered) > 50
+    assert (readable, status) == (answered, "507")
+    assert "free some disk space" in hint
+    with hs.open(tmp_path / "home") as ws:
+        assert len(ws.tracking.get_run("a" * 32).tags) >= int(answered)
+        ws.tracking.set_tags("a" * 32, {"space": "again"})
+        assert ws.tracking.get_run("a" * 32).tags["space"] == "again"

@@ -161,8 +161,13 @@ def test_an_overtaken_supervisor_writes_nothing(ws, project, other_process):
     asleep = other_process(SUPERVISOR.format(url=ws.url, project=str(project)))
     while not project.ran["left"] or not project.ran["right"]:
         time.sleep(0.01)
-    asleep.send_signal(signal.SIGSTOP)
-    ws.db.write(lambda c: c.execute(sa.update(store.runs).values(lease_until_ms=0)))
+
+    def put_to_sleep(connection: sa.Connection) -> None:
+        # While the write lock is ours: asleep inside a transaction of its own, it would hold everybody up.
+        asleep.send_signal(signal.SIGSTOP)
+        connection.execute(sa.update(store.runs).values(lease_until_ms=0))
+
+    ws.db.write(put_to_sleep)
     (project.folder / "go").touch()
     run = ws.pipelines.run_pipeline("pipeline:main", project=str(project), once="the run")
     asleep.send_signal(signal.SIGCONT)

@@ -185,6 +185,3 @@ def _missing(v: Variable, log: pl.DataFrame) -> VariableStatus:
 def unknown(n: int) -> Interval:
     """The interval of a reading that could not be taken."""
     return Interval(math.nan, -math.inf, math.inf, math.inf, n)
-
-
-__all__ = ["LEVEL", "WIDTH", "Readings", "limit_state", "state_of", "status"]

@@ -8,8 +8,9 @@ from homeostat.core.clock import iso
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.loop.model import Decision, LoopStatus, QualityPoint, VariableStatus
+from homeostat.loop.history import quality_history
 from homeostat.loop.plots import gauge_plot, quality_plot
-from homeostat.loop.state import decisions, quality_history, status
+from homeostat.loop.state import decisions, status
 from homeostat.registry import ModelVersion, list_versions
 
 _STYLE = """

@@ -9,7 +9,6 @@ from homeostat.core.errors import NotFound
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.loop.applied import applied, declared
-from homeostat.loop.history import quality_history
 from homeostat.loop.model import Canary, Decision, LoopStatus, VariableStatus
 from homeostat.loop.record import decisions_of
 from homeostat.loop.schedule import last_look_ms, next_review_ms
@@ -101,6 +100,3 @@ def _sentence(variables: list[VariableStatus], champion: int | None, canary: Can
 
 def _value(v: VariableStatus) -> str:
     return measured(v.measure, v.value) if v.value is not None else "unknown"
-
-
-__all__ = ["decisions", "list_models", "quality_history", "status"]

@@ -74,12 +74,10 @@ def calibration_error(
     square = float((share * (np.square(gap) - noise)).sum())
     rng = np.random.default_rng(seed)
     # Bins of one block move together: draw whole rows of the deviation table, as the bootstrap of blocks would.
-    multiplier = rng.normal(size=(resamples, b)) if blocks is not None else None
-    moved = (
-        multiplier @ deviation / n_safe * math.sqrt(b / (b - 1))
-        if multiplier is not None
-        else rng.normal(size=(resamples, k)) * np.sqrt(noise)
-    )
+    if blocks is not None:
+        moved = rng.normal(size=(resamples, b)) @ deviation / n_safe * math.sqrt(b / (b - 1))
+    else:
+        moved = rng.normal(size=(resamples, k)) * np.sqrt(noise)
     # A draw's squared gap carries the noise twice: once from the data, once from the drawing.
     squares = (share * (np.square(gap + moved) - 2 * noise)).sum(axis=1)
     tail = (1.0 - level) / 2 if width is None else 1.0 - NormalDist().cdf(width)

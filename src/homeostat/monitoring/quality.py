@@ -12,7 +12,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.monitoring.auc import auc_interval
 from homeostat.monitoring.calibration import calibration_error
 from homeostat.monitoring.interval import Interval, nothing, z
-from homeostat.monitoring.joined import Joined, joined
+from homeostat.monitoring.joined import joined
 from homeostat.monitoring.model import Measurement, Quality
 from homeostat.monitoring.row_loss import LOSSES, mean_by_block
 from homeostat.monitoring.slices import auc_by_slice
@@ -91,6 +91,3 @@ def level_names(column: pl.Series) -> list[str]:
         if (whole == whole.round()).all():
             column = column.fill_nan(None).cast(pl.Int64)
     return column.cast(pl.String).fill_null("(missing)").to_list()
-
-
-__all__ = ["MEASURES", "Joined", "as_measurement", "level_names", "measured", "quality"]

@@ -10,7 +10,7 @@ from tests.monitoring.world import World
 
 
 def test_a_week_is_lived_alike_on_every_database(any_ws: hs.Workspace, project: Path) -> None:
-    life = Life(any_ws, World(-20, 30, per_day=130), project, CONFIG.replace("[all, last-20d]", "[all]"), since_day=-3)
+    life = Life(any_ws, World(-40, 60, per_day=130), project, CONFIG.replace("[all, last-20d]", "[all]"), since_day=-3)
     made = life.days(0, 8)
     assert [d.kind for d in made] == ["retrain", "promote"]
     assert life.look(6) == made

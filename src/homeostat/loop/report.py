@@ -7,8 +7,8 @@ from html import escape
 from homeostat.core.clock import iso
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.loop.model import Decision, LoopStatus, QualityPoint, VariableStatus
 from homeostat.loop.history import quality_history
+from homeostat.loop.model import Decision, LoopStatus, QualityPoint, VariableStatus
 from homeostat.loop.plots import gauge_plot, quality_plot
 from homeostat.loop.state import decisions, status
 from homeostat.registry import ModelVersion, list_versions

@@ -15,7 +15,7 @@ ATTACKS = {
     "up": "../secret",
     "up, in the middle": "a/../../secret",
     "up, at the end": "a/..",
-    "up and back in": "../root/a",
+    "up and back in": "../base/a",
     "percent": "..%2fsecret",
     "percent dots": "%2e%2e/secret",
     "percent twice": "%252e%252e%252fsecret",
@@ -51,10 +51,10 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
 def test_nothing_leads_out(tmp_path: Path, attack: str):
-    (tmp_path / "root").mkdir()
+    (tmp_path / "base").mkdir()
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(InvalidInput, match="does not lie inside"):
-        inside(tmp_path / "root", attack)
+        inside(tmp_path / "base", attack)
 
 
 # Odd, and harmless: these are plain names of files below the folder.
@@ -79,7 +79,7 @@ def test_any_text_is_inside_or_refused(text: str):
 
 
 def test_a_link_out_is_refused_and_a_link_within_is_not(tmp_path: Path):
-    root = tmp_path / "root"
+    root = tmp_path / "base"
     (root / "real").mkdir(parents=True)
     (tmp_path / "secret").write_text("secret")
     (root / "out").symlink_to(tmp_path)

@@ -130,7 +130,7 @@ class Launcher:
             python = job.python or sys.executable
             os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
             os.environ["PYTHONUNBUFFERED"] = "1"
-            os.execv(python, [python, "-m", job.module, *job.arguments])  # noqa: S606
+            os.execv(python, [python, "-m", job.module, *job.arguments])  # noqa: S606 - no shell
         except BaseException:
             traceback.print_exc()
             sys.stderr.flush()

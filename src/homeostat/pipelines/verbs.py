@@ -31,7 +31,7 @@ _LOOK_S = 0.2
 def run_pipeline(
     ws: Workspace,
     pipeline: str,
-    params: dict[str, Any] = {},  # noqa: B006
+    params: dict[str, Any] = {},  # noqa: B006 - read, never written
     project: str = ".",
     once: str | None = None,
     wait: bool = True,

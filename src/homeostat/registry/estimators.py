@@ -94,7 +94,7 @@ def dump_pickle(value: Any) -> bytes:
     try:
         first = cloudpickle.dumps(value, protocol=5)
         # The value came from this very process: loading it again trusts nobody new.
-        return cloudpickle.dumps(pickle.loads(first), protocol=5)  # noqa: S301
+        return cloudpickle.dumps(pickle.loads(first), protocol=5)  # noqa: S301 - our own
     finally:
         for module in own:
             cloudpickle.unregister_pickle_by_value(module)

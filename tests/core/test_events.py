@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +22,17 @@ HERE = "tests.core.listeners"
 
 
 @pytest.fixture(autouse=True)
-def known(monkeypatch: pytest.MonkeyPatch) -> None:
+def known() -> Iterator[None]:
+    """Only the events of these tests are known; afterwards all others again, in the order they are written in."""
     listeners.heard.clear()
     listeners.broken.clear()
-    for name in list(EVENTS):
-        monkeypatch.delitem(EVENTS, name)
-    both = EventEntry(record=f"{HERE}:Noted", listeners=[f"{HERE}:first", f"{HERE}:second"])
-    monkeypatch.setitem(EVENTS, "test_noted", both)
-    monkeypatch.setitem(EVENTS, "test_other", EventEntry(record=f"{HERE}:Other"))
+    whole = dict(EVENTS)
+    EVENTS.clear()
+    EVENTS["test_noted"] = EventEntry(record=f"{HERE}:Noted", listeners=[f"{HERE}:first", f"{HERE}:second"])
+    EVENTS["test_other"] = EventEntry(record=f"{HERE}:Other")
+    yield
+    EVENTS.clear()
+    EVENTS.update(whole)
 
 
 def note(ws: hs.Workspace, *numbers: int) -> None:

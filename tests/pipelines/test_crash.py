@@ -209,3 +209,25 @@ def test_ctrl_c_stops_the_run_for_good(ws, project, other_process):
     assert recover(ws) == []
     (project.folder / "go").touch()
     check(ws, project, ws.pipelines.run_pipeline("pipeline:main", project=str(project), once="the run"))
+
+
+def test_ctrl_c_right_after_a_commit_does_not_undo_what_is_done(ws, project, monkeypatch):
+    from homeostat.pipelines import supervisor
+
+    project.write(PIPELINE)
+    write = supervisor.Supervisor._write
+    pressed = []
+
+    def press(self, fn):
+        result = write(self, fn)
+        if not pressed and any(step.status == "done" for step in ws.pipelines.list_pipeline_runs().runs[0].steps):
+            pressed.append(True)
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(supervisor.Supervisor, "_write", press)
+    with pytest.raises(KeyboardInterrupt):
+        ws.pipelines.run_pipeline("pipeline:main", project=str(project), once="the run")
+    states = [step.status for step in ws.pipelines.list_pipeline_runs().runs[0].steps]
+    assert states[0] == "done" and set(states) <= {"done", "stopped", "waiting"}
+    check(ws, project, ws.pipelines.run_pipeline("pipeline:main", project=str(project), once="the run"))

@@ -62,7 +62,7 @@ class Supervisor:
             while not self._move():
                 pass
         except KeyboardInterrupt:  # whoever pressed Ctrl-C does not want it taken up by a server
-            self._write(lambda c: self._advance(c, [], stop=True))
+            self._write(self._stop)
             raise
         finally:
             self._drop_jobs()
@@ -187,6 +187,11 @@ class Supervisor:
         if status is not None:
             self._finish(connection, status, advance.tasks)
         return advance.started, advance.tasks, status
+
+    def _stop(self, connection: sa.Connection) -> None:
+        """Stop the run as it is written down: a commit may have been interrupted before its result was heard of."""
+        self._tasks = {task.name: task for task in store.read_tasks(connection, self._run)}
+        self._advance(connection, [], stop=True)
 
     def _finish(self, connection: sa.Connection, status: RunStatus, tasks: dict[str, Task]) -> None:
         error = next((f"step '{t.name}': {t.error}" for t in tasks.values() if t.status == "failed"), None)

@@ -25,6 +25,7 @@ OFFER_ON = day_ms("2013-11-30")
 JUDGED_MS = 14 * DAY_MS
 SETTLED_MS = 2 * DAY_MS  # flights of the last evening land after midnight
 QUICK_SHARE = 6
+QUICK_ROWS = 60_000
 
 # What a month is remembered for, most telling first.
 TELLING = ("roll_back", "promote", "refuse", "retrain", "fix_data", "collect", "canary", "wait")
@@ -34,10 +35,10 @@ def tell(ws: hs.Workspace, view: Any, project: Path, quick: bool, webhook: str) 
     """Run the whole story; the figures of the report."""
     _listen(ws, webhook)
     source = _prepare(ws, view, project)
-    _learn(ws, view, project)
+    _learn(ws, view, project, quick)
     last = QUICK_END if quick else YEAR_END
     flights = _flights(ws, source, last, quick)
-    _live(ws, view, project, flights, last, offer=not quick)
+    _live(ws, view, project, flights, last, quick)
     return _look_back(ws, view, flights, last)
 
 
@@ -69,8 +70,11 @@ def _findings(ws: hs.Workspace, view: Any, name: str) -> None:
         view.note(f"  · {message}")
 
 
-def _learn(ws: hs.Workspace, view: Any, project: Path) -> None:
-    ws.loop.apply((project / "homeostat.yaml").read_text(encoding="utf-8"), str(project))
+def _learn(ws: hs.Workspace, view: Any, project: Path, quick: bool) -> None:
+    config = (project / "homeostat.yaml").read_text(encoding="utf-8")
+    if quick:
+        config = config.replace("learn:", f"learn:\n  quick_rows: {QUICK_ROWS}", 1)
+    ws.loop.apply(config, str(project))
     with view.phase("learning from January and February", "learn") as phase:
         params = {"model": MODEL, "since_ms": 0, "until_ms": LEARNT_BY, "purpose": "first"}
         ws.pipelines.run_pipeline("pipeline:train", params=params, project=str(project), once="demo/first")
@@ -97,22 +101,22 @@ def _flights(ws: hs.Workspace, source: dict[str, Any], last: int, quick: bool) -
     return rows.gather_every(QUICK_SHARE) if quick else rows
 
 
-def _live(ws: hs.Workspace, view: Any, project: Path, flights: pl.DataFrame, last: int, offer: bool) -> None:
+def _live(ws: hs.Workspace, view: Any, project: Path, flights: pl.DataFrame, last: int, quick: bool) -> None:
     endpoint = ws.serving.endpoint()
     year = Year(ws, MODEL, endpoint.rest_url, flights, list(FEATURES))
     cursor = Cursor(ws.home / "demo.json", LEARNT_BY)
     days = (last - LEARNT_BY) // DAY_MS
     with view.phase("living through the year", "live", total=days) as phase:
 
-        def each_day(end: int, decided: list[Any]) -> None:
+        def look(end: int, decided: list[Any]) -> None:
             for decision in decided:
                 view.decision(_date(decision.at_ms), decision.kind, decision.headline, decision.reason)
             champion = ws.serving.get_deployment(MODEL).champion
             phase.update((end - LEARNT_BY) // DAY_MS, f"{_date(end)}  v{champion}")
-            if offer and end == OFFER_ON:
+            if end == OFFER_ON:
                 _offer(ws, view, project, end)
 
-        year.live(LEARNT_BY, last, cursor, each_day)
+        year.live(LEARNT_BY, last, 2 * DAY_MS if quick else DAY_MS, cursor, look)
         phase.done(f"{flights.height:,} flights asked for over HTTP")
 
 

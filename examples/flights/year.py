@@ -1,8 +1,8 @@
 """Live through the year: ask for every flight an hour before departure, hand in labels at landing, let the loop look.
 
-Time is simulated day by day, everything else is real: predictions go over HTTP to the data plane, labels and decisions
-through the public API. A day counts as done in two steps, each written down before the next, so that a run that was
-killed goes on where it was and ends with the same predictions, labels and decisions.
+Time is simulated a day (or two) at a time, everything else is real: predictions go over HTTP to the data plane, labels
+and decisions through the public API. Each stretch counts as done in two steps, each written down before the next, so
+that a run that was killed goes on where it was and ends with the same predictions, labels and decisions.
 """
 
 from __future__ import annotations
@@ -56,10 +56,13 @@ class Year:
         self._by_label = flights.drop_nulls(LABEL_MS).sort(LABEL_MS, KEY)
         self._names = names
 
-    def live(self, first_ms: int, last_ms: int, cursor: Cursor, each_day: Callable[[int, list[Any]], None]) -> None:
-        """Days from `first_ms` to `last_ms` (both midnights UTC); `each_day(day_end_ms, decisions)` after each."""
-        for start in range(first_ms, last_ms, DAY_MS):
-            end = start + DAY_MS
+    def live(
+        self, first_ms: int, last_ms: int, look_every_ms: int, cursor: Cursor, look: Callable[[int, list[Any]], None]
+    ) -> None:
+        """From `first_ms` to `last_ms` (midnights UTC), letting the loop look at the end of each `look_every_ms`;
+        `look(end_ms, decisions)` after each."""
+        for start in range(first_ms, last_ms, look_every_ms):
+            end = min(start + look_every_ms, last_ms)
             if cursor.asked_ms < end:
                 self._ask(start, end)
                 cursor.asked_ms = end
@@ -72,7 +75,7 @@ class Year:
                 cursor.write()
             else:
                 decided = []
-            each_day(end, decided)
+            look(end, decided)
 
     def _ask(self, start: int, end: int) -> None:
         rows = self._between(self._by_time, TIME, start, end)
@@ -95,7 +98,7 @@ class Year:
             self.ws.monitoring.record_labels(self.model, labels)
 
     def _settle(self) -> None:
-        """Wait until the data plane serves what the loop has decided, so that a day is never split between two."""
+        """Wait until the data plane serves what the loop has decided, so that a stretch is never split between two."""
         deployment = self.ws.serving.get_deployment(self.model)
         self.ws.serving.wait_ready(self.model, deployment.generation)
 

@@ -64,6 +64,7 @@ def test_model_and_hold_are_enough() -> None:
         ("learn: {windows: [last-60]}", "'60' is not a length of time", "14d"),
         ("learn: {windows: [recent]}", "'recent' is not a window", "last-60d"),
         ("learn: {review: soon}", "learn.review: 'soon'", "14d"),
+        ("learn: {quick_rows: 10}", "learn.quick_rows: 10 rows", "1000 or more"),
         ("promote: {by: canary 5% 25%}", "promote.by", "canary 5% 25% 100%"),
         ("promote: {when: [nicer]}", "promote.when: 'nicer'", "better"),
         ("pipeline: train", "names no function", "module:function"),

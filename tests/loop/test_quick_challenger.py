@@ -7,7 +7,7 @@ import pytest
 
 import homeostat as hs
 from homeostat.loop.applied import applied
-from homeostat.loop.quick_challenger import challenge, parameters_of
+from homeostat.loop.quick_challenger import challenge, examples_of, parameters_of
 from homeostat.loop.subject import Subject
 from homeostat.loop.windows import changed_at, choose_window
 from tests.loop.conftest import CONFIG
@@ -44,6 +44,14 @@ def test_it_learns_from_the_log_where_no_table_is_declared(ws: hs.Workspace) -> 
     rows = s.judging.labelled()
     assert challenge(s, FEATURES, rows, 0, s.judge_from_ms) is not None
     assert challenge(s, FEATURES, rows, 0, START + 2 * DAY) is None  # two days are too few to learn from
+
+
+def test_it_learns_from_no_more_rows_than_it_may_and_from_all_of_the_past(ws: hs.Workspace) -> None:
+    s = subject(ws, World(-40, 80, per_day=60), CONFIG.replace("learn: {", "learn: {quick_rows: 1000, "))
+    rows = examples_of(s, FEATURES, 0, s.judge_from_ms)
+    assert rows is not None and rows.height == 1000
+    assert rows["time_ms"].min() < START - 39 * DAY  # type: ignore[operator]
+    assert rows["time_ms"].max() > s.judge_from_ms - 3 * DAY  # type: ignore[operator]
 
 
 def test_the_window_is_back_tested_and_the_day_of_the_change_is_found(ws: hs.Workspace) -> None:

@@ -20,6 +20,8 @@ from homeostat.loop.hold import Variable, parse_variable, span_ms
 from homeostat.loop.judge import JudgeRule, read_conditions
 from homeostat.monitoring import TrainingTable
 
+_LEAST_ROWS = 1000  # a quick challenger that learns from fewer would hide every gap
+
 
 class DataConfig(Record):
     """The table of examples: its name, the column of the moment of prediction, the column of the row's key."""
@@ -47,8 +49,9 @@ class LearnConfig(Record):
     """When and from what to learn again.
 
     `review` is how often a full look is taken, `judge` the span of labelled predictions on which models are compared,
-    `min_gain` the AUC below which a retraining does not pay. `windows` are the pasts that are back-tested; `params` go
-    to the pipeline as they are.
+    `min_gain` the AUC below which a retraining does not pay. A look learns from `quick_rows` rows at most, spread
+    evenly over the past: more of them cost time and see smaller gains. `windows` are the pasts that are back-tested;
+    `params` go to the pipeline as they are.
     """
 
     windows: list[str] = msgspec.field(default_factory=lambda: ["all"])
@@ -58,6 +61,7 @@ class LearnConfig(Record):
     judge: str = "14d"
     min_gain: float = 0.0075
     min_rows: int = 2000
+    quick_rows: int = 500_000
     params: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
@@ -209,6 +213,10 @@ def _check_values(config: Config) -> None:
                 hint = "write all, since-change or last-60d"
                 raise InvalidInput(f"learn.windows: {window!r} is not a window", hint=hint)
             span_ms(window.removeprefix("last-"), "learn.windows")
+    if config.learn.quick_rows < _LEAST_ROWS:
+        raise InvalidInput(
+            f"learn.quick_rows: {config.learn.quick_rows} rows teach nothing", hint=f"write {_LEAST_ROWS} or more"
+        )
     for read in (config.review_rule, config.judge_rule, config.canary_rule):
         read()
     span_ms(config.labels.within, "labels.within")

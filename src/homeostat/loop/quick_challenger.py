@@ -22,7 +22,6 @@ from homeostat.monitoring import auc_gap, days_of, fitted_until, joined, trainin
 from homeostat.registry import load_model
 
 _MIN_ROWS = 1000
-_MAX_ROWS = 500_000
 _USUAL: dict[str, Any] = {"num_iterations": 100, "learning_rate": 0.1, "num_leaves": 31, "min_data_in_leaf": 100}
 _KEPT = {
     "boosting": str, "num_iterations": int, "learning_rate": float, "num_leaves": int, "max_depth": int,
@@ -105,7 +104,7 @@ def free_cores() -> int:
 
 
 def examples_of(subject: Subject, features: list[str], since_ms: int, until_ms: int) -> pl.DataFrame | None:
-    """Examples known by `until_ms`: features and label, the newest half million at most."""
+    """Examples known by `until_ms`: features and label; where there are more than `quick_rows`, evenly spread ones."""
     s = subject
     rows = None
     if s.config.training is not None:
@@ -115,7 +114,8 @@ def examples_of(subject: Subject, features: list[str], since_ms: int, until_ms: 
         rows = log.labelled()
         if not set(features) <= set(rows.columns):
             return None
-    return rows.tail(_MAX_ROWS)
+    most = s.config.learn.quick_rows
+    return rows if rows.height <= most else rows[np.linspace(0, rows.height - 1, most).astype(np.int64)]
 
 
 def parameters_of(subject: Subject) -> dict[str, Any]:

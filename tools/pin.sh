@@ -12,5 +12,9 @@ pin() {
 }
 pin dev.txt --extra demo --extra postgres --extra s3 --group test --group lint --group docs "$@"
 pin demo.txt --extra demo --constraints requirements/dev.txt
-uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-  --no-emit-find-links --group pyproject.toml:web --constraints requirements/dev.txt --output-file requirements/web.txt
+pin_group() {
+  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+    --no-emit-find-links --group "pyproject.toml:$1" --output-file "requirements/$1.txt" "${@:2}"
+}
+pin_group web --constraints requirements/dev.txt
+pin_group mlflow-client "$@"

@@ -31,6 +31,9 @@ STORES = (
     "homeostat.loop.store",
 )
 
+# Modules that map foreign protocols: their calls are mounted by the server.
+PROTOCOLS = ("homeostat.tracking.mlflow.server_info",)
+
 # Files of the home that hold what is kept nowhere else, as patterns: whole once they are named ...
 KEPT_FILES = ("tables/*/*.parquet", "pipelines/*/*.log")
 # ... or appended to, with rows that carry their identity and so may be seen twice.

@@ -7,6 +7,7 @@ are checked by value, so neither a foreign page (CSRF) nor a renamed address (DN
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from urllib.parse import urlsplit
 
@@ -14,13 +15,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeostat.core.errors import HomeostatError, PermissionDenied
+from homeostat.core.errors import HomeostatError, PermissionDenied, Unauthenticated
+from homeostat.core.foreign import foreign
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
-from homeostat.server.answers import error_response
+from homeostat.server.answers import error_response, send_foreign_error
 
 COOKIE = "homeostat_token"
 _SAFE = ("GET", "HEAD", "OPTIONS")
+
+# Where foreign protocols are spoken (`foreign.py`), errors included. Ours is below /api/v1/.
+FOREIGN_ROOTS = ("/api/", "/ajax-api/")
+FOREIGN_SPACES = tuple(root + version for root in FOREIGN_ROOTS for version in ("2.0/", "3.0/"))
 
 
 class Actor(Record):
@@ -78,6 +84,8 @@ class Access:
                 _check_origin(headers)
             scope.setdefault("state", {})["actor"] = await self._actor(headers)
         except HomeostatError as error:
+            if scope["path"].startswith(FOREIGN_SPACES):
+                return await send_foreign_error(send, foreign(error))
             return await error_response(error)(scope, receive, send)
         return await self.app(scope, receive, send)
 
@@ -102,11 +110,21 @@ def _token(headers: Headers) -> str:
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
+    if scheme.lower() == "basic":
+        return _password(value)
     for part in headers.get("cookie", "").split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE:
             return value
     return ""
+
+
+def _password(value: str) -> str:
+    """The token that a client sends as the password beside a user name; the token alone says who it is."""
+    try:
+        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2].strip()
+    except ValueError:
+        raise Unauthenticated("the Authorization header is not well formed", hint="send user:token as Basic") from None
 
 
 def _check_origin(headers: Headers) -> None:

@@ -8,10 +8,15 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Send
 
 from homeostat.core.errors import HomeostatError, InvalidInput, NotFound
+from homeostat.core.foreign import ForeignError
 
 log = logging.getLogger("homeostat.server")
+
+_JSON = (b"content-type", b"application/json")
+_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -54,3 +59,16 @@ async def on_any_error(_: Request, error: Exception) -> Response:
     # The trace belongs in the log, never on the wire.
     log.exception("unexpected error", exc_info=error)
     return error_response(HomeostatError("something went wrong here", hint="the server's log has the details"))
+
+
+async def send_json(send: Send, body: bytes, status: int = 200) -> None:
+    """Answer with `body`, which is JSON."""
+    headers = [_JSON, (b"content-length", str(len(body)).encode()), *_HEADERS]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_foreign_error(send: Send, error: ForeignError) -> None:
+    """Answer with an error in the protocol's shape."""
+    body = msgspec.json.encode({"error_code": error.code, "message": error.message})
+    await send_json(send, body, error.status)

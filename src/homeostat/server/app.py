@@ -1,4 +1,5 @@
-"""The control plane's ASGI app. The path of a request: access → router → permission → verb → answer."""
+"""The control plane's ASGI app. The path of a request: access → foreign call, or
+router → permission → verb → answer."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.server import pages
 from homeostat.server.access import Access, is_loopback
 from homeostat.server.answers import json_response, on_any_error, on_homeostat_error, on_http_error
+from homeostat.server.foreign import Foreign, all_rpcs
 from homeostat.server.live import Live
 from homeostat.server.openapi import document
 from homeostat.server.routes import PUBLIC, Guarded, build
@@ -71,7 +73,10 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
     app = Starlette(
         routes=build(routes),
         lifespan=lifespan,
-        middleware=[Middleware(Access, workspace=workspace, host=host, open_to_local=is_loopback(host))],
+        middleware=[
+            Middleware(Access, workspace=workspace, host=host, open_to_local=is_loopback(host)),
+            Middleware(Foreign, workspace=workspace, rpcs=all_rpcs(), max_body=max_body),
+        ],
         exception_handlers={
             HomeostatError: on_homeostat_error,
             HTTPException: on_http_error,

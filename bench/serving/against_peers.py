@@ -1,0 +1,328 @@
+"""Our data plane against MLServer, LitServe and BentoML: the same models, the same load, interleaved rounds.
+
+    python -m bench.serving.against_peers --peers FOLDER [--rounds 3] [--seconds 1.5] [--only mlserver,litserve]
+
+FOLDER holds one virtual environment per peer, named after it, with onnxruntime and the scikit-learn of this one:
+
+    python -m venv FOLDER/mlserver && FOLDER/mlserver/bin/pip install mlserver uvloop==0.21.0 onnxruntime scikit-learn
+    python -m venv FOLDER/litserve && FOLDER/litserve/bin/pip install litserve onnxruntime scikit-learn
+    python -m venv FOLDER/bentoml  && FOLDER/bentoml/bin/pip install bentoml onnxruntime scikit-learn
+
+A peer whose environment is not there is left out, and the table says so. All servers run at once and idle while
+another is asked; a cell is the median of its rounds. CPU is that of the server's whole process tree, per request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import homeostat as hs
+from homeostat.serving import deploy, wait_ready
+
+HERE = Path(__file__).parent / "peers"
+COLUMNS = 64
+
+
+@dataclass
+class Target:
+    """A server: its processes, and how it is asked."""
+
+    name: str
+    pids: list[int]
+    port: int
+    paths: dict[str, str]
+    body: str  # "oip" or "rows"
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def tree(pid: int) -> list[int]:
+    """The process and everything below it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found, waiting = [pid], [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process tree, from the scheduler's nanoseconds."""
+    total = 0
+    for member in tree(pid):
+        try:
+            for thread in Path(f"/proc/{member}/task").iterdir():
+                total += int((thread / "schedstat").read_text().split()[0])
+        except OSError:
+            continue
+    return total / 1e9
+
+
+@contextmanager
+def running(command: list[str], folder: Path, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The command as a child with a session of its own, ended with all below it."""
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=stream, stderr=stream, env={**os.environ, **environment}, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, number)
+            except ProcessLookupError:
+                break
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def bodies(scratch: Path) -> dict[tuple[str, int], Path]:
+    """The same rows as an Open Inference request and as a plain list."""
+    found: dict[tuple[str, int], Path] = {}
+    for rows in (1, 32):
+        values = np.random.default_rng(rows).integers(0, 17, size=(rows, COLUMNS)).astype("f4")
+        flat = [float(v) for v in values.reshape(-1)]
+        oip = {"inputs": [{"name": "features", "datatype": "FP32", "shape": [rows, COLUMNS], "data": flat}]}
+        for kind, content in (("oip", oip), ("rows", {"rows": values.tolist()})):
+            path = scratch / f"{kind}-{rows}.json"
+            path.write_text(json.dumps(content, separators=(",", ":")))
+            found[kind, rows] = path
+        head = {"inputs": [{"name": "features", "datatype": "FP32", "shape": [rows, COLUMNS],
+                            "parameters": {"binary_data_size": values.nbytes}}],
+                "parameters": {"binary_data_output": True}}  # fmt: skip
+        text = json.dumps(head, separators=(",", ":")).encode()
+        found["binary", rows] = scratch / f"binary-{rows}"
+        found["binary", rows].write_bytes(text + values.tobytes())
+        (scratch / f"binary-{rows}.length").write_text(str(len(text)))
+    return found
+
+
+def models(ws: hs.Workspace, scratch: Path) -> tuple[Path, Path]:
+    """A forest of 100 trees on scikit-learn's digits: registered as ONNX and as it is; the two files for the peers."""
+    import joblib
+    from sklearn.datasets import load_digits
+    from sklearn.ensemble import RandomForestClassifier
+
+    digits = load_digits()
+    x, y = digits.data.astype("f4"), digits.target > 4
+    forest = RandomForestClassifier(100, random_state=0).fit(x, y)
+    converted = hs.log_model(ws, "forest", forest, x[:64])
+    if not converted.onnx.agrees:
+        sys.exit(f"the forest's ONNX form does not agree: {converted.onnx.reason}")
+    with hs.run("bench", ws=ws) as run:
+        hs.log_model(ws, "slow", forest, x[:64], onnx=False, run_id=run.id)
+    folder = ws.blobs.materialise_tree(converted.digest, scratch / "package")
+    joblib.dump(forest, scratch / "forest.joblib")
+    return folder / str(converted.onnx.file), scratch / "forest.joblib"
+
+
+def ours(ws: hs.Workspace, scratch: Path, stack: ExitStack, processes: int) -> Target:
+    """The data plane, with validation, metrics and the prediction log on."""
+    from homeostat.serving import Supervisor
+
+    supervisor = Supervisor(ws.url, port=free_port(), home=str(ws.home), processes=processes)
+    supervisor.start()
+    stack.callback(supervisor.stop)
+    supervisor.wait_listening()
+    for model in ("forest", "slow"):
+        wait_ready(ws, model, deploy(ws, model).generation, timeout_s=120)
+    port = int(ws.serving.endpoint().rest_url.rsplit(":", 1)[1])
+    paths = {"onnx": "/v2/models/forest/infer", "sklearn": "/v2/models/slow/infer"}
+    return Target("homeostat", supervisor.pids, port, paths, "oip")
+
+
+def mlserver(env: Path, onnx: Path, joblib: Path, scratch: Path, stack: ExitStack) -> Target:
+    """MLServer without its process pool, which is its faster mode for such models."""
+    folder = scratch / "mlserver"
+    port = free_port()
+    settings = {"parallel_workers": 0, "http_port": port, "grpc_port": free_port(), "metrics_port": free_port(),
+                "host": "127.0.0.1", "debug": False, "use_structured_logging": False,
+                "metrics_endpoint": None}  # fmt: skip
+    for name, kind, uri in (("forest", "Onnx", onnx), ("slow", "Sklearn", joblib)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "model-settings.json").write_text(
+            json.dumps({"name": name, "implementation": f"mlserver_model.{kind}", "parameters": {"uri": str(uri)},
+                        **({"max_batch_size": 64, "max_batch_time": 0.005} if kind == "Sklearn" else {})})
+        )  # fmt: skip
+    (folder / "settings.json").write_text(json.dumps(settings))
+    quiet = folder / "logging.conf"
+    quiet.write_text(
+        "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nlevel=ERROR\nhandlers=\n"
+    )
+    settings["logging_settings"] = str(quiet)
+    (folder / "settings.json").write_text(json.dumps(settings))
+    process = stack.enter_context(
+        running([str(env / "bin" / "mlserver"), "start", str(folder)], HERE, scratch / "mlserver.log",
+                PYTHONPATH=str(HERE))
+    )  # fmt: skip
+    return Target(
+        "mlserver", [process.pid], port, {"onnx": "/v2/models/forest/infer", "sklearn": "/v2/models/slow/infer"}, "oip"
+    )
+
+
+def litserve(env: Path, kind: str, model: Path, batch: int, scratch: Path, stack: ExitStack) -> Target:
+    """LitServe, one worker; `batch` above 1 joins requests."""
+    port = free_port()
+    process = stack.enter_context(
+        running([str(env / "bin" / "python"), str(HERE / "litserve_server.py"), kind, str(model), str(port),
+                 str(batch)], scratch, scratch / f"litserve-{kind}.log")
+    )  # fmt: skip
+    return Target("litserve", [process.pid], port, {kind: "/predict"}, "rows")
+
+
+def bentoml(env: Path, kind: str, model: Path, scratch: Path, stack: ExitStack) -> Target:
+    """BentoML, one worker; batching for the slow model."""
+    port = free_port()
+    process = stack.enter_context(
+        running([str(env / "bin" / "bentoml"), "serve", "bentoml_service:Forest", "--host", "127.0.0.1", "--port",
+                 str(port)], HERE, scratch / f"bentoml-{kind}.log",
+                BENCH_KIND=kind, BENCH_MODEL=str(model), BENTOML_DO_NOT_TRACK="1", BENTOML_HOME=str(scratch / "bento"))
+    )  # fmt: skip
+    return Target("bentoml", [process.pid], port, {kind: "/predict"}, "rows")
+
+
+def wait(target: Target, kind: str, body: Path, timeout_s: float = 120) -> None:
+    """Return when the target answers a prediction."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{target.port}{target.paths[kind]}",
+            body.read_bytes(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+            if time.monotonic() > deadline:
+                sys.exit(f"{target.name} does not answer: {error}")
+        time.sleep(0.2)
+
+
+def ask(
+    target: Target, kind: str, form: str, rows: int, connections: int, seconds: float, scratch: Path
+) -> dict[str, float]:
+    """One cell of one round."""
+    suffix = "" if form == "binary" else ".json"
+    command = [sys.executable, "-m", "bench.serving.peers.load", "127.0.0.1", str(target.port), target.paths[kind],
+               str(scratch / f"{form}-{rows}{suffix}"), "--connections", str(connections),
+               "--seconds", str(seconds)]  # fmt: skip
+    if form == "binary":
+        length = (scratch / f"binary-{rows}.length").read_text()
+        command += ["--header", f"Inference-Header-Content-Length: {length}",
+                    "--header", "Content-Type: application/octet-stream"]  # fmt: skip
+    before = sum(map(cpu_s, target.pids))
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, cwd=HERE.parents[2]).stdout)
+    found["cpu_us"] = (sum(map(cpu_s, target.pids)) - before) / max(found["requests"], 1) * 1e6
+    return found
+
+
+# What is asked: the model, the rows of a request, the requests in flight, whether binary tensors take part.
+CELLS = [
+    ("onnx", 1, 1, False), ("onnx", 1, 16, False), ("onnx", 1, 64, False),
+    ("onnx", 32, 1, True), ("onnx", 32, 16, True), ("sklearn", 1, 64, False),
+]  # fmt: skip
+
+
+def start(
+    args: argparse.Namespace, ws: hs.Workspace, scratch: Path, stack: ExitStack
+) -> tuple[list[Target], list[str]]:
+    """Every server that can be started here, and the peers that cannot."""
+    onnx, joblib = models(ws, scratch)
+    targets, absent = [ours(ws, scratch, stack, args.processes)], []
+    for name in args.only.split(","):
+        env = args.peers / name
+        if not (env / "bin" / "python").exists():
+            absent.append(name)
+        elif name == "mlserver":
+            targets.append(mlserver(env, onnx, joblib, scratch, stack))
+        elif name == "litserve":
+            targets.append(litserve(env, "onnx", onnx, 1, scratch, stack))
+            targets.append(litserve(env, "sklearn", joblib, 64, scratch, stack))
+        elif name == "bentoml":
+            targets.append(bentoml(env, "onnx", onnx, scratch, stack))
+            targets.append(bentoml(env, "sklearn", joblib, scratch, stack))
+    return targets, absent
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--peers", type=Path, default=Path("peers"))
+    parser.add_argument("--only", default="mlserver,litserve,bentoml")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--processes", type=int, default=1, help="data planes on our port")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        scratch = Path(folder)
+        ws = stack.enter_context(hs.open(scratch / "home"))
+        written = bodies(scratch)
+        targets, absent = start(args, ws, scratch, stack)
+        for target in targets:
+            for kind in target.paths:
+                wait(target, kind, written[target.body, 1])
+        results: dict[tuple[str, int, int, str], list[dict[str, float]]] = {}
+        for _ in range(args.rounds):
+            for kind, rows, connections, binary in CELLS:
+                for target in targets:
+                    forms = [target.body] if kind in target.paths else []
+                    if binary and target.name == "homeostat":
+                        forms.append("binary")
+                    for form in forms:
+                        name = target.name + (" binary" if form == "binary" else "")
+                        found = ask(target, kind, form, rows, connections, args.seconds, scratch)
+                        results.setdefault((kind, rows, connections, name), []).append(found)
+        show(results)
+        for name in absent:
+            print(f"{name}: not measured, it is not installed under {args.peers}")
+
+
+def show(results: dict[tuple[str, int, int, str], list[dict[str, float]]]) -> None:
+    """The table, with how many times the peer's rate ours is."""
+    print(f"{'model':8} {'rows':>4} {'flight':>6} {'server':17} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} "
+          f"{'cpu us':>8} {'failed':>6} {'we are':>7}")  # fmt: skip
+    for (kind, rows, connections, name), found in results.items():
+        median = {key: statistics.median(entry[key] for entry in found) for key in found[0]}
+        own = statistics.median(entry["per_s"] for entry in results[kind, rows, connections, "homeostat"])
+        times = "" if name.startswith("homeostat") else f"{own / max(median['per_s'], 1e-9):6.1f}x"
+        print(f"{kind:8} {rows:4} {connections:6} {name:17} {median['per_s']:8.0f} {median['p50_ms']:8.2f} "
+              f"{median['p99_ms']:8.1f} {median['cpu_us']:8.0f} "
+              f"{median['failed']:6.0f} {times:>7}", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

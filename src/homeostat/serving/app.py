@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
 import zlib
@@ -12,17 +11,14 @@ from functools import partial
 from urllib.parse import unquote
 
 from homeostat.core.errors import HomeostatError, InvalidInput, TooLarge
-from homeostat.core.ids import new_id
 from homeostat.serving.access import Access
+from homeostat.serving.asking import REST, Asking
 from homeostat.serving.catalog import Catalog
-from homeostat.serving.contract import first_key
 from homeostat.serving.http1 import JSON, Exchange, Limits, Server
 from homeostat.serving.lane import one_line
-from homeostat.serving.oip import WireRequest, read_request
+from homeostat.serving.oip import read_request
 from homeostat.serving.pages import Pages
 from homeostat.serving.prediction_log import PredictionLog
-from homeostat.serving.question import Question
-from homeostat.serving.served import Served
 from homeostat.serving.shadow import Shadow
 
 log = logging.getLogger("homeostat.serving")
@@ -38,11 +34,9 @@ class App:
         self.catalog = Catalog(self.server, predictions, shadow)
         self.access = access
         self.pages = Pages(self.catalog)
+        self.asking = Asking(self.catalog)
         self._loop = asyncio.get_running_loop()
         self._handlers: dict[bytes, tuple[dict[bytes, Handler], bool]] = {}
-        # Ids that nobody chose: unique across processes by their prefix, cheap by their counter.
-        self._prefix = new_id()
-        self._numbers = itertools.count()
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request, now or later."""
@@ -124,51 +118,18 @@ class App:
         """POST /v2/models/MODEL[/versions/VERSION]/infer."""
         started = time.perf_counter_ns()
         served = self.catalog.served(model)
-        table = served.table
-        if table is None:
-            self.catalog.lane(served, None)  # says why
-            return
+        lane = self.asking.first(served, version)
+        body = exchange.body
         try:
-            lane = next(iter(table.versions.values())) if version is None else self.catalog.lane(served, version)
-            body = exchange.body
             if b"content-encoding" in exchange.headers:
                 body = self._decompress(exchange.headers[b"content-encoding"], body)
             json_length = exchange.headers.get(b"inference-header-content-length")
             request, at = read_request(body, json_length, lane.loaded.contract.offered[0])
-            identity = request.id or f"{self._prefix}{next(self._numbers)}"
-            sticky = identity
-            if version is not None:
-                role = "direct"
-            elif table.only is not None:
-                lane, role = table.only
-            else:
-                sticky = self._sticky(served, request, body, at, identity)
-                lane, role = table.choose(sticky)
-            contract = lane.loaded.contract
-            accepted = contract.accept(request.inputs, body, at, served.known)
-            wanted = lane.loaded.writer.wanted(request)
         except InvalidInput:
             served.rejected += 1
             raise
-        question = Question(
-            exchange, identity, role, accepted.rows, accepted.payload, accepted.key, accepted.times, wanted, started
-        )
         exchange.body = b""
-        if table.mirrored and role != "direct":
-            if sticky is identity:
-                sticky = self._sticky(served, request, body, at, identity)
-            question.shadows = [shadow.loaded for shadow in table.shadows(sticky)]
-            if question.shadows:
-                question.mirror = (request, body, at)
-        lane.put(question)
-
-    def _sticky(self, served: Served, request: WireRequest, body: bytes, at: int, identity: str) -> str:
-        """What the route is chosen by. A request without a key is routed by its id."""
-        deployment = served.deployment
-        if deployment is None or deployment.sticky == "request":
-            return identity
-        found = first_key(request.inputs, deployment.key, body, at)
-        return identity if found is None else str(found)
+        self.asking.ask(served, version, lane, request, body, at, exchange, REST, started)
 
     def _decompress(self, coding: bytes, body: bytes) -> bytes:
         windows = {b"gzip": 31, b"deflate": 15, b"identity": 0}

@@ -15,15 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import HomeostatError, Unavailable
-from homeostat.serving.http1 import Connection
 from homeostat.serving.loaded import MAX_ROWS, LoadedVersion
-from homeostat.serving.oip import OCTETS, Outputs
+from homeostat.serving.oip import Outputs
 from homeostat.serving.prediction_log import LogEntry, PredictionLog
-from homeostat.serving.question import Question
+from homeostat.serving.question import Line, Question
 from homeostat.serving.shadow import Shadow
 
 log = logging.getLogger("homeostat.serving")
-_JSON_HEAD = b"application/json"
 # Requests waiting for a slow model beyond this are answered 429 at once: they could not be answered in time.
 MAX_WAITING = 2048
 
@@ -150,29 +148,23 @@ class Lane:
         future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(finish))
 
     def _deliver(self, group: list[Question], payload: object, outputs: Outputs, started: int) -> None:
-        counts, writer = self.loaded.counts, self.loaded.writer
+        loaded, counts = self.loaded, self.loaded.counts
         batchable = self.loaded.contract.batchable
         computed = time.perf_counter_ns()
-        touched: set[Connection] = set()
+        touched: set[Line] = set()
         at = 0
         for question in group:
             stop = at + question.rows if batchable else None
+            exchange = question.exchange
             try:
-                body, json_length = writer.write(question.id, question.role, question.wanted, outputs, at, stop)
+                if exchange is not None:
+                    question.form.put(question, exchange, loaded, outputs, at, stop)
+                    touched.add(exchange.connection)
+                    question.exchange = None
             except HomeostatError as error:
                 self._fail(question, error.status, one_line(error))
-                continue
             finally:
                 at += question.rows
-            exchange = question.exchange
-            if exchange is not None:
-                if json_length < 0:
-                    exchange.data = exchange.compose(200, _JSON_HEAD, body)
-                else:
-                    extra = b"Inference-Header-Content-Length: %d\r\n" % json_length
-                    exchange.data = exchange.compose(200, OCTETS, body, extra)
-                touched.add(exchange.connection)
-                question.exchange = None
         for connection in touched:
             connection.write_ready()
         ended = time.perf_counter_ns()

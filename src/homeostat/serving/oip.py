@@ -12,8 +12,6 @@ from homeostat.serving import tensors
 from homeostat.serving.contract import TensorSpec, WireTensor
 from homeostat.serving.model import ROLES
 
-OCTETS = b"application/octet-stream"
-
 
 class WireOutput(msgspec.Struct, gc=False):
     """An output that a request asks for by name."""

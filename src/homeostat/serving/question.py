@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from homeostat.serving.http1 import Exchange
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from homeostat.serving.loaded import LoadedVersion
-    from homeostat.serving.oip import WireRequest
+    from homeostat.serving.oip import Outputs, WireRequest
+
+
+class Line(Protocol):
+    """The connection of an exchange."""
+
+    def write_ready(self) -> None:
+        """Send every answer whose turn has come."""
+        ...
+
+
+class Waiting(Protocol):
+    """Who waits for an answer: an HTTP/1.1 exchange or a gRPC call."""
+
+    data: bytes | None
+
+    @property
+    def connection(self) -> Line:
+        """Told once when the answers of a whole group are in their places."""
+        ...
+
+    def fail(self, status: int, message: str, extra: bytes = b"") -> None:
+        """Answer with an error; `status` is HTTP's."""
+        ...
+
+
+class Form(Protocol):
+    """How one protocol writes an answer."""
+
+    def put(
+        self, question: Question, waiting: Any, loaded: LoadedVersion, outputs: Outputs, start: int, stop: int | None
+    ) -> None:
+        """Put the answer for the rows from `start` to `stop` (None: all) into `waiting.data`."""
+        ...
 
 
 class Question:
     """What a lane needs of a request. `exchange` is dropped with the answer; the rest stays until it is logged."""
 
     __slots__ = (
-        "exchange", "id", "key", "mirror", "payload", "role", "rows", "shadows", "started_ns", "times", "wanted",
+        "exchange", "form", "id", "key", "mirror", "payload", "role", "rows", "shadows", "started_ns", "times",
+        "wanted",
     )  # fmt: skip
 
     def __init__(
-        self, exchange: Exchange, id: str, role: str, rows: int, payload: Any, key: list[Any] | None,
+        self, exchange: Waiting, form: Form, id: str, role: str, rows: int, payload: Any, key: list[Any] | None,
         times: bytes | None, wanted: list[tuple[int, bool]], started_ns: int,
     ) -> None:  # fmt: skip
-        self.exchange: Exchange | None = exchange
+        self.exchange: Waiting | None = exchange
+        self.form = form
         self.id = id
         self.role = role
         self.rows = rows

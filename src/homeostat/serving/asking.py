@@ -1,0 +1,103 @@
+"""From a parsed request to the lane that answers it: the route, the check against the signature, mirrors."""
+
+from __future__ import annotations
+
+import itertools
+
+from homeostat.core.errors import InvalidInput
+from homeostat.core.ids import new_id
+from homeostat.serving.catalog import Catalog
+from homeostat.serving.contract import first_key
+from homeostat.serving.http1 import JSON, Exchange
+from homeostat.serving.lane import Lane
+from homeostat.serving.loaded import LoadedVersion
+from homeostat.serving.oip import Outputs, WireRequest
+from homeostat.serving.question import Form, Question, Waiting
+from homeostat.serving.served import Served
+
+OCTETS = b"application/octet-stream"
+
+
+class RestForm:
+    """The Open Inference Protocol's answer over HTTP: JSON, or JSON with binary tensors behind it."""
+
+    def put(
+        self, question: Question, waiting: Exchange, loaded: LoadedVersion, outputs: Outputs, start: int,
+        stop: int | None,
+    ) -> None:  # fmt: skip
+        """See `Form.put`."""
+        body, length = loaded.writer.write(question.id, question.role, question.wanted, outputs, start, stop)
+        if length < 0:
+            waiting.data = waiting.compose(200, JSON, body)
+        else:
+            waiting.data = waiting.compose(200, OCTETS, body, b"Inference-Header-Content-Length: %d\r\n" % length)
+
+
+REST = RestForm()
+
+
+class Asking:
+    """Puts requests of any protocol into lanes. On the event loop."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        # Ids that nobody chose: unique across processes by their prefix, cheap by their counter.
+        self._prefix = new_id()
+        self._numbers = itertools.count()
+
+    def first(self, served: Served, version: str | None) -> Lane:
+        """The lane whose contract a request is read by, before it is known which version answers.
+
+        Raises: Unavailable while nothing is loaded; NotFound for a version without a route.
+        """
+        table = served.table
+        if table is None or version is not None:
+            return self.catalog.lane(served, version)
+        return next(iter(table.versions.values()))
+
+    def ask(
+        self, served: Served, version: str | None, lane: Lane, request: WireRequest, body: bytes, at: int,
+        waiting: Waiting, form: Form, started: int,
+    ) -> None:  # fmt: skip
+        """Have `request` answered in `form` by `lane` when a version is named, else by the version that the routes
+        choose. Its binary tensors lie in `body` from `at` on.
+
+        Raises: InvalidInput when it does not fit the signature.
+        """
+        table = served.table
+        assert table is not None
+        try:
+            identity = request.id or f"{self._prefix}{next(self._numbers)}"
+            sticky = identity
+            if version is not None:
+                role = "direct"
+            elif table.only is not None:
+                lane, role = table.only
+            else:
+                sticky = self._sticky(served, request, body, at, identity)
+                lane, role = table.choose(sticky)
+            loaded = lane.loaded
+            accepted = loaded.contract.accept(request.inputs, body, at, served.known)
+            wanted = loaded.writer.wanted(request)
+        except InvalidInput:
+            served.rejected += 1
+            raise
+        question = Question(
+            waiting, form, identity, role, accepted.rows, accepted.payload, accepted.key, accepted.times, wanted,
+            started,
+        )  # fmt: skip
+        if table.mirrored and role != "direct":
+            if sticky is identity:
+                sticky = self._sticky(served, request, body, at, identity)
+            question.shadows = [shadow.loaded for shadow in table.shadows(sticky)]
+            if question.shadows:
+                question.mirror = (request, body, at)
+        lane.put(question)
+
+    def _sticky(self, served: Served, request: WireRequest, body: bytes, at: int, identity: str) -> str:
+        """What the route is chosen by. A request without a key is routed by its id."""
+        deployment = served.deployment
+        if deployment is None or deployment.sticky == "request":
+            return identity
+        found = first_key(request.inputs, deployment.key, body, at)
+        return identity if found is None else str(found)

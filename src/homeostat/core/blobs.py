@@ -7,15 +7,19 @@ raises Corrupt; concurrent puts of one content are harmless.
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import blake3
 
-from homeostat.core.errors import InvalidInput, NotFound
+from homeostat.core.errors import InvalidInput, NotFound, StorageFull
 from homeostat.core.paths import inside
 from homeostat.core.records import Record, canonical_json, from_json
 
@@ -66,6 +70,56 @@ def check_digest(digest: str) -> str:
     return digest
 
 
+class Receiving:
+    """A file on its way into a store: `write` its pieces, then `keep` it, or `drop` it. Not for several threads."""
+
+    def __init__(self, store: BlobStore, folder: Path) -> None:
+        self._store = store
+        self._path = folder / f"receiving-{secrets.token_hex(8)}"
+        self._hasher = blake3.blake3()
+        self.size = 0
+        with _full(folder):
+            self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115 - open until it is kept or dropped
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Add `data` at the end. Raises: StorageFull."""
+        self._hasher.update(data)
+        view = memoryview(data)
+        with _full(self._path.parent):
+            while view:
+                view = view[self._file.write(view) :]
+        self.size += len(data)
+
+    def keep(self) -> File:
+        """All pieces are there: their digest and size, once they are on disk. Raises: StorageFull."""
+        try:
+            with _full(self._path.parent):
+                os.fsync(self._file.fileno())
+                self._file.close()
+                digest = self._hasher.hexdigest()
+                self._store.adopt(self._path, digest)
+        finally:
+            self.drop()
+        return File(digest=digest, size=self.size)
+
+    def drop(self) -> None:
+        """Forget what was written; nothing after `keep`."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _full(folder: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(
+                f"no space left for bytes in {folder}", hint="free some disk space; nothing stored is lost"
+            ) from error
+        raise
+
+
 class BlobStore(ABC):
     """A store of content-addressed bytes."""
 
@@ -92,6 +146,15 @@ class BlobStore(ABC):
     @abstractmethod
     def digests(self) -> Iterator[str]:
         """The digest of everything kept here, in no order; what is put meanwhile may be among them."""
+
+    def receive(self) -> Receiving:
+        """A file that arrives in pieces; where bytes lie on this machine it is written once only."""
+        return Receiving(self, Path(tempfile.gettempdir()))
+
+    def adopt(self, path: Path, digest: str) -> None:
+        """Keep the file at `path`, whose content has `digest` and is on disk; the file itself goes."""
+        self.put_file(path)
+        path.unlink(missing_ok=True)
 
     def put_tree(self, folder: str | os.PathLike[str]) -> Tree:
         """Keep every regular file below `folder`; links are refused."""

@@ -37,6 +37,7 @@ SETTINGS = (
     Setting(name="serve_port", kind=int, default=8080, help="the data plane's port"),
     Setting(name="public_url", kind=str, default="", help="where people reach this server; messages link to it"),
     Setting(name="max_body_mb", kind=int, default=100, help="the largest request body that is read, in MiB"),
+    Setting(name="max_artifact_mb", kind=int, default=65536, help="the largest artifact that is received, in MiB"),
     Setting(
         name="allow_private_hooks", kind=bool, default=False, help="let webhooks go to private and loopback addresses"
     ),

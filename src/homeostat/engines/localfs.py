@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import blake3
 
-from homeostat.core.blobs import BlobStore, check_digest, damaged, digest_of, missing
+from homeostat.core.blobs import BlobStore, Receiving, check_digest, damaged, digest_of, missing
 from homeostat.core.errors import StorageFull
 
 _CHUNK = 1 << 20
@@ -42,6 +42,15 @@ class LocalBlobs(BlobStore):
             return hasher.hexdigest()
 
         return self._keep(copy)
+
+    def receive(self) -> Receiving:
+        return Receiving(self, self._incoming)
+
+    def adopt(self, path: Path, digest: str) -> None:
+        target = self._path(digest)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(path, target)
+        _sync_folder(target.parent)
 
     def get_bytes(self, digest: str) -> bytes:
         data = self.local_path(digest).read_bytes()
@@ -76,10 +85,7 @@ class LocalBlobs(BlobStore):
                 digest = fill(file)
                 file.flush()
                 os.fsync(file.fileno())
-            path = self._path(digest)
-            path.parent.mkdir(exist_ok=True)
-            os.replace(temporary, path)
-            _sync_folder(path.parent)
+            self.adopt(temporary, digest)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -56,6 +56,25 @@ class BlobSuite:
         assert blobs.put_file(tmp_path / "file") == blobs.put_bytes(data)
         assert (tmp_path / "file").read_bytes() == data
 
+    def test_a_file_may_arrive_in_pieces(self, blobs: BlobStore) -> None:
+        pieces = [b"", b"one", bytes(range(256)) * 12_000, bytearray(b"two")]
+        whole = b"".join(pieces)
+        incoming = blobs.receive()
+        for piece in pieces:
+            incoming.write(piece)
+        kept = incoming.keep()
+        assert (kept.digest, kept.size, incoming.size) == (blake3.blake3(whole).hexdigest(), len(whole), len(whole))
+        assert blobs.get_bytes(kept.digest) == whole
+        incoming.drop()
+        assert blobs.get_bytes(kept.digest) == whole
+
+    def test_what_is_dropped_on_its_way_is_not_kept(self, blobs: BlobStore) -> None:
+        incoming = blobs.receive()
+        incoming.write(b"half of it")
+        incoming.drop()
+        incoming.drop()
+        assert list(blobs.digests()) == []
+
     def test_everything_kept_is_listed(self, blobs: BlobStore, open_blobs: Callable[[], BlobStore]) -> None:
         assert list(blobs.digests()) == []
         kept = {blobs.put_bytes(bytes([number])) for number in range(30)}

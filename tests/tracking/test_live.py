@@ -79,3 +79,69 @@ def test_a_run_sends_heartbeats(ws: hs.Workspace):
         run.log(loss=1.0)
     beat = ws.db.read(lambda c: c.execute(table.select().where(table.c.id == run.id)).one().heartbeat_ms)
     assert beat is not None
+
+
+def test_the_surroundings_are_kept(ws: hs.Workspace):
+    import json
+
+    with hs.run(ws=ws) as run:
+        pass
+    told = json.loads(ws.tracking.read_artifact(run.id, "environment.json"))
+    assert told["packages"]["msgspec"] and told["python"].startswith("3.") and "PATH" not in json.dumps(told)
+
+
+def test_uncommitted_changes_are_kept_and_passwords_are_not(tmp_path, ws: hs.Workspace, monkeypatch):
+    import json
+
+    from homeostat.tracking.surroundings import git_state
+
+    assert git_state(tmp_path) is None
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+    (tmp_path / "a.py").write_text("lr = 1\n")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], check=True)
+    subprocess.run([*git, "remote", "add", "origin", "https://ann:secret@example.com/a.git"], check=True)
+    (tmp_path / "a.py").write_text("lr = 2\n")
+    monkeypatch.chdir(tmp_path)
+    with hs.run(ws=ws) as run:
+        pass
+    assert b"+lr = 2" in ws.tracking.read_artifact(run.id, "code/changes.diff")
+    state = json.loads(ws.tracking.read_artifact(run.id, "environment.json"))["git"]
+    assert state["remote"] == "https://example.com/a.git" and state["changed"][0] == " M a.py"
+    assert ws.tracking.get_run(run.id).code_version == state["commit"]
+
+
+def test_what_is_printed_is_kept_and_still_shown(ws: hs.Workspace, capsys: pytest.CaptureFixture[str]):
+    with hs.run(ws=ws, console=True) as run:
+        print("1%\r99%\rdone ✓")
+        print("careful", file=sys.stderr)
+    print("after")
+    assert ws.tracking.read_artifact(run.id, "console.txt").decode() == "done ✓\ncareful\n"
+    told = capsys.readouterr()
+    assert "done ✓\nafter" in told.out and told.err == "careful\n"
+
+
+def test_a_console_file_has_an_end(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    from homeostat.tracking import console
+
+    monkeypatch.setattr(console, "MOST_BYTES", 10)
+    with console.captured(tmp_path / "console"):
+        for _ in range(5):
+            print("12345")
+    assert (tmp_path / "console").read_bytes() == b"12345\n1234\n[the rest is not kept: 20 MiB is the most]\n"
+
+
+def test_the_machine_is_measured():
+    from homeostat.tracking.machine import Machine
+
+    machine = Machine()
+    sum(range(1_000_000))
+    told = machine.sample()
+    assert told["system/process_cpu_percent"] > 0 and 0 < told["system/memory_percent"] <= 100
+    assert 1 < told["system/process_memory_mb"] < told["system/memory_mb"]
+
+
+def test_leaving_with_exit_code_zero_is_no_failure(ws: hs.Workspace):
+    with pytest.raises(SystemExit), hs.run(ws=ws) as run:
+        sys.exit(0)
+    assert ws.tracking.get_run(run.id).status == "finished"

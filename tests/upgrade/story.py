@@ -26,7 +26,7 @@ def live(ws: hs.Workspace, folder: Path) -> None:
 
     (folder / "notes").mkdir()
     (folder / "notes" / "a.txt").write_text("kept")
-    with hs.run("first", ws=ws, id=RUN, params={"lr": 0.1}, tags={"Ω": "1"}) as run:
+    with hs.run("first", ws=ws, id=RUN, params={"lr": 0.1}, tags={"Ω": "1"}, surroundings=False) as run:
         ws.data.write_table("flights", FLIGHTS, key=["flight"], message="first")
         ws.data.write_table("flights", FLIGHTS.head(1), mode="upsert", key=["flight"], once="second")
         ws.data.write_tree("notes", str(folder / "notes"))

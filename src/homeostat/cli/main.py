@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("homeostat.cli.status", "every essential variable with its value, limit and state"),
     "why": ("homeostat.cli.why", "explain a decision, recomputed from its record"),
     "run": ("homeostat.cli.run", "run a pipeline: homeostat run pipeline:train until=2013-03-01"),
+    "sync": ("homeostat.cli.sync", "send runs that were logged offline, or left by a process that died"),
     "doctor": ("homeostat.cli.doctor", "check a workspace"),
     "backup": ("homeostat.cli.backup", "copy a workspace to one file while it runs"),
     "restore": ("homeostat.cli.restore", "make a workspace from a backup"),

@@ -32,6 +32,9 @@ SETTINGS = (
         name="bytes", kind=str, default="", help="where bytes are kept: empty (in the home), s3://…, gs://…, az://…"
     ),
     Setting(name="token", kind=str, default="", help="the token a client sends to a server that asks for one"),
+    Setting(
+        name="offline", kind=bool, default=False, help="runs write to this machine only; `homeostat sync` sends them"
+    ),
     Setting(name="host", kind=str, default="127.0.0.1", help="the address `homeostat up` listens on"),
     Setting(name="port", kind=int, default=5000, help="the control plane's port"),
     Setting(name="serve_port", kind=int, default=8080, help="the data plane's port"),

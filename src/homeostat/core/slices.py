@@ -37,7 +37,7 @@ PROTOCOLS = ("homeostat.tracking.mlflow.server_info",)
 # Files of the home that hold what is kept nowhere else, as patterns: whole once they are named ...
 KEPT_FILES = ("tables/*/*.parquet", "pipelines/*/*.log")
 # ... or appended to, with rows that carry their identity and so may be seen twice.
-APPENDED_FILES = ("spool/*/*",)
+APPENDED_FILES = ("spool/*/*", "runs/*/*")
 
 # `(ws, full) -> list[Finding]`: what `homeostat doctor` asks, as "module:function".
 EXAMINERS = (

@@ -79,12 +79,13 @@ class Housekeeping:
         from homeostat.notify import deliver_due
         from homeostat.pipelines import recover
         from homeostat.serving import fold
-        from homeostat.tracking import mark_lost
+        from homeostat.tracking import collect_runs, mark_lost
 
         duties: list[Callable[[], object]] = [
             lambda: events.dispatch(self._workspace),
             lambda: deliver_due(self._workspace, now_ms()),
             lambda: run_due(self._workspace, now_ms()),
+            lambda: collect_runs(self._workspace),
             lambda: mark_lost(self._workspace),
             lambda: recover(self._workspace),
             lambda: fold(self._workspace),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.artifacts import list_artifacts as list_artifacts
     from homeostat.tracking.artifacts import log_artifact as log_artifact
     from homeostat.tracking.artifacts import read_artifact as read_artifact
+    from homeostat.tracking.delivery import Delivered as Delivered
     from homeostat.tracking.families import parts_of as parts_of
     from homeostat.tracking.families import runs_by_id as runs_by_id
     from homeostat.tracking.families import wholes_of as wholes_of
@@ -30,5 +31,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.runs import set_tags as set_tags
     from homeostat.tracking.search import list_experiments as list_experiments
     from homeostat.tracking.search import search_runs as search_runs
+    from homeostat.tracking.sync import collect_runs as collect_runs
+    from homeostat.tracking.sync import sync as sync
 
 __getattr__, __dir__ = door(__name__)

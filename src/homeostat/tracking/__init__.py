@@ -8,7 +8,11 @@ if TYPE_CHECKING:
     from homeostat.tracking.artifacts import list_artifacts as list_artifacts
     from homeostat.tracking.artifacts import log_artifact as log_artifact
     from homeostat.tracking.artifacts import read_artifact as read_artifact
+    from homeostat.tracking.curves import metric_curves as metric_curves
     from homeostat.tracking.delivery import Delivered as Delivered
+    from homeostat.tracking.explore import get_runs as get_runs
+    from homeostat.tracking.explore import metric_ranges as metric_ranges
+    from homeostat.tracking.explore import run_facets as run_facets
     from homeostat.tracking.families import parts_of as parts_of
     from homeostat.tracking.families import runs_by_id as runs_by_id
     from homeostat.tracking.families import wholes_of as wholes_of
@@ -22,7 +26,10 @@ if TYPE_CHECKING:
     from homeostat.tracking.model import Artifact as Artifact
     from homeostat.tracking.model import Experiment as Experiment
     from homeostat.tracking.model import Metric as Metric
+    from homeostat.tracking.model import MetricCurve as MetricCurve
+    from homeostat.tracking.model import MetricRange as MetricRange
     from homeostat.tracking.model import Run as Run
+    from homeostat.tracking.model import RunFacets as RunFacets
     from homeostat.tracking.model import RunPage as RunPage
     from homeostat.tracking.runs import create_run as create_run
     from homeostat.tracking.runs import finish_run as finish_run

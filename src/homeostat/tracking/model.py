@@ -50,6 +50,44 @@ class Metric(Record):
     at_ms: int = 0
 
 
+class MetricRange(Record):
+    """What is known of a metric without reading its points; None where no value was a number."""
+
+    min: float | None
+    max: float | None
+    last: float | None
+    points: int
+    last_step: int
+
+
+class MetricCurve(Record):
+    """The course of one metric of one run, thinned for drawing.
+
+    `points` is how many were logged. `low` and `high` are empty unless points were left out.
+    """
+
+    run: str
+    key: str
+    points: int
+    steps: list[int]
+    at_ms: list[int]
+    values: list[float | None]
+    low: list[float | None] = []
+    high: list[float | None] = []
+
+
+class RunFacets(Record):
+    """How the runs of a search divide; each count by name, the largest first."""
+
+    runs: int
+    statuses: dict[str, int]
+    kinds: dict[str, int]
+    experiments: dict[str, int]
+    metrics: dict[str, int]
+    params: dict[str, int]
+    tags: dict[str, int]
+
+
 class Experiment(Record):
     """A named group of runs."""
 

@@ -14,6 +14,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.model import Experiment, RunKind, RunPage, RunStatus
 from homeostat.tracking.reading import read_runs
+from homeostat.tracking.terms import conditions
 
 _PAGE = 1000
 _COLUMNS = {"start": "start_ms", "end": "end_ms", "name": "name", "status": "status", "experiment": "experiment"}
@@ -30,23 +31,28 @@ def search_runs(
     order_by: str = "-start",
     limit: int = 100,
     after: str | None = None,
+    where: str | None = None,
+    columns: list[str] | None = None,
 ) -> RunPage:
     """Runs that fit every given filter.
 
-    `text` looks for a part of the name, the id or a tag's value, in any case. `order_by` is start, end, name, status,
-    experiment, `metrics.KEY`, `params.KEY` or `tags.KEY`, with `-` in front for descending; runs without that value
-    come last, and equal ones newest first. `limit` is at most 1000. Go on with `after=page.next`.
+    `text` looks for a part of the name, the id or a tag's value, in any case. `where` holds terms as a person types
+    them, `auc>0.75 status:finished -team:ops word`, all of which must hold. `order_by` is start, end, duration, name,
+    status, experiment, `metrics.KEY` (the last value), `min.KEY`, `max.KEY`, `params.KEY` or `tags.KEY`, with `-` in
+    front for descending; runs without that value come last, and equal ones newest first. `columns` names what the
+    answer is to hold of parameters, metrics and tags, as `metrics.KEY`, `params.KEY`, `tags.KEY`: all of them when
+    None. `limit` is at most 1000. Go on with `after=page.next`.
     """
     if not 1 <= limit <= _PAGE:
         raise InvalidInput(f"limit={limit}", hint=f"between 1 and {_PAGE}; go on with after=page.next")
-    where = _filters(experiment, kind, parent_id, status, text)
+    holds = filters(experiment, kind, parent_id, status, text, where)
     last = None if after is None else _read_token(after, order_by)
 
     def read(c: sa.Connection) -> RunPage:
         value, joins = _order(c, order_by.removeprefix("-"))
         missing = sa.case((value.is_(None), 1), else_=0)
         descending = order_by.startswith("-")
-        query = sa.select(store.run.c.seq, value.label("sort_value")).where(*where)
+        query = sa.select(store.run.c.seq, value.label("sort_value")).where(*holds)
         if joins is not None:
             query = query.outerjoin(*joins)
         if last is not None:
@@ -54,7 +60,7 @@ def search_runs(
         query = query.order_by(missing, value.desc() if descending else value.asc(), store.run.c.seq.desc())
         rows = c.execute(query.limit(limit + 1)).all()
         more, rows = len(rows) > limit, rows[:limit]
-        runs = read_runs(c, [row.seq for row in rows])
+        runs = read_runs(c, [row.seq for row in rows], columns)
         return RunPage(runs=runs, next=_token(order_by, rows[-1].sort_value, rows[-1].seq) if more else None)
 
     return ws.db.read(read)
@@ -73,16 +79,23 @@ def list_experiments(ws: Workspace) -> list[Experiment]:
     return [Experiment(name=row.experiment, runs=row.runs, last_start_ms=row.last) for row in rows]
 
 
-def _filters(
-    experiment: str | None, kind: str | None, parent_id: str | None, status: str | None, text: str | None
+def filters(
+    experiment: str | None,
+    kind: str | None,
+    parent_id: str | None,
+    status: str | None,
+    text: str | None,
+    where: str | None,
 ) -> list[sa.ColumnElement[bool]]:
+    """Conditions on `store.run` that hold for the runs that fit every given filter."""
     wanted = {"experiment": experiment, "kind": kind, "parent_id": parent_id, "status": status}
-    where = [store.run.c[name] == value for name, value in wanted.items() if value is not None]
+    holds = [store.run.c[name] == value for name, value in wanted.items() if value is not None]
+    holds += conditions(where)
     if text:
         if len(text) > 250:
             raise InvalidInput(f"a search text of {len(text)} characters", hint="at most 250")
         low = text.lower()
-        where.append(
+        holds.append(
             sa.or_(
                 sa.func.lower(store.run.c.name).contains(low, autoescape=True),
                 sa.func.lower(store.run.c.id).contains(low, autoescape=True),
@@ -93,7 +106,7 @@ def _filters(
                 ),
             )
         )
-    return where
+    return holds
 
 
 def _order(
@@ -101,17 +114,20 @@ def _order(
 ) -> tuple[sa.ColumnElement[Any], tuple[sa.Table, sa.ColumnElement[bool]] | None]:
     if field in _COLUMNS:
         return store.run.c[_COLUMNS[field]], None
+    if field == "duration":
+        return store.run.c.end_ms - store.run.c.start_ms, None
     group, _, key = field.partition(".")
-    sources = {"metrics": store.series, "params": store.param, "tags": store.tag}
+    ranges = {"metrics": "last_value", "min": "min_value", "max": "max_value"}
+    sources = {**dict.fromkeys(ranges, store.series), "params": store.param, "tags": store.tag}
     if group not in sources or not key:
         raise InvalidInput(
             f"runs cannot be ordered by '{field[:80]}'",
-            hint=f"{', '.join(_COLUMNS)}, metrics.KEY, params.KEY or tags.KEY",
+            hint=f"{', '.join(_COLUMNS)}, duration, metrics.KEY, min.KEY, max.KEY, params.KEY or tags.KEY",
         )
     table = sources[group]
     on = sa.and_(table.c.run_seq == store.run.c.seq, table.c.key == key)
-    if group == "metrics":
-        return table.c.last_value, (table, on)
+    if group in ranges:
+        return table.c[ranges[group]], (table, on)
     numeric = (
         group == "params"
         and c.execute(

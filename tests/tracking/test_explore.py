@@ -1,0 +1,148 @@
+"""What the pages of many runs ask: filters as typed, facets, several runs at once, curves of few points."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import homeostat as hs
+from homeostat.core.errors import InvalidInput
+from homeostat.tracking.curves import thin
+from homeostat.tracking.model import Metric
+
+AUC = {"r0": 0.70, "r1": 0.75, "r2": 0.80, "r3": float("nan")}
+
+
+@pytest.fixture
+def runs(any_ws: hs.Workspace) -> hs.Workspace:
+    tracking = any_ws.tracking
+    for number in range(6):
+        tracking.create_run(
+            "night" if number > 3 else "day", name=f"Amber {number}", id=f"r{number}", start_ms=1000 + number,
+            params={"lr": 10.0**-number, "optimiser": "adam" if number % 2 else "sgd"},
+            tags={"team": "delay ops" if number < 2 else "50%"}, kind="trial" if number == 5 else "run",
+        )  # fmt: skip
+    for id, value in AUC.items():
+        tracking.log_metrics(id, {"auc": 0.9}, step=1)
+        tracking.log_metrics(id, {"auc": value, "loss.val": 1.0}, step=2)
+    tracking.finish_run("r0", end_ms=1000 + 90_000)
+    tracking.finish_run("r1", "failed", end_ms=1001 + 5_000)
+    return any_ws
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("", "r0 r1 r2 r3 r4 r5"),
+        ("auc>0.74", "r1 r2"),
+        ("auc > 0.74 auc<0.8", "r1"),
+        ("auc=0.8", "r2"),
+        ("auc!=0.8", "r0 r1"),
+        ("max.auc>=0.9", "r0 r1 r2 r3"),
+        ("min.auc<0.75", "r0"),
+        ("loss.val<=1", "r0 r1 r2 r3"),
+        ("metrics.loss.val>1", ""),
+        ("lr<0.01", "r3 r4 r5"),
+        ("params.lr=0.1", "r1"),
+        ("optimiser=adam -lr<0.01", "r1"),
+        ("optimiser!=adam", "r0 r2 r4"),
+        ("metrics.optimiser=adam", ""),
+        ("status:fin", "r0"),
+        ("status=running kind=trial", "r5"),
+        ("-status:running", "r0 r1"),
+        ("duration>60", "r0"),
+        ("-duration>60", "r1 r2 r3 r4 r5"),
+        ('team:"delay ops"', "r0 r1"),
+        ('"delay ops" adam', "r1"),
+        ('team="50%"', "r2 r3 r4 r5"),
+        ("AMBER night", "r4 r5"),
+        ("5_", ""),
+        ("nothing.known>1", ""),
+    ],
+)
+def test_terms_find_what_they_say(runs: hs.Workspace, where: str, expected: str):
+    page = runs.tracking.search_runs(where=where, order_by="start")
+    assert " ".join(run.id for run in page.runs) == expected
+    assert runs.tracking.run_facets(where=where).runs == len(page.runs)
+
+
+@given(st.text(max_size=60))
+def test_no_text_is_refused_as_a_filter_or_breaks_it(where: str):
+    from homeostat.tracking.terms import conditions
+
+    assert all(str(condition) for condition in conditions(where))
+
+
+def test_a_filter_has_an_end(runs: hs.Workspace):
+    for where in ("x" * 1001, "a " * 21):
+        with pytest.raises(InvalidInput, match="a filter of"):
+            runs.tracking.search_runs(where=where)
+
+
+def test_orders_by_range_and_duration(runs: hs.Workspace):
+    def ids(order: str) -> list[str]:
+        return [run.id for run in runs.tracking.search_runs(order_by=order, limit=3).runs]
+
+    assert ids("min.auc") == ["r0", "r1", "r2"]
+    assert ids("-duration")[:2] == ["r0", "r1"]
+    assert ids("duration")[:2] == ["r1", "r0"]
+
+
+def test_columns_hold_what_was_asked(runs: hs.Workspace):
+    (run,) = runs.tracking.search_runs(where="id=r1", columns=["metrics.loss.val", "params.lr"]).runs
+    assert (run.metrics, run.params, run.tags) == ({"loss.val": 1.0}, {"lr": "0.1"}, {})
+    (bare,) = runs.tracking.search_runs(where="id=r1", columns=[]).runs
+    assert (bare.metrics, bare.params, bare.tags, bare.name) == ({}, {}, {}, "Amber 1")
+
+
+def test_facets_count_all_that_fit(runs: hs.Workspace):
+    facets = runs.tracking.run_facets()
+    assert facets.statuses == {"running": 4, "failed": 1, "finished": 1}
+    assert facets.kinds == {"run": 5, "trial": 1}
+    assert list(facets.experiments.items()) == [("day", 4), ("night", 2)]
+    assert facets.metrics == {"auc": 4, "loss.val": 4} and facets.tags == {"team": 6}
+    assert runs.tracking.run_facets(experiment="night", kind="run").runs == 1
+    assert runs.tracking.run_facets(where="none").metrics == {}
+
+
+def test_several_runs_in_the_order_asked(runs: hs.Workspace):
+    assert [run.id for run in runs.tracking.get_runs(["r3", "gone", "r1", "r3"])] == ["r3", "r1"]
+    with pytest.raises(InvalidInput, match="501 runs"):
+        runs.tracking.get_runs(["r"] * 501)
+
+
+def test_ranges_without_points(runs: hs.Workspace):
+    ranges = runs.tracking.metric_ranges(["r0", "r3", "r5"], ["auc", "none"])
+    first = ranges["r0"]["auc"]
+    assert (first.min, first.max, first.last, first.points, first.last_step) == (0.7, 0.9, 0.7, 2, 2)
+    assert ranges["r3"]["auc"].last is None and ranges["r5"] == {}
+
+
+def test_curves_of_runs_and_keys(runs: hs.Workspace):
+    curves = runs.tracking.metric_curves(["r0", "r3", "r5"], ["auc", "loss.val"])
+    assert [(curve.run, curve.key) for curve in curves] == [
+        ("r0", "auc"), ("r0", "loss.val"), ("r3", "auc"), ("r3", "loss.val"),
+    ]  # fmt: skip
+    assert (curves[0].steps, curves[0].values, curves[0].low) == ([1, 2], [0.9, 0.7], [])
+    assert curves[2].values == [0.9, None]
+    with pytest.raises(InvalidInput, match="501 curves"):
+        runs.tracking.metric_curves(["r"] * 501, ["auc"])
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6), st.just(math.inf)), min_size=1, max_size=300),
+    st.integers(2, 120),
+)
+def test_a_thinned_curve_keeps_ends_and_extremes(values: list[float | None], points: int):
+    history = [Metric(key="m", value=value, step=step, at_ms=step) for step, value in enumerate(values)]
+    curve = thin("r", "m", history, points)
+    assert len(curve.steps) == len(curve.values) == min(points, len(values))
+    assert curve.steps == sorted(set(curve.steps)) and curve.points == len(values)
+    assert (curve.steps[0], curve.steps[-1]) == (0, len(values) - 1)
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    low, high = curve.low or curve.values, curve.high or curve.values
+    assert min((v for v in low if v is not None), default=None) == min(known, default=None)
+    assert max((v for v in high if v is not None), default=None) == max(known, default=None)

@@ -59,6 +59,12 @@ def _record(
         ws.db.write(add)
 
 
+def rename_asset(connection: sa.Connection, kind: str, asset: str, new_name: str) -> None:
+    """An asset has another name from now on: what is recorded of it is told under that one."""
+    where = (table.c.kind == kind, table.c.asset == asset)
+    connection.execute(sa.update(table).where(*where).values(asset=new_name))
+
+
 def facts_of(connection: sa.Connection, run_id: str, direction: str) -> list[tuple[str, str, str]]:
     """What a run has read or written ("read", "write"): kind, asset and version, in the order of happening."""
     query = (

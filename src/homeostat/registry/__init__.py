@@ -5,31 +5,54 @@ from typing import TYPE_CHECKING
 from homeostat.core.door import door
 
 if TYPE_CHECKING:
-    from homeostat.registry.aliases import alias_history as alias_history
     from homeostat.registry.aliases import delete_alias as delete_alias
     from homeostat.registry.aliases import set_alias as set_alias
+    from homeostat.registry.approvals import approve as approve
+    from homeostat.registry.approvals import list_requests as list_requests
+    from homeostat.registry.approvals import list_rules as list_rules
+    from homeostat.registry.approvals import reject as reject
+    from homeostat.registry.approvals import request_alias as request_alias
+    from homeostat.registry.approvals import set_rule as set_rule
+    from homeostat.registry.chronicle import alias_history as alias_history
+    from homeostat.registry.chronicle import history as history
+    from homeostat.registry.chronicle import verify_history as verify_history
+    from homeostat.registry.diff import diff_versions as diff_versions
     from homeostat.registry.files import fetch as fetch
     from homeostat.registry.files import put_package as put_package
     from homeostat.registry.files import read_file as read_file
     from homeostat.registry.files import upload as upload
     from homeostat.registry.gates import record_gates as record_gates
+    from homeostat.registry.lifecycle import delete_version as delete_version
+    from homeostat.registry.lifecycle import restore_version as restore_version
+    from homeostat.registry.lifecycle import set_stage as set_stage
     from homeostat.registry.loading import LoadedModel as LoadedModel
     from homeostat.registry.loading import load_model as load_model
     from homeostat.registry.loading import load_package as load_package
     from homeostat.registry.model import AliasMove as AliasMove
+    from homeostat.registry.model import AliasRequest as AliasRequest
+    from homeostat.registry.model import ApprovalRule as ApprovalRule
     from homeostat.registry.model import DataVersion as DataVersion
     from homeostat.registry.model import Field as Field
     from homeostat.registry.model import GateResult as GateResult
+    from homeostat.registry.model import HistoryEntry as HistoryEntry
     from homeostat.registry.model import Model as Model
     from homeostat.registry.model import ModelVersion as ModelVersion
     from homeostat.registry.model import OnnxReport as OnnxReport
     from homeostat.registry.model import Package as Package
     from homeostat.registry.model import Signature as Signature
+    from homeostat.registry.model import VersionDiff as VersionDiff
+    from homeostat.registry.models import annotate as annotate
+    from homeostat.registry.models import create_model as create_model
+    from homeostat.registry.models import delete_model as delete_model
+    from homeostat.registry.models import delete_tag as delete_tag
+    from homeostat.registry.models import get_model as get_model
+    from homeostat.registry.models import list_models as list_models
+    from homeostat.registry.models import rename_model as rename_model
+    from homeostat.registry.models import restore_model as restore_model
     from homeostat.registry.packaging import log_model as log_model
     from homeostat.registry.packaging import package_model as package_model
-    from homeostat.registry.versions import annotate as annotate
+    from homeostat.registry.sources import register_source as register_source
     from homeostat.registry.versions import get_version as get_version
-    from homeostat.registry.versions import list_models as list_models
     from homeostat.registry.versions import list_versions as list_versions
     from homeostat.registry.versions import register as register
 

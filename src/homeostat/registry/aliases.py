@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 import sqlalchemy as sa
 
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor, current_run
-from homeostat.core.errors import Conflict, InvalidInput, Refused
+from homeostat.core.errors import Conflict, Refused
 from homeostat.core.events import publish
-from homeostat.core.paths import check_name
+from homeostat.core.records import from_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.registry import store
-from homeostat.registry.model import AliasMove, AliasMoved
+from homeostat.registry import chronicle, store
+from homeostat.registry.model import AliasMove, AliasMoved, ApprovalRule
+from homeostat.registry.names import check_alias
 
 
 @verb(permission="registry:write")
@@ -26,77 +25,99 @@ def set_alias(
     With `expect` it happens only if the alias points there now (0: if it does not exist); of several that try at once
     one succeeds. When it points at `version` already nothing changes and `moved` is False, so a call may be repeated.
 
-    Raises: Conflict when the alias points elsewhere than expected; Refused for a version that its gates refused.
+    Raises: Conflict when the alias points elsewhere than expected; Refused for a version that its gates refused, or
+    where a rule asks for approvals first (`request_alias`).
     """
-    check_name(alias, "alias")
-    if alias == "latest" or re.fullmatch(r"v?\d+", alias):
-        raise InvalidInput(f"'{alias}' cannot be an alias", hint="'latest' and version numbers have a meaning already")
+    check_alias(alias)
 
     def change(c: sa.Connection) -> AliasMove:
-        store.hold(c, model)
-        target = store.one(c, model, version)
-        now = _points_at(c, model, alias)
-        if now == version:
-            return _move(model, alias, now, version, reason, moved=False)
-        if expect is not None and (now or 0) != expect:
-            raise Conflict(
-                f"alias '{alias}' of '{model}' points at {f'version {now}' if now else 'nothing'}, not at {expect}",
-                hint="look again, then decide again",
-                model=model, alias=alias, version=now,
-            )  # fmt: skip
-        if target.status == "refused":
-            failed = "; ".join(gate.reason or gate.gate for gate in target.gates if not gate.passed)
-            raise Refused(
-                f"version {version} of '{model}' was refused by its gates: {failed}",
-                hint="register a version that passes, or record gates that hold",
-                model=model, version=version,
-            )  # fmt: skip
-        if now is None:
-            c.execute(sa.insert(store.alias).values(model=model, alias=alias, version=version))
-        else:
-            c.execute(sa.update(store.alias).where(*_is(model, alias)).values(version=version))
-        return _record(ws, c, _move(model, alias, now, version, reason))
+        held = store.hold(c, model)
+        store.one(c, model, version)
+        if points_at(c, model, alias) != version:
+            need_no_approval(c, held, alias)
+        return move(ws, c, held, alias, version, expect, reason)
 
     return ws.db.write(change)
 
 
 @verb(permission="registry:write")
 def delete_alias(ws: Workspace, model: str, alias: str, reason: str = "") -> AliasMove:
-    """Remove an alias; `moved` is False when there is none."""
+    """Remove an alias; `moved` is False when there is none. Raises: Refused where a rule asks for approvals first."""
 
     def change(c: sa.Connection) -> AliasMove:
-        store.hold(c, model)
-        now = _points_at(c, model, alias)
-        if now is None:
-            return _move(model, alias, None, None, reason, moved=False)
-        c.execute(sa.delete(store.alias).where(*_is(model, alias)))
-        return _record(ws, c, _move(model, alias, now, None, reason))
+        held = store.hold(c, model)
+        if points_at(c, model, alias) is not None:
+            need_no_approval(c, held, alias)
+        return move(ws, c, held, alias, None, None, reason)
 
     return ws.db.write(change)
 
 
-@verb(permission="registry:read")
-def alias_history(ws: Workspace, model: str, alias: str | None = None, limit: int = 200) -> list[AliasMove]:
-    """Every move of an alias, or of all of a model's, newest first: who, when, from where, why."""
-    query = sa.select(store.move).where(store.move.c.model == model).order_by(store.move.c.id.desc()).limit(limit)
-    if alias is not None:
-        query = query.where(store.move.c.alias == alias)
-    rows = ws.db.read(lambda c: c.execute(query).all())
-    return [
-        AliasMove(
-            model=row.model, alias=row.alias, previous=row.previous, version=row.version, at_ms=row.at_ms,
-            actor=row.actor, run_id=row.run_id, reason=row.reason,
-        )
-        for row in rows
-    ]  # fmt: skip
+def move(
+    ws: Workspace, c: sa.Connection, held: store.Held, alias: str, version: int | None, expect: int | None, reason: str
+) -> AliasMove:
+    """Move an alias of a held model within the open transaction, whatever rule there is. Raises as `set_alias`."""
+    now = points_at(c, held.name, alias)
+    if now == version:
+        return _move(held.name, alias, now, version, reason, moved=False)
+    if expect is not None and (now or 0) != expect:
+        raise Conflict(
+            f"alias '{alias}' of '{held.name}' points at {f'version {now}' if now else 'nothing'}, not at {expect}",
+            hint="look again, then decide again",
+            model=held.name, alias=alias, version=now,
+        )  # fmt: skip
+    where = [store.alias.c.model == held.name, store.alias.c.alias == alias]
+    if version is None:
+        c.execute(sa.delete(store.alias).where(*where))
+    else:
+        _must_be_fit(c, held.name, version)
+        if now is None:
+            c.execute(sa.insert(store.alias).values(model=held.name, alias=alias, version=version))
+        else:
+            c.execute(sa.update(store.alias).where(*where).values(version=version))
+    made = _move(held.name, alias, now, version, reason)
+    chronicle.append(
+        c, held, "alias_moved", alias=alias, previous=now, version=version, reason=reason, at_ms=made.at_ms
+    )  # fmt: skip
+    publish(ws, c, AliasMoved(model=held.name, alias=alias, version=version, previous=now))
+    return made
 
 
-def _is(model: str, alias: str) -> list[sa.ColumnElement[bool]]:
-    return [store.alias.c.model == model, store.alias.c.alias == alias]
+def points_at(c: sa.Connection, model: str, alias: str) -> int | None:
+    """The version an alias points at, None when there is no such alias."""
+    where = [store.alias.c.model == model, store.alias.c.alias == alias]
+    return c.execute(sa.select(store.alias.c.version).where(*where)).scalar_one_or_none()
 
 
-def _points_at(c: sa.Connection, model: str, alias: str) -> int | None:
-    return c.execute(sa.select(store.alias.c.version).where(*_is(model, alias))).scalar_one_or_none()
+def rule_of(c: sa.Connection, held: store.Held, alias: str) -> ApprovalRule | None:
+    """The rule on an alias, if there is one."""
+    where = [store.rule.c.model_id == held.id, store.rule.c.alias == alias]
+    found = c.execute(sa.select(store.rule.c.record).where(*where)).scalar_one_or_none()
+    return None if found is None else from_json(found, ApprovalRule)
+
+
+def need_no_approval(c: sa.Connection, held: store.Held, alias: str) -> None:
+    """Raise Refused, saying what is missing, when a rule stands before a move of `alias`."""
+    rule = rule_of(c, held, alias)
+    if rule is None:
+        return
+    whom = f"{rule.needed} of {', '.join(rule.approvers)}" if rule.approvers else f"{rule.needed} approvals"
+    raise Refused(
+        f"alias '{alias}' of '{held.name}' moves only with approval: {whom}",
+        hint=f"ask for it with `homeostat registry request-alias {held.name} {alias} VERSION`",
+        model=held.name, alias=alias, needed=rule.needed,
+    )  # fmt: skip
+
+
+def _must_be_fit(c: sa.Connection, model: str, version: int) -> None:
+    target = store.one(c, model, version)
+    if target.status == "refused":
+        failed = "; ".join(gate.reason or gate.gate for gate in target.gates if not gate.passed)
+        raise Refused(
+            f"version {version} of '{model}' was refused by its gates: {failed}",
+            hint="register a version that passes, or record gates that hold",
+            model=model, version=version,
+        )  # fmt: skip
 
 
 def _move(
@@ -106,14 +127,3 @@ def _move(
         model=model, alias=alias, previous=previous, version=version, at_ms=now_ms(), actor=current_actor(),
         run_id=current_run(), reason=reason, moved=moved,
     )  # fmt: skip
-
-
-def _record(ws: Workspace, c: sa.Connection, move: AliasMove) -> AliasMove:
-    c.execute(
-        sa.insert(store.move).values(
-            model=move.model, alias=move.alias, previous=move.previous, version=move.version, at_ms=move.at_ms,
-            actor=move.actor, run_id=move.run_id, reason=move.reason,
-        )
-    )  # fmt: skip
-    publish(ws, c, AliasMoved(model=move.model, alias=move.alias, version=move.version, previous=move.previous))
-    return move

@@ -18,7 +18,7 @@ def examine(ws: Workspace, full: bool) -> list[Finding]:
     findings: list[Finding] = []
     for version in versions:
         lacking = [name for name, digest in version.files.items() if not ws.blobs.exists(digest)]
-        if lacking or not ws.blobs.exists(version.digest):
+        if lacking or (version.digest and not ws.blobs.exists(version.digest)):
             what = ", ".join(lacking[:5]) or "its list of files"
             findings.append(
                 Finding(

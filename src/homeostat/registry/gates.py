@@ -31,6 +31,6 @@ def record_gates(ws: Workspace, model: str, version: int, gates: list[GateResult
         if judged != was:
             store.rewrite(c, judged)
             publish(ws, c, GatesRecorded(model=model, version=version, status=judged.status, failed=failed))
-        return judged
+        return store.one(c, model, version)
 
     return ws.db.write(change)

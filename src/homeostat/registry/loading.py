@@ -121,6 +121,11 @@ def load_model(
     workers, never for a server.
     """
     found = ws.registry.get_version(model, version, alias)
+    if found.flavor in ("mlflow", "other"):
+        raise Refused(
+            f"version {found.version} of '{model}' is no package of ours: it lies at {found.source}",
+            hint=f"mlflow.pyfunc.load_model('models:/{model}/{found.version}') in a process of your own",
+        )
     folder = ws.home / "cache" / "models" / found.digest
     if not _intact(folder, found):
         # Fetched beside and moved: never half there, and two processes may do it at once.

@@ -1,4 +1,7 @@
-"""The tables of the registry. A version's record is kept as JSON; columns hold what is looked up by."""
+"""The tables of the registry. A version's record is kept as JSON; columns hold what is looked up by or changes.
+
+A deleted model keeps its rows under a name that no model can have (`names.GONE`), so its own name is free at once.
+"""
 
 from __future__ import annotations
 
@@ -11,101 +14,231 @@ import sqlalchemy as sa
 from homeostat.core.clock import now_ms
 from homeostat.core.db import metadata
 from homeostat.core.errors import NotFound
+from homeostat.core.ids import new_id
 from homeostat.core.records import from_json, to_json
 from homeostat.registry.model import ModelVersion
+from homeostat.registry.names import GONE
+
+_NAME = sa.String(320)
 
 model = sa.Table(
     "registry_model",
     metadata,
-    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("name", _NAME, primary_key=True),
+    # Stays through renames: what the history and the rules of a model hang on.
+    sa.Column("id", sa.String(26), nullable=False, unique=True),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("versions", sa.Integer, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("updated_ms", sa.BigInteger, nullable=False),
+    sa.Column("deleted_ms", sa.BigInteger),
 )
 version = sa.Table(
     "registry_version",
     metadata,
-    sa.Column("model", sa.String(128), primary_key=True),
+    sa.Column("model", _NAME, primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("once", sa.String(255)),
     sa.Column("run_id", sa.String(64), index=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("stage", sa.String(20), nullable=False),
     sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("updated_ms", sa.BigInteger, nullable=False),
+    sa.Column("deleted_ms", sa.BigInteger),
     sa.Column("record", sa.Text, nullable=False),
     sa.UniqueConstraint("model", "once"),
+    sa.Index("registry_version_updated", "updated_ms"),
+)
+model_tag = sa.Table(
+    "registry_model_tag",
+    metadata,
+    sa.Column("model", _NAME, primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+version_tag = sa.Table(
+    "registry_version_tag",
+    metadata,
+    sa.Column("model", _NAME, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
 )
 alias = sa.Table(
     "registry_alias",
     metadata,
-    sa.Column("model", sa.String(128), primary_key=True),
-    sa.Column("alias", sa.String(128), primary_key=True),
+    sa.Column("model", _NAME, primary_key=True),
+    sa.Column("alias", sa.String(255), primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
 )
-# Append-only: who moved which alias from where to where, and why.
-move = sa.Table(
-    "registry_alias_move",
+# Append-only: who did what to which model, and why. Each entry of a model names the digest of the one before it.
+history = sa.Table(
+    "registry_history",
     metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
-    sa.Column("model", sa.String(128), nullable=False),
-    sa.Column("alias", sa.String(128), nullable=False),
+    sa.Column("model_id", sa.String(26), nullable=False),
+    sa.Column("model", _NAME, nullable=False),
+    sa.Column("action", sa.String(32), nullable=False),
+    sa.Column("alias", sa.String(255)),
     sa.Column("previous", sa.Integer),
     sa.Column("version", sa.Integer),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
     sa.Column("actor", sa.String(255), nullable=False),
     sa.Column("run_id", sa.String(64)),
     sa.Column("reason", sa.Text, nullable=False),
-    sa.Index("registry_alias_move_model", "model", "id"),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("before", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Index("registry_history_model", "model_id", "id"),
+)
+rule = sa.Table(
+    "registry_rule",
+    metadata,
+    sa.Column("model_id", sa.String(26), primary_key=True),
+    sa.Column("alias", sa.String(255), primary_key=True),
+    sa.Column("record", sa.Text, nullable=False),
+)
+request = sa.Table(
+    "registry_request",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("model_id", sa.String(26), nullable=False, index=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("record", sa.Text, nullable=False),
 )
 
+# The tables whose rows carry a model's name.
+NAMED = (version, model_tag, version_tag, alias)
 
-def hold(c: sa.Connection, name: str, make: bool = False) -> int:
-    """Take the model's row for the rest of the transaction, so that changes to one model happen one after another;
-    the number of its versions. Raises NotFound unless `make`."""
+
+class Held(msgspec.Struct, frozen=True):
+    """A model whose row is held for the rest of the transaction."""
+
+    id: str
+    name: str
+    versions: int
+
+
+def hold(c: sa.Connection, name: str, make: bool = False) -> Held:
+    """Take the model's row for the rest of the transaction, so that changes to one model happen one after another.
+
+    Raises NotFound unless `make`.
+    """
     if make:
         c.execute(
             sa.text(
-                "insert into registry_model (name, description, versions, updated_ms) values (:name, '', 0, :now)"
-                " on conflict (name) do nothing"
+                "insert into registry_model (name, id, description, versions, created_ms, updated_ms)"
+                " values (:name, :id, '', 0, :now, :now) on conflict (name) do nothing"
             ),
-            {"name": name, "now": now_ms()},
+            {"name": name, "id": new_id(), "now": now_ms()},
         )
     held = c.execute(
-        sa.update(model).where(model.c.name == name).values(updated_ms=now_ms()).returning(model.c.versions)
-    ).scalar_one_or_none()
+        sa.update(model)
+        .where(model.c.name == name, model.c.deleted_ms.is_(None))
+        .values(updated_ms=now_ms())
+        .returning(model.c.id, model.c.versions)
+    ).first()
     if held is None:
         raise unknown_model(name)
-    return held
+    return Held(held.id, name, held.versions)
+
+
+def id_of(c: sa.Connection, name: str) -> str:
+    """The id of a model that stays through renames. Raises NotFound."""
+    found = c.execute(sa.select(model.c.id).where(model.c.name == name, model.c.deleted_ms.is_(None))).scalar()
+    if found is None:
+        raise unknown_model(name)
+    return found
+
+
+def select_versions() -> sa.Select[Any]:
+    """The rows that `versions` makes records of: those of no deleted model, deleted versions left out."""
+    return sa.select(version).where(version.c.deleted_ms.is_(None), ~version.c.model.contains(GONE))
 
 
 def one(c: sa.Connection, name: str, number: int) -> ModelVersion:
-    """A version with its aliases. Raises NotFound that says which versions there are."""
-    found = versions(c, sa.select(version.c.record).where(version.c.model == name, version.c.version == number))
+    """A version with its aliases and tags. Raises NotFound that says which versions there are."""
+    found = versions(c, select_versions().where(version.c.model == name, version.c.version == number))
     if found:
         return found[0]
-    count = c.execute(sa.select(model.c.versions).where(model.c.name == name)).scalar_one_or_none()
-    if count is None:
-        raise unknown_model(name)
-    hint = f"it has versions 1 to {count}" if count else "it has no version yet"
+    id_of(c, name)
+    there = sa.select(sa.func.min(version.c.version), sa.func.max(version.c.version)).where(
+        version.c.model == name, version.c.deleted_ms.is_(None)
+    )
+    first, last = c.execute(there).one()
+    hint = f"it has versions {first} to {last}" if last else "it has no version"
     raise NotFound(f"model '{name}' has no version {number}", hint=hint, model=name, version=number)
 
 
 def versions(c: sa.Connection, query: sa.Select[Any]) -> list[ModelVersion]:
-    """The versions whose `record` the query selects, in its order, with their aliases."""
-    found = [from_json(text, ModelVersion) for text in c.execute(query).scalars()]
-    names = {one.model for one in found}
+    """The versions whose rows the query (of `select_versions`) gives, in its order, with their aliases and tags."""
+    rows = c.execute(query).all()
+    names = {row.model for row in rows}
     pointing: dict[tuple[str, int], list[str]] = defaultdict(list)
+    tags: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
     if names:
         for row in c.execute(sa.select(alias).where(alias.c.model.in_(names)).order_by(alias.c.alias)):
             pointing[row.model, row.version].append(row.alias)
-    return [msgspec.structs.replace(one, aliases=pointing[one.model, one.version]) for one in found]
+        tagged = sa.select(version_tag).where(version_tag.c.model.in_(names)).order_by(version_tag.c.key)
+        if len(names) == 1:
+            tagged = tagged.where(version_tag.c.version.in_([row.version for row in rows]))
+        for row in c.execute(tagged):
+            tags[row.model, row.version][row.key] = row.value
+    return [
+        msgspec.structs.replace(
+            from_json(row.record, ModelVersion), model=row.model, stage=row.stage, updated_ms=row.updated_ms,
+            deleted_ms=row.deleted_ms, aliases=pointing[row.model, row.version], tags=tags[row.model, row.version],
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def rewrite(c: sa.Connection, changed: ModelVersion) -> None:
-    """Keep a changed record. The model is held (`hold`)."""
+    """Keep a changed record. The model is held (`hold`); aliases and tags have tables of their own."""
+    kept = msgspec.structs.replace(changed, aliases=[], tags={})
+    c.execute(_at(changed).values(record=to_json(kept), stage=changed.stage, updated_ms=now_ms()))
+
+
+def touch(c: sa.Connection, name: str, number: int) -> None:
+    """Note that something about a version has changed."""
     c.execute(
-        sa.update(version)
-        .where(version.c.model == changed.model, version.c.version == changed.version)
-        .values(record=to_json(msgspec.structs.replace(changed, aliases=[])))
+        sa.update(version).where(version.c.model == name, version.c.version == number).values(updated_ms=now_ms())
     )
+
+
+def put_tags(c: sa.Connection, name: str, number: int | None, tags: dict[str, str]) -> None:
+    """Set tags of a version, or of the model when `number` is None."""
+    for key, value in tags.items():
+        drop_tag(c, name, number, key)
+        if number is None:
+            c.execute(sa.insert(model_tag).values(model=name, key=key, value=value))
+        else:
+            c.execute(sa.insert(version_tag).values(model=name, version=number, key=key, value=value))
+
+
+def drop_tag(c: sa.Connection, name: str, number: int | None, key: str) -> bool:
+    """Remove a tag; whether there was one."""
+    if number is None:
+        where = [model_tag.c.model == name, model_tag.c.key == key]
+        return bool(c.execute(sa.delete(model_tag).where(*where)).rowcount)
+    where = [version_tag.c.model == name, version_tag.c.version == number, version_tag.c.key == key]
+    return bool(c.execute(sa.delete(version_tag).where(*where)).rowcount)
+
+
+def tags_of(c: sa.Connection, names: list[str]) -> dict[str, dict[str, str]]:
+    """The tags of models, by model."""
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for row in c.execute(sa.select(model_tag).where(model_tag.c.model.in_(names)).order_by(model_tag.c.key)):
+        found[row.model][row.key] = row.value
+    return found
+
+
+def aliases_of(c: sa.Connection, names: list[str]) -> dict[str, dict[str, int]]:
+    """The aliases of models and the versions they point at, by model."""
+    found: dict[str, dict[str, int]] = {name: {} for name in names}
+    for row in c.execute(sa.select(alias).where(alias.c.model.in_(names)).order_by(alias.c.alias)):
+        found[row.model][row.alias] = row.version
+    return found
 
 
 def unknown_model(name: str) -> NotFound:
@@ -115,3 +248,7 @@ def unknown_model(name: str) -> NotFound:
         hint="`homeostat registry list-models` lists those that are",
         model=name[:128],
     )
+
+
+def _at(changed: ModelVersion) -> sa.Update:
+    return sa.update(version).where(version.c.model == changed.model, version.c.version == changed.version)

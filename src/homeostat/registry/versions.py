@@ -13,13 +13,13 @@ from homeostat.core.context import acting_run, current_actor, current_run
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.events import publish
 from homeostat.core.lineage_facts import record_read, record_write
-from homeostat.core.paths import check_name
 from homeostat.core.records import to_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import store
 from homeostat.registry.manifest import read_manifest
-from homeostat.registry.model import DataVersion, Model, ModelVersion, VersionRegistered
+from homeostat.registry.model import DataVersion, ModelCreated, ModelVersion, VersionRegistered
+from homeostat.registry.names import check_model_name, check_tag
 
 
 @verb(permission="registry:write")
@@ -42,39 +42,50 @@ def register(
 
     Raises: NotFound when the package's bytes are not kept here; InvalidInput when they are not a package.
     """
-    check_name(model, "model name")
+    check_model_name(model)
     manifest, tree = read_manifest(ws, package)
-    run = run_id or current_run()
+    made = ModelVersion(
+        model=model, version=0, digest=package, flavor=manifest.flavor, created_ms=now_ms(),
+        signature=manifest.signature, onnx=manifest.onnx, size=tree.size, environment=manifest.environment,
+        files={name: file.digest for name, file in tree.files.items()}, run_id=run_id or current_run(),
+        metrics=metrics or {}, params={key: str(value) for key, value in (params or {}).items()},
+        classes=manifest.classes, tags=texts(tags), data=data or [], description=description, actor=current_actor(),
+    )  # fmt: skip
+    return ws.db.write(lambda c: add(ws, c, made, once))
 
-    def add(c: sa.Connection) -> ModelVersion:
-        count = store.hold(c, model, make=True)
-        if once is not None:
-            before = store.versions(
-                c,
-                sa.select(store.version.c.record).where(store.version.c.model == model, store.version.c.once == once),
-            )
-            if before:
-                return before[0]
-        made = ModelVersion(
-            model=model, version=count + 1, digest=package, flavor=manifest.flavor, created_ms=now_ms(),
-            signature=manifest.signature, onnx=manifest.onnx, size=tree.size, environment=manifest.environment,
-            files={name: file.digest for name, file in tree.files.items()}, run_id=run, metrics=metrics or {},
-            params={key: str(value) for key, value in (params or {}).items()}, classes=manifest.classes,
-            tags={key: str(value) for key, value in (tags or {}).items()}, data=data or [], description=description,
-            actor=current_actor(),
-        )  # fmt: skip
-        c.execute(
-            sa.insert(store.version).values(
-                model=model, version=made.version, once=once, run_id=run, created_ms=made.created_ms,
-                record=to_json(made),
-            )
-        )  # fmt: skip
-        c.execute(sa.update(store.model).where(store.model.c.name == model).values(versions=made.version))
-        _remember(ws, c, made)
-        publish(ws, c, VersionRegistered(model=model, version=made.version, run_id=run))
-        return store.one(c, model, made.version)
 
-    return ws.db.write(add)
+def add(ws: Workspace, c: sa.Connection, wanted: ModelVersion, once: str | None = None) -> ModelVersion:
+    """Keep `wanted` as the next version of its model within the open transaction, or give what `once` made before."""
+    model = wanted.model
+    new = c.execute(sa.select(store.model.c.id).where(store.model.c.name == model)).first() is None
+    held = store.hold(c, model, make=True)
+    if once is not None:
+        query = store.select_versions().where(store.version.c.model == model, store.version.c.once == once)
+        if before := store.versions(c, query):
+            return before[0]
+    made = msgspec.structs.replace(wanted, version=held.versions + 1)
+    c.execute(
+        sa.insert(store.version).values(
+            model=model, version=made.version, once=once, run_id=made.run_id, source=made.source, stage=made.stage,
+            created_ms=made.created_ms, updated_ms=made.created_ms,
+            record=to_json(msgspec.structs.replace(made, tags={}, aliases=[])),
+        )
+    )  # fmt: skip
+    store.put_tags(c, model, made.version, made.tags)
+    c.execute(sa.update(store.model).where(store.model.c.name == model).values(versions=made.version))
+    _remember(ws, c, made)
+    if new:
+        publish(ws, c, ModelCreated(model=model))
+    publish(ws, c, VersionRegistered(model=model, version=made.version, run_id=made.run_id))
+    return store.one(c, model, made.version)
+
+
+def texts(tags: dict[str, Any] | None) -> dict[str, str]:
+    """Tags as they are kept. Raises InvalidInput for a key or value that cannot be."""
+    kept = {key: str(value) for key, value in (tags or {}).items()}
+    for key, value in kept.items():
+        check_tag(key, value)
+    return kept
 
 
 @verb(permission="registry:read")
@@ -87,8 +98,11 @@ def get_version(ws: Workspace, model: str, version: int | None = None, alias: st
         if version is not None:
             return store.one(c, model, version)
         if alias is None:
-            count = c.execute(sa.select(store.model.c.versions).where(store.model.c.name == model)).scalar_one_or_none()
-            return store.one(c, model, count or 1)
+            there = (store.version.c.model == model, store.version.c.deleted_ms.is_(None))
+            return store.one(
+                c, model, c.execute(sa.select(sa.func.max(store.version.c.version)).where(*there)).scalar() or 1
+            )
+        store.id_of(c, model)
         where = (store.alias.c.model == model, store.alias.c.alias == alias)
         number = c.execute(sa.select(store.alias.c.version).where(*where)).scalar_one_or_none()
         if number is not None:
@@ -105,69 +119,19 @@ def get_version(ws: Workspace, model: str, version: int | None = None, alias: st
 
 
 @verb(permission="registry:read")
-def list_models(ws: Workspace) -> list[Model]:
-    """Every registered model, by name."""
-
-    def read(c: sa.Connection) -> list[Model]:
-        aliases: dict[str, dict[str, int]] = {}
-        for row in c.execute(sa.select(store.alias).order_by(store.alias.c.alias)):
-            aliases.setdefault(row.model, {})[row.alias] = row.version
-        return [
-            Model(
-                name=row.name, description=row.description, versions=row.versions, updated_ms=row.updated_ms,
-                aliases=aliases.get(row.name, {}),
-            )
-            for row in c.execute(sa.select(store.model).order_by(store.model.c.name))
-        ]  # fmt: skip
-
-    return ws.db.read(read)
-
-
-@verb(permission="registry:read")
 def list_versions(ws: Workspace, model: str, limit: int = 100, before: int | None = None) -> list[ModelVersion]:
     """The newest `limit` versions, newest first; older ones than `before` to go on. Raises NotFound for no model."""
     if not 1 <= limit <= 1000:
         raise InvalidInput(f"limit={limit}", hint="between 1 and 1000; go on with before=VERSION")
 
     def read(c: sa.Connection) -> list[ModelVersion]:
-        if c.execute(sa.select(store.model.c.name).where(store.model.c.name == model)).first() is None:
-            raise store.unknown_model(model)
-        query = sa.select(store.version.c.record).where(store.version.c.model == model)
+        store.id_of(c, model)
+        query = store.select_versions().where(store.version.c.model == model)
         if before is not None:
             query = query.where(store.version.c.version < before)
         return store.versions(c, query.order_by(store.version.c.version.desc()).limit(limit))
 
     return ws.db.read(read)
-
-
-@verb(permission="registry:write")
-def annotate(
-    ws: Workspace,
-    model: str,
-    version: int | None = None,
-    description: str | None = None,
-    tags: dict[str, Any] | None = None,
-) -> None:
-    """Describe a model, or one of its versions; tags (of a version) are added to those it has."""
-
-    def change(c: sa.Connection) -> None:
-        store.hold(c, model)
-        if version is None:
-            if tags:
-                raise InvalidInput("tags belong to a version", hint="name the version too")
-            c.execute(sa.update(store.model).where(store.model.c.name == model).values(description=description or ""))
-            return
-        was = store.one(c, model, version)
-        store.rewrite(
-            c,
-            msgspec.structs.replace(
-                was,
-                description=was.description if description is None else description,
-                tags={**was.tags, **{key: str(value) for key, value in (tags or {}).items()}},
-            ),
-        )
-
-    ws.db.write(change)
 
 
 def _remember(ws: Workspace, c: sa.Connection, made: ModelVersion) -> None:

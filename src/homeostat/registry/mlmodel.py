@@ -1,0 +1,89 @@
+"""MLflow's `MLmodel` file: what a model's folder says of itself, read as data. Nothing of the model is loaded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from homeostat.core.errors import InvalidInput
+from homeostat.core.records import Record
+from homeostat.registry.model import Field, Signature
+
+FILE = "MLmodel"
+_LARGEST = 1 << 20
+_NONE = Signature(inputs=[], outputs=[], tensor=None)
+# MLflow's column types and NumPy's names as data types of the Open Inference Protocol.
+_TYPES = {
+    "boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64", "string": "BYTES",
+    "binary": "BYTES", "datetime": "BYTES", "bool": "BOOL", "int8": "INT8", "int16": "INT16", "int32": "INT32",
+    "int64": "INT64", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64", "float16": "FP16",
+    "float32": "FP32", "float64": "FP64",
+}  # fmt: skip
+
+
+class MlModel(Record):
+    """What registering takes from an `MLmodel`: `flavors` it can be loaded as, its signature, the run that made it."""
+
+    flavors: list[str]
+    signature: Signature
+    run_id: str = ""
+    model_id: str = ""
+
+
+def read_mlmodel(data: bytes) -> MlModel:
+    """Parse an `MLmodel`. Raises: InvalidInput for what is not one.
+
+    >>> read_mlmodel(b"flavors: {python_function: {}, sklearn: {}}").flavors
+    ['python_function', 'sklearn']
+    """
+    import yaml
+
+    if len(data) > _LARGEST:
+        raise InvalidInput(f"the MLmodel file has {len(data)} bytes", hint="at most a megabyte is read")
+    try:
+        said = yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"the MLmodel file is not YAML: {str(error)[:200]}") from error
+    if not isinstance(said, dict):
+        raise InvalidInput("the MLmodel file holds no fields")
+    fields = cast("dict[str, Any]", said)
+    flavors = fields.get("flavors")
+    return MlModel(
+        flavors=sorted(str(name) for name in cast("dict[str, Any]", flavors)) if isinstance(flavors, dict) else [],
+        signature=_signature(fields.get("signature")),
+        run_id=str(fields.get("run_id") or ""),
+        model_id=str(fields.get("model_id") or ""),
+    )
+
+
+def _signature(said: Any) -> Signature:
+    if not isinstance(said, dict):
+        return _NONE
+    sides = cast("dict[str, Any]", said)
+    return Signature(
+        inputs=_fields(sides.get("inputs"), "input"), outputs=_fields(sides.get("outputs"), "output"), tensor=None
+    )
+
+
+def _fields(text: Any, what: str) -> list[Field]:
+    if not isinstance(text, str):
+        return []
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the signature's {what}s are not JSON") from error
+    if not isinstance(found, list):
+        raise InvalidInput(f"the signature's {what}s are not a list")
+    return [_field(one, f"{what}{number}") for number, one in enumerate(cast("list[Any]", found))]
+
+
+def _field(said: Any, name: str) -> Field:
+    column = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    known = str(column.get("name") or name)
+    spec = column.get("tensor-spec")
+    if isinstance(spec, dict):
+        tensor = cast("dict[str, Any]", spec)
+        shape = tensor.get("shape")
+        sizes = [int(n) for n in cast("list[Any]", shape) if isinstance(n, int)] if isinstance(shape, list) else [-1]
+        return Field(name=known, dtype=_TYPES.get(str(tensor.get("dtype")), "BYTES"), shape=sizes)
+    return Field(name=known, dtype=_TYPES.get(str(column.get("type")), "BYTES"))

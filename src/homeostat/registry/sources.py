@@ -1,0 +1,105 @@
+"""Versions of models that lie where they are: an MLflow model among a run's files, or an address elsewhere.
+
+Of files kept here the digests are recorded, so that the version stays what it was; of other addresses only the name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from homeostat.core.blobs import File
+from homeostat.core.clock import now_ms
+from homeostat.core.context import current_actor, current_run
+from homeostat.core.errors import InvalidInput
+from homeostat.core.records import canonical_json
+from homeostat.core.verbs import verb
+from homeostat.core.workspace import Workspace
+from homeostat.registry import mlmodel
+from homeostat.registry.model import ModelVersion, OnnxReport, Signature
+from homeostat.registry.names import check_model_name
+from homeostat.registry.versions import add, texts
+
+_RUN = re.compile(r"runs:/+([A-Za-z0-9][\w-]{0,255})/(.+)\Z")
+_LONGEST = 4096
+_UNTRIED = OnnxReport(available=False, agrees=False, tolerance=0.0, reason="kept in its own form")
+_UNKNOWN = Signature(inputs=[], outputs=[], tensor=None)
+
+
+@verb(permission="registry:write")
+def register_source(
+    ws: Workspace,
+    model: str,
+    source: str,
+    run_id: str | None = None,
+    model_id: str = "",
+    tags: dict[str, Any] | None = None,
+    description: str = "",
+    run_link: str = "",
+    once: str | None = None,
+) -> ModelVersion:
+    """Make the next version of `model` from an address: `runs:/RUN/path` of this workspace, or one elsewhere.
+
+    Of an MLflow model among a run's files (a folder with an `MLmodel`) the flavors, the signature, the environment and
+    the digest of every file are recorded. Nothing of it is loaded. Other addresses are kept as they are.
+
+    Raises: InvalidInput for an `MLmodel` that is none, or a source of control characters or over 4,096 of any.
+    """
+    check_model_name(model)
+    if not source or len(source) > _LONGEST or not source.isprintable():
+        raise InvalidInput(f"{source[:200]!r} is not an address", hint="such as runs:/RUN/model or s3://bucket/model")
+    match = _RUN.match(source)
+    run = run_id or (match[1] if match else current_run())
+    made = describe(
+        ws, files_of(ws, source),
+        ModelVersion(
+            model=model, version=0, digest="", flavor="other", created_ms=now_ms(), signature=_UNKNOWN, onnx=_UNTRIED,
+            size=0, files={}, environment=[], run_id=run, tags=texts(tags), actor=current_actor(),
+            description=description, source=source, run_link=run_link, model_id=model_id,
+        ),
+    )  # fmt: skip
+    return ws.db.write(lambda c: add(ws, c, made, once))
+
+
+def describe(ws: Workspace, files: dict[str, File], version: ModelVersion) -> ModelVersion:
+    """`version` with what the files of its model say; unchanged without files."""
+    import msgspec
+
+    if not files:
+        return version
+    known = msgspec.structs.replace(
+        version,
+        digest=ws.blobs.put_bytes(canonical_json(files).encode()),
+        files={name: file.digest for name, file in files.items()},
+        size=sum(file.size for file in files.values()),
+    )
+    if mlmodel.FILE not in files:
+        return known
+    said = mlmodel.read_mlmodel(ws.blobs.get_bytes(files[mlmodel.FILE].digest))
+    return msgspec.structs.replace(
+        known, flavor="mlflow", flavors=said.flavors, signature=said.signature, environment=_requirements(ws, files),
+        model_id=version.model_id or said.model_id,
+    )  # fmt: skip
+
+
+def files_of(ws: Workspace, source: str) -> dict[str, File]:
+    """The files below an address of this workspace, by their path from there; none for another address."""
+    match = _RUN.match(source)
+    if match is None:
+        return {}
+    from homeostat.tracking import list_artifacts
+
+    folder = match[2].strip("/") + "/"
+    return {
+        kept.path.removeprefix(folder): File(digest=kept.digest, size=kept.size)
+        for kept in list_artifacts(ws, match[1])
+        if kept.path.startswith(folder)
+    }
+
+
+def _requirements(ws: Workspace, files: dict[str, File]) -> list[str]:
+    listed = files.get("requirements.txt")
+    if listed is None or listed.size > 1 << 16:
+        return []
+    lines = ws.blobs.get_bytes(listed.digest).decode(errors="replace").splitlines()
+    return sorted(line.strip() for line in lines if line.strip() and not line.startswith(("#", "-")))

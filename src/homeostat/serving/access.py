@@ -9,17 +9,33 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from homeostat.core.errors import HomeostatError, Unauthenticated
+from homeostat.core.errors import HomeostatError, PermissionDenied, Unauthenticated
 from homeostat.core.workspace import Workspace
-from homeostat.serving.http1 import Exchange
 
 Refusal = tuple[int, str]
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # How long a token is believed before it is looked up again: a revoked one ends within this time.
 _BELIEVED_S = 5.0
 _NEEDED = "a token is needed: send the header 'Authorization: Bearer TOKEN'"
+
+
+class Asked(Protocol):
+    """What access is decided by: the headers, with lower-case names, of a request in any protocol."""
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """At least those of `host`, `origin` and `authorization` that were sent."""
+        ...
+
+
+class _Verdict(NamedTuple):
+    until: float
+    refusal: Refusal | None
+    actor: str
+    permissions: frozenset[str]
 
 
 def is_loopback(host: str) -> bool:
@@ -40,25 +56,27 @@ class Access:
     def __init__(self, host: str, ws: Workspace | None = None) -> None:
         self._ws = None if is_loopback(host) else ws
         self._good_hosts: set[bytes] = set()
-        self._verdicts: dict[bytes, tuple[float, Refusal | None]] = {}
+        self._verdicts: dict[bytes, _Verdict] = {}
 
-    def known(self, exchange: Exchange) -> bool:
+    def known(self, exchange: Asked) -> bool:
         """Whether `refusal` can answer from memory; if not, `look_up` goes first."""
         if self._ws is None:
             return True
         verdict = self._verdicts.get(exchange.headers.get(b"authorization", b""))
-        return verdict is not None and verdict[0] > time.monotonic()
+        return verdict is not None and verdict.until > time.monotonic()
 
     def look_up(self, header: bytes) -> None:
         """Ask the workspace about a token. Takes a database read: not for the event loop."""
         refusal: Refusal | None = None
+        actor, permissions = "", frozenset[str]()
         scheme, _, token = header.decode("latin-1").partition(" ")
         try:
             if scheme.lower() != "bearer" or not token:
                 raise Unauthenticated(_NEEDED)
             assert self._ws is not None
-            permissions = self._ws.team.authenticate(token.strip()).permissions
-            if not {"serving:read", "*:read"} & set(permissions):
+            found = self._ws.team.authenticate(token.strip())
+            actor, permissions = found.name, frozenset(found.permissions)
+            if not {"serving:read", "*:read"} & permissions:
                 refusal = 403, "the token may not ask for predictions (it lacks serving:read)"
         except Unauthenticated as error:
             refusal = 401, error.message
@@ -66,13 +84,13 @@ class Access:
             refusal = error.status, error.message
         if len(self._verdicts) > 1000:
             self._verdicts.clear()
-        self._verdicts[header] = (time.monotonic() + _BELIEVED_S, refusal)
+        self._verdicts[header] = _Verdict(time.monotonic() + _BELIEVED_S, refusal, actor, permissions)
 
-    def refusal(self, exchange: Exchange) -> Refusal | None:
+    def refusal(self, exchange: Asked) -> Refusal | None:
         """Status and message when the request may not be answered."""
         headers = exchange.headers
         if self._ws is not None:
-            return self._verdicts[headers.get(b"authorization", b"")][1]
+            return self._verdicts[headers.get(b"authorization", b"")].refusal
         named, origin = headers.get(b"host", b""), headers.get(b"origin")
         if named in self._good_hosts and origin is None:
             return None
@@ -84,6 +102,18 @@ class Access:
         if len(self._good_hosts) < 64:
             self._good_hosts.add(named)
         return None
+
+    def actor(self, exchange: Asked, permission: str) -> str:
+        """Who asks, after `refusal` let the request through, for something that takes `permission` ("slice:verb").
+
+        Raises: PermissionDenied when the token does not have it.
+        """
+        if self._ws is None:
+            return "local"
+        verdict = self._verdicts[exchange.headers.get(b"authorization", b"")]
+        if not {permission, f"*:{permission.partition(':')[2]}"} & verdict.permissions:
+            raise PermissionDenied(f"the token may not do this (it lacks {permission})")
+        return verdict.actor
 
 
 def _name_of(host: str) -> str:

@@ -6,19 +6,25 @@ import asyncio
 import logging
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 from urllib.parse import unquote
 
 from homeostat.core.errors import HomeostatError, InvalidInput, TooLarge
+from homeostat.core.workspace import Workspace
 from homeostat.serving.access import Access
 from homeostat.serving.asking import REST, Asking
 from homeostat.serving.catalog import Catalog
+from homeostat.serving.explaining import explain_rows, rows_to_explain
+from homeostat.serving.facts import Facts
 from homeostat.serving.http1 import JSON, Exchange, Limits, Server
 from homeostat.serving.lane import one_line
 from homeostat.serving.oip import read_request
-from homeostat.serving.pages import Pages
+from homeostat.serving.pages import Pages, json_object
 from homeostat.serving.prediction_log import PredictionLog
+from homeostat.serving.repository import Repository
+from homeostat.serving.scoring import PREDICTIONS, read_csv, read_json
 from homeostat.serving.shadow import Shadow
 
 log = logging.getLogger("homeostat.serving")
@@ -29,11 +35,17 @@ Handler = Callable[[Exchange], None]
 class App:
     """Answers exchanges. All methods run on the event loop."""
 
-    def __init__(self, predictions: PredictionLog, shadow: Shadow, access: Access, limits: Limits) -> None:
+    def __init__(
+        self, ws: Workspace, predictions: PredictionLog, shadow: Shadow, access: Access, limits: Limits
+    ) -> None:
+        self._ws = ws
+        self._tasks: set[asyncio.Task[None]] = set()
         self.server = Server(self.handle, limits)
         self.catalog = Catalog(self.server, predictions, shadow)
         self.access = access
-        self.pages = Pages(self.catalog)
+        self.facts = Facts(self.catalog)
+        self.pages = Pages(self.catalog, self.facts)
+        self.repository = Repository(ws, self.catalog)
         self.asking = Asking(self.catalog)
         self._loop = asyncio.get_running_loop()
         self._handlers: dict[bytes, tuple[dict[bytes, Handler], bool]] = {}
@@ -83,46 +95,69 @@ class App:
 
     def _route(self, parts: list[str]) -> tuple[dict[bytes, Handler], bool] | None:
         pages = self.pages
-        if parts == ["metrics"]:
-            return _get(pages.metrics), False
-        if parts[:1] != ["v2"]:
-            return None
         fixed: dict[tuple[str, ...], tuple[dict[bytes, Handler], bool]] = {
-            (): (_get(pages.server), True),
-            ("health", "live"): (_get(pages.live), True),
-            ("health", "ready"): (_get(pages.ready), True),
-            ("models",): (_get(pages.models), False),
-            ("models", "stats"): (_get(partial(pages.stats, None, None)), False),
-            ("repository", "index"): ({b"POST": pages.index, b"GET": pages.index}, False),
+            ("metrics",): (_get(pages.metrics), False),
+            ("ping",): (_get(pages.ping), True),
+            ("health",): (_get(pages.ping), True),
+            ("version",): (_get(pages.version), True),
+            ("invocations",): ({b"POST": self.score_only}, False),
+            ("v1", "models"): (_get(pages.models), False),
+            ("v2",): (_get(pages.server), True),
+            ("v2", "health", "live"): (_get(pages.live), True),
+            ("v2", "health", "ready"): (_get(pages.ready), True),
+            ("v2", "models"): (_get(pages.models), False),
+            ("v2", "models", "stats"): (_get(partial(pages.stats, None, None)), False),
+            ("v2", "repository", "index"): ({b"POST": pages.index, b"GET": pages.index}, False),
         }
-        rest = tuple(parts[1:])
-        if rest in fixed:
-            return fixed[rest]
-        if len(rest) < 2 or rest[0] != "models" or not rest[1]:
-            return None
-        model, rest = rest[1], rest[2:]
+        found = fixed.get(tuple(parts))
+        if found is not None:
+            return found
+        handlers: dict[bytes, Handler] | None = None
+        if len(parts) >= 3 and parts[2] and parts[1] == "models":
+            if parts[0] == "v2":
+                handlers = self._of_model(parts[2], tuple(parts[3:]))
+            elif parts[0] == "v1" and len(parts) == 3:
+                handlers = self._of_v1(parts[2])
+        elif parts[:3] == ["v2", "repository", "models"] and len(parts) == 5 and parts[3]:
+            calls: dict[str, Handler] = {"load": partial(self.load, parts[3]), "unload": partial(self.unload, parts[3])}
+            handlers = {b"POST": calls[parts[4]]} if parts[4] in calls else None
+        return None if handlers is None else (handlers, False)
+
+    def _of_model(self, model: str, rest: tuple[str, ...]) -> dict[bytes, Handler] | None:
+        pages = self.pages
         version: str | None = None
         if rest[:1] == ("versions",) and len(rest) >= 2:
             version, rest = rest[1], rest[2:]
-        of_model: dict[tuple[str, ...], dict[bytes, Handler]] = {
+        paths: dict[tuple[str, ...], dict[bytes, Handler]] = {
             (): _get(partial(pages.metadata, model, version)),
             ("ready",): _get(partial(pages.model_ready, model, version)),
             ("stats",): _get(partial(pages.stats, model, version)),
+            ("config",): _get(partial(pages.config, model, version)),
+            ("openapi.json",): _get(partial(pages.openapi, model, version)),
             ("infer",): {b"POST": partial(self.infer, model, version)},
+            ("invocations",): {b"POST": partial(self.score, model, version)},
         }
         if version is None:
-            of_model[("flush",)] = {b"POST": partial(self.flush, model)}
-        return (of_model[rest], False) if rest in of_model else None
+            paths[("flush",)] = {b"POST": partial(self.flush, model)}
+        return paths.get(rest)
+
+    def _of_v1(self, named: str) -> dict[bytes, Handler] | None:
+        model, _, call = named.rpartition(":")
+        if not model:
+            return _get(partial(self.pages.model_ready, named, None))
+        calls: dict[str, Handler] = {
+            "predict": partial(self.score, model, None),
+            "explain": partial(self.explain, model),
+        }
+        return {b"POST": calls[call]} if call in calls else None
 
     def infer(self, model: str, version: str | None, exchange: Exchange) -> None:
         """POST /v2/models/MODEL[/versions/VERSION]/infer."""
         started = time.perf_counter_ns()
         served = self.catalog.served(model)
         lane = self.asking.first(served, version)
-        body = exchange.body
         try:
-            if b"content-encoding" in exchange.headers:
-                body = self._decompress(exchange.headers[b"content-encoding"], body)
+            body = self._body(exchange)
             json_length = exchange.headers.get(b"inference-header-content-length")
             request, at = read_request(body, json_length, lane.loaded.contract.offered[0])
         except InvalidInput:
@@ -130,6 +165,85 @@ class App:
             raise
         exchange.body = b""
         self.asking.ask(served, version, lane, request, body, at, exchange, REST, started)
+
+    def score_only(self, exchange: Exchange) -> None:
+        """POST /invocations: MLflow's path, which names no model, for the only one that is deployed."""
+        models = list(self.catalog.models)
+        if len(models) > 1:
+            raise InvalidInput(
+                f"/invocations names no model and {len(models)} are deployed",
+                hint="use /v2/models/MODEL/invocations",
+            )
+        self.score(models[0] if models else "", None, exchange)
+
+    def score(self, model: str, version: str | None, exchange: Exchange) -> None:
+        """POST /invocations, /v2/models/MODEL[/versions/VERSION]/invocations and /v1/models/MODEL:predict."""
+        started = time.perf_counter_ns()
+        served = self.catalog.served(model)
+        lane = self.asking.first(served, version)
+        contract = lane.loaded.contract
+        media = exchange.headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
+        identity = exchange.headers.get(b"x-request-id", b"")[:200].decode("latin-1")
+        data = b""
+        try:
+            body = self._body(exchange)
+            if media == b"text/csv":
+                request = read_csv(body, contract, identity)
+            elif media in (JSON, b"application/x-www-form-urlencoded", b""):  # what curl says when it is told nothing
+                request, data = read_json(body, contract, identity)
+            else:
+                self._fail(exchange, 415, f"{media[:80].decode('latin-1')} is not read here; send JSON or text/csv")
+                return
+        except InvalidInput:
+            served.rejected += 1
+            raise
+        exchange.body = b""
+        self.asking.ask(served, version, lane, request, data, 0, exchange, PREDICTIONS, started)
+
+    def explain(self, model: str, exchange: Exchange) -> None:
+        """POST /v1/models/MODEL:explain: what each feature of each row did to its prediction."""
+        lane = self.asking.first(self.catalog.served(model), None)
+        actor = self.access.actor(exchange, "explain:read")
+        rows = rows_to_explain(self._body(exchange), lane.loaded.contract)
+
+        async def work() -> None:
+            found = await asyncio.to_thread(explain_rows, self._ws, actor, model, lane.loaded.version, rows)
+            exchange.answer(200, JSON, found)
+
+        self._later(exchange, work())
+
+    def load(self, model: str, exchange: Exchange) -> None:
+        """POST /v2/repository/models/MODEL/load"""
+        actor = self.access.actor(exchange, "serving:write")
+        parameters: dict[str, Any] = json_object(exchange.body).get("parameters") or {}
+        self._later(exchange, self.repository.load(model, parameters, actor))
+
+    def unload(self, model: str, exchange: Exchange) -> None:
+        """POST /v2/repository/models/MODEL/unload"""
+        actor = self.access.actor(exchange, "serving:write")
+        self._later(exchange, self.repository.unload(model, actor))
+
+    def _later(self, exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
+        """Answer when `work` is done: with nothing unless it has answered itself, or with what it raised."""
+
+        async def answer() -> None:
+            try:
+                await work
+            except HomeostatError as error:
+                self._fail(exchange, error.status, one_line(error))
+            except Exception:
+                log.exception("a request could not be handled")
+                self._fail(exchange, 500, "internal error; the server's log has the details")
+            else:
+                exchange.answer(200, JSON, b"")
+
+        task = self._loop.create_task(answer())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _body(self, exchange: Exchange) -> bytes:
+        coding = exchange.headers.get(b"content-encoding")
+        return exchange.body if coding is None else self._decompress(coding, exchange.body)
 
     def _decompress(self, coding: bytes, body: bytes) -> bytes:
         windows = {b"gzip": 31, b"deflate": 15, b"identity": 0}

@@ -67,6 +67,8 @@ class Asking:
         table = served.table
         assert table is not None
         try:
+            if request.parameters is not None and "content_type" in request.parameters:
+                _spread(request)
             identity = request.id or f"{self._prefix}{next(self._numbers)}"
             sticky = identity
             if version is not None:
@@ -101,3 +103,10 @@ class Asking:
             return identity
         found = first_key(request.inputs, deployment.key, body, at)
         return identity if found is None else str(found)
+
+
+def _spread(request: WireRequest) -> None:
+    """The request's content type holds for every input that has none of its own."""
+    content = request.parameters["content_type"] if request.parameters else None
+    for wire in request.inputs:
+        wire.parameters = {"content_type": content, **(wire.parameters or {})}

@@ -18,6 +18,7 @@ import numpy as np
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import Record
 from homeostat.serving import tensors
+from homeostat.serving.content import as_declared
 
 FEATURES = "features"
 # Tensors with more elements per row are not kept in the prediction log.
@@ -81,7 +82,8 @@ class Contract:
         for wire in wires:
             name = wire.name
             size = -1
-            if wire.parameters is not None and "binary_data_size" in wire.parameters:
+            parameters = wire.parameters
+            if parameters is not None and "binary_data_size" in parameters:
                 size = _binary_size(wire, at, len(body))
                 data = body[at : at + size]
                 at += size
@@ -91,6 +93,8 @@ class Contract:
                     raise InvalidInput(f"input '{name[:80]}' has no data")
             if name in taken:
                 raise InvalidInput(f"input '{name[:80]}' is given twice")
+            if parameters is not None and "content_type" in parameters:
+                wire, data, size = self._converted(wire, parameters["content_type"], data, size)
             if name == self.key:
                 key = _keys(wire, size >= 0, data)
                 taken[name] = len(key)
@@ -113,6 +117,15 @@ class Contract:
             if name and name in taken and taken.pop(name) != rows and rows >= 0:
                 raise InvalidInput(f"input '{name}' must have one value for each of the {rows} rows")
         return Accepted(rows, self.complete(rows, taken), key, times)
+
+    def _converted(self, wire: WireTensor, content: Any, data: bytes, size: int) -> tuple[WireTensor, bytes, int]:
+        """The input as the signature has it, by its content type; `size` is -1 for data in JSON."""
+        place = self.names.get(wire.name)
+        declared = wire.datatype if place is None else self.inputs[place].datatype
+        datatype, data, binary = as_declared(
+            wire.name, str(content), wire.datatype, declared, wire.shape, data, size >= 0
+        )
+        return WireTensor(wire.name, wire.shape, datatype), data, len(data) if binary else -1
 
     def take(self, wire: WireTensor, binary: bool, data: bytes) -> tuple[int, Any] | None:
         """Rows and value of one input; None when this model has no such input."""

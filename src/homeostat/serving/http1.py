@@ -35,7 +35,7 @@ _WANTED = {
     name: name
     for name in (
         b"host", b"origin", b"authorization", b"content-length", b"transfer-encoding", b"expect", b"content-encoding",
-        b"inference-header-content-length",
+        b"inference-header-content-length", b"content-type", b"x-request-id",
     )
 }  # fmt: skip
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -45,6 +45,7 @@ class LoadedVersion:
         self.writer = AnswerWriter(model, version, outputs)
         self.counts = VersionCounts()
         self.loop_rows = 0
+        self.sample: Any = None  # a payload of some recorded rows, to show what a request looks like
 
     def compute(self, payload: Any) -> list[tensors.Array]:
         """The outputs for a merged payload, in the shapes that the signature states.
@@ -97,6 +98,7 @@ def load(
     loaded = LoadedVersion(model, version, contract, runtime, specs(package.signature.outputs))
     try:
         payload, rows = sample_payload(folder, package, contract)
+        loaded.sample = payload
         loaded.warm_up(payload, rows)
     except BaseException:
         runtime.close()

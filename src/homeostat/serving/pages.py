@@ -9,17 +9,15 @@ import msgspec
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.version import VERSION
-from homeostat.serving.contract import TensorSpec
 from homeostat.serving.counts import Exposition
+from homeostat.serving.facts import Facts
 from homeostat.serving.http1 import JSON, Exchange
+from homeostat.serving.openapi import describe
 
 if TYPE_CHECKING:
     from homeostat.serving.catalog import Catalog
     from homeostat.serving.lane import Lane
-    from homeostat.serving.served import Served
 
-# Read, not imported: the package's front door leads to every slice, also to those above this one.
-EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 _OF_VERSION = (
     ("requests", "Answered inference requests."),
     ("rows", "Predicted rows."),
@@ -32,12 +30,13 @@ _OF_VERSION = (
 class Pages:
     """GET handlers. They read what the request path counts; none of them changes anything."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, facts: Facts) -> None:
         self._catalog = catalog
+        self._facts = facts
 
     def server(self, exchange: Exchange) -> None:
         """GET /v2"""
-        _json(exchange, {"name": "homeostat", "version": VERSION, "extensions": EXTENSIONS})
+        _json(exchange, self._facts.server())
 
     def live(self, exchange: Exchange) -> None:
         """GET /v2/health/live"""
@@ -45,69 +44,47 @@ class Pages:
 
     def ready(self, exchange: Exchange) -> None:
         """GET /v2/health/ready: 503 until every deployment has loaded once, or has failed to."""
-        catalog = self._catalog
-        ready = catalog.started and all(served.state != "loading" or served.table for served in catalog.models.values())
+        ready = self._facts.ready()
         _json(exchange, {"ready": ready, "live": True}, 200 if ready else 503)
 
+    def ping(self, exchange: Exchange) -> None:
+        """GET /ping and /health, as MLflow's scoring server has them: an empty body."""
+        exchange.answer(200 if self._facts.ready() else 503, JSON, b"\n")
+
+    def version(self, exchange: Exchange) -> None:
+        """GET /version, as MLflow's scoring server has it: the text alone."""
+        exchange.answer(200, b"text/plain; charset=utf-8", VERSION.encode())
+
     def models(self, exchange: Exchange) -> None:
-        """GET /v2/models"""
+        """GET /v2/models and /v1/models"""
         _json(exchange, {"models": sorted(self._catalog.models)})
 
     def model_ready(self, model: str, version: str | None, exchange: Exchange) -> None:
-        """GET /v2/models/MODEL[/versions/VERSION]/ready"""
+        """GET /v2/models/MODEL[/versions/VERSION]/ready and /v1/models/MODEL"""
         self._catalog.lane(self._catalog.served(model), version)
         _json(exchange, {"name": model, "ready": True})
 
     def metadata(self, model: str, version: str | None, exchange: Exchange) -> None:
         """GET /v2/models/MODEL[/versions/VERSION]: inputs and outputs as they are, and the columns they hold."""
-        served = self._catalog.served(model)
-        lane = self._catalog.lane(served, version)
-        assert served.table is not None
-        loaded = lane.loaded
-        answer: dict[str, Any] = {
-            "name": model,
-            "versions": [str(v) for v in sorted(served.table.versions)],
-            "platform": f"homeostat_{loaded.runtime.name}",
-            "inputs": [_tensor(spec) for spec in loaded.contract.offered],
-            "outputs": [_tensor(spec) for spec in loaded.outputs],
-        }
-        if loaded.contract.offered is not loaded.contract.inputs:
-            answer["columns"] = [_tensor(spec) for spec in loaded.contract.inputs]
-        _json(exchange, answer)
+        _json(exchange, self._facts.metadata(model, version))
+
+    def config(self, model: str, version: str | None, exchange: Exchange) -> None:
+        """GET /v2/models/MODEL[/versions/VERSION]/config"""
+        _json(exchange, self._facts.config(model, version))
+
+    def openapi(self, model: str, version: str | None, exchange: Exchange) -> None:
+        """GET /v2/models/MODEL[/versions/VERSION]/openapi.json"""
+        lane = self._catalog.lane(self._catalog.served(model), version)
+        _json(exchange, describe(lane.loaded, version))
 
     def index(self, exchange: Exchange) -> None:
         """POST /v2/repository/index; an empty body is fine."""
-        ready_only = False
-        if exchange.body:
-            try:
-                ready_only = bool(msgspec.json.decode(exchange.body, type=dict[str, Any]).get("ready"))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise InvalidInput(f"the body is not valid: {error}") from None
-        found: list[dict[str, str]] = []
-        for name, served in sorted(self._catalog.models.items()):
-            if served.table is not None:
-                found += [
-                    {"name": name, "version": str(v), "state": "READY", "reason": ""}
-                    for v in sorted(served.table.versions)
-                ]
-            elif not ready_only:
-                state = "UNAVAILABLE" if served.state == "failed" else "LOADING"
-                found.append({"name": name, "version": "", "state": state, "reason": served.reason})
-        _json(exchange, found)
+        ready_only = bool(json_object(exchange.body).get("ready"))
+        _json(exchange, self._facts.index(ready_only))
 
     def stats(self, model: str | None, version: str | None, exchange: Exchange) -> None:
         """GET /v2/models[/MODEL[/versions/VERSION]]/stats"""
-        models = [self._catalog.served(model)] if model is not None else list(self._catalog.models.values())
-        if model is not None and version is not None:
-            self._catalog.lane(models[0], version)
-        _json(exchange, {
-            "model_stats": [
-                _statistics(served, lane)
-                for served in models
-                for lane in served.lanes
-                if version is None or str(lane.loaded.version) == version
-            ]
-        })  # fmt: skip
+        _json(exchange, {"model_stats": self._facts.statistics(model, version)})
 
     def metrics(self, exchange: Exchange) -> None:
         """GET /metrics"""
@@ -140,33 +117,12 @@ class Pages:
                 yield {"model": name, "version": str(lane.loaded.version)}, lane
 
 
-def _statistics(served: Served, lane: Lane) -> dict[str, Any]:
-    counts = lane.loaded.counts
-
-    def spent(count: int, nanoseconds: int) -> dict[str, int]:
-        return {"count": count, "ns": nanoseconds}
-
-    return {
-        "name": served.model,
-        "version": str(lane.loaded.version),
-        "inference_count": counts.rows,
-        "execution_count": counts.batches,
-        "inference_stats": {
-            "success": spent(counts.requests, counts.total_ns),
-            "fail": spent(counts.failures, 0),
-            "queue": spent(counts.requests, counts.queue_ns),
-            "compute_input": spent(counts.requests, 0),
-            "compute_infer": spent(counts.batches, counts.compute_ns),
-            "compute_output": spent(counts.requests, 0),
-            "cache_hit": spent(0, 0),
-            "cache_miss": spent(0, 0),
-        },
-        "batch_stats": [],
-    }
-
-
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`; an empty body is an empty object. InvalidInput for anything else."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any]) if body else {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"the body is not valid: {error}") from None
 
 
 def _json(exchange: Exchange, value: Any, status: int = 200) -> None:

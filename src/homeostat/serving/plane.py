@@ -48,7 +48,8 @@ class Plane:
         loop = asyncio.get_running_loop()
         predictions = PredictionLog(spool_folder(self._ws.home), self._spool_name)
         shadow = Shadow(predictions)
-        app = App(predictions, shadow, Access(self._host, self._ws), Limits(body=self._ws.settings.max_body_mb << 20))
+        limits = Limits(body=self._ws.settings.max_body_mb << 20)
+        app = App(self._ws, predictions, shadow, Access(self._host, self._ws), limits)
         try:
             listener = await self._listen(app)
         except BaseException:

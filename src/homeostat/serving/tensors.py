@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, cast
 
 import msgspec
@@ -30,6 +31,7 @@ _OF_NUMPY = {dtype: name for name, dtype in NUMPY.items() if name != "BF16"}
 _SIZES = {name: 2 if name == "BF16" else dtype.itemsize for name, dtype in NUMPY.items() if name != "BYTES"}
 _FLOATS = {"FP32", "FP64"}
 _decode_floats = msgspec.json.Decoder(list[float]).decode
+_decode_rows = msgspec.json.Decoder(list[list[float]]).decode
 _decode_gaps = msgspec.json.Decoder(list[float | None]).decode
 _decode_ints = msgspec.json.Decoder(list[int]).decode
 _decode_bools = msgspec.json.Decoder(list[bool]).decode
@@ -128,6 +130,11 @@ def _values(name: str, datatype: str, data: bytes) -> list[Any]:
         if datatype == "BYTES":
             return cast("list[Any]", _decode_texts(data))
         return cast("list[Any]", _decode_ints(data))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        if datatype in _FLOATS:
+            return list(chain.from_iterable(_decode_rows(data)))
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -163,3 +165,38 @@ def test_files_that_were_changed_on_disk_are_not_served(ws: hs.Workspace, plane:
     plane.start(port)
     assert plane.infer("delay", features([[0, 0, 0]]))[0] == 200
     assert (cached / "model.onnx").read_bytes() != b"changed"
+
+
+def test_a_large_batch_reaches_the_worker_through_shared_memory(ws: hs.Workspace, plane: PlaneProcess) -> None:
+    with hs.run("train", ws=ws) as run:
+        log_model(ws, "own", noisy_sum, X, run_id=run.id)
+    serve(ws, "own")
+    with PredictionClient(plane.url) as client:
+        for rows in (4_000, 20_000, 3, 8_000):  # grows, and is used again for less
+            many = np.resize(X, (rows, 4))
+            np.testing.assert_allclose(client.predict("own", many), many.sum(axis=1), rtol=1e-5, atol=1e-5)
+
+
+def test_a_request_that_ends_the_worker_fails_alone(ws: hs.Workspace, plane: PlaneProcess) -> None:
+    with hs.run("train", ws=ws) as run:
+        log_model(ws, "own", noisy_sum, X, run_id=run.id)
+    serve(ws, "own")
+    values = [1.0, 2.0, 13.0, 4.0]
+    packets = []
+    for value in values:
+        body = msgspec.json.encode(features([[value] * 4]))
+        packets.append(
+            b"POST /v2/models/own/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+    with socket.create_connection(("127.0.0.1", plane.port), timeout=60) as line:
+        line.sendall(b"".join(packets))  # pipelined: they are one batch
+        stream = line.makefile("rb")
+        statuses: list[int] = []
+        for _ in values:
+            statuses.append(int(stream.readline().split()[1]))
+            length = 0
+            while (head := stream.readline()) != b"\r\n":
+                if head.lower().startswith(b"content-length:"):
+                    length = int(head.split(b":")[1])
+            stream.read(length)
+    assert statuses == [200, 200, 503, 200]

@@ -88,6 +88,8 @@ class Asking:
             waiting, form, identity, role, accepted.rows, accepted.payload, accepted.key, accepted.times, wanted,
             started,
         )  # fmt: skip
+        if request.parameters is not None and "timeout" in request.parameters:
+            question.deadline_ns = started + 1000 * _microseconds(request.parameters["timeout"])
         if table.mirrored and role != "direct":
             if sticky is identity:
                 sticky = self._sticky(served, request, body, at, identity)
@@ -110,3 +112,10 @@ def _spread(request: WireRequest) -> None:
     content = request.parameters["content_type"] if request.parameters else None
     for wire in request.inputs:
         wire.parameters = {"content_type": content, **(wire.parameters or {})}
+
+
+def _microseconds(value: object) -> int:
+    """A request's own time limit, as the protocol's servers count it."""
+    if type(value) is not int or not 1 <= value <= 86_400_000_000:
+        raise InvalidInput(f"the parameter 'timeout' is {str(value)[:40]!r}", hint="a whole number of microseconds")
+    return value

@@ -12,7 +12,10 @@ BOUNDS_US = (100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000
 class VersionCounts:
     """What one model version has done in this process. Times in nanoseconds."""
 
-    __slots__ = ("batches", "buckets", "compute_ns", "failures", "queue_ns", "requests", "rows", "shadow", "total_ns")
+    __slots__ = (
+        "batches", "buckets", "compute_ns", "expired", "failures", "queue_ns", "requests", "rows", "shadow", "total_ns",
+        "turned_away",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.requests = 0
@@ -20,6 +23,8 @@ class VersionCounts:
         self.failures = 0
         self.batches = 0
         self.shadow = 0
+        self.turned_away = 0
+        self.expired = 0
         self.compute_ns = 0
         self.queue_ns = 0
         self.total_ns = 0

@@ -30,12 +30,14 @@ def deploy(
     key: str | None = None,
     time: str | None = None,
     sticky: Literal["request", "key"] | None = None,
+    max_waiting: int | None = None,
+    timeout_ms: int | None = None,
 ) -> Deployment:
     """Send all requests for `model` to `version` (the newest registered one by default).
 
-    `key`, `time` and `sticky` say how requests carry their metadata (see `Deployment`); what is not given stays as it
-    was. Deploying what is deployed already changes nothing. The data planes load the version and then swap; wait for
-    that with `wait_ready`.
+    `key`, `time` and `sticky` say how requests carry their metadata, `max_waiting` and `timeout_ms` how long they may
+    queue (see `Deployment`); what is not given stays as it was. Deploying what is deployed already changes nothing. The
+    data planes load the version and then swap; wait for that with `wait_ready`.
 
     Raises: NotFound for an unknown version; Refused when its gates have refused it.
     """
@@ -49,7 +51,11 @@ def deploy(
                 f"'{name}' is an input of model '{model}' and cannot be its {what} column too",
                 hint=f"name another column with {what}=…, which the prediction log keeps but the model does not see",
             )
-    wanted = {name: value for name, value in (("key", key), ("time", time), ("sticky", sticky)) if value is not None}
+    for name, number in (("max_waiting", max_waiting), ("timeout_ms", timeout_ms)):
+        if number is not None and not 1 <= number <= 86_400_000:
+            raise InvalidInput(f"{name}={number}", hint="a number from 1 to 86400000")
+    given = {"key": key, "time": time, "sticky": sticky, "max_waiting": max_waiting, "timeout_ms": timeout_ms}
+    wanted = {name: value for name, value in given.items() if value is not None}
 
     def write(connection: sa.Connection) -> Deployment:
         current = store.read_deployment(connection, model)

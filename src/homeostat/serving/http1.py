@@ -28,7 +28,7 @@ REASONS = {
     413: b"413 Content Too Large", 415: b"415 Unsupported Media Type", 417: b"417 Expectation Failed",
     422: b"422 Unprocessable Content", 429: b"429 Too Many Requests", 431: b"431 Request Header Fields Too Large",
     500: b"500 Internal Server Error", 501: b"501 Not Implemented", 503: b"503 Service Unavailable",
-    507: b"507 Insufficient Storage",
+    504: b"504 Gateway Timeout", 507: b"507 Insufficient Storage",
 }  # fmt: skip
 # Only these headers are looked at; every other one costs a lookup and nothing more.
 _WANTED = {

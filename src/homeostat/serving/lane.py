@@ -22,8 +22,10 @@ from homeostat.serving.question import Line, Question
 from homeostat.serving.shadow import Shadow
 
 log = logging.getLogger("homeostat.serving")
-# Requests waiting for a slow model beyond this are answered 429 at once: they could not be answered in time.
-MAX_WAITING = 2048
+_LATE = "no answer within the request's time limit (the parameter 'timeout', or the deployment's timeout_ms)"
+# A batch that ended the worker is tried again in halves, so that one bad request does not fail its neighbours. After
+# this many ends without an answer in between it is not a request that is bad.
+MAX_CRASHES = 8
 
 
 class Lane:
@@ -41,12 +43,24 @@ class Lane:
         self._running: list[Question] = []
         self._barriers: list[tuple[set[Question], Callable[[], None]]] = []
         self._thread: ThreadPoolExecutor | None = None
+        self._crashes = 0
+        self._timeout_ns = 0
+        self._max_waiting = 0
         self.retired = False
+        self.limit(2048, 30_000)
+
+    def limit(self, max_waiting: int, timeout_ms: int) -> None:
+        """How many requests may wait for a slow model, and for how long one may go unanswered."""
+        self._max_waiting = max_waiting
+        self._timeout_ns = timeout_ms * 1_000_000
+        self.loaded.runtime.answer_s = timeout_ms / 1000
 
     def put(self, question: Question) -> None:
         """Answer `question` at the end of this pass, or later when the model is slow."""
-        if len(self._waiting) >= MAX_WAITING:
-            self._fail(question, 429, "too many requests wait for this model; try again later", b"Retry-After: 1\r\n")
+        if len(self._waiting) + (len(self._pending) if self.loaded.loop_rows == 0 else 0) >= self._max_waiting:
+            self.loaded.counts.turned_away += 1
+            after = b"Retry-After: %d\r\n" % self._wait_s()
+            self._fail(question, 429, "too many requests wait for this model; try again later", after)
             return
         if not self._pending:
             self._loop.call_soon(self._flush)
@@ -59,6 +73,33 @@ class Lane:
             self._barriers.append((open_questions, done))
         else:
             done()
+
+    def sweep(self, now_ns: int) -> None:
+        """Answer 504 to whoever has waited for too long, also for the batch that computes. About twice a second."""
+        late = {question for question in self._waiting if self._is_late(question, now_ns)}
+        if late:
+            self._waiting = [question for question in self._waiting if question not in late]
+            self._expire(list(late))
+        for question in self._running:
+            if question.exchange is not None and self._is_late(question, now_ns):
+                self.loaded.counts.expired += 1
+                self._fail(question, 504, _LATE)
+
+    def _is_late(self, question: Question, now_ns: int) -> bool:
+        return now_ns > (question.deadline_ns or question.started_ns + self._timeout_ns)
+
+    def _expire(self, late: list[Question]) -> None:
+        self.loaded.counts.expired += len(late)
+        for question in late:
+            self._fail(question, 504, _LATE)
+        if self._barriers:
+            self._settle(late)
+
+    def _wait_s(self) -> int:
+        """When a place in the queue is likely to be free: half of those who wait are through, at the pace so far."""
+        counts = self.loaded.counts
+        pace_ns = counts.compute_ns / max(counts.requests, 1)
+        return max(1, min(60, round(len(self._waiting) / 2 * pace_ns / 1e9)))
 
     def retire(self) -> None:
         """Release the runtime once nothing waits for it any more. Once is enough."""
@@ -119,6 +160,14 @@ class Lane:
             return
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, f"model-{self.loaded.model}-{self.loaded.version}")
+        now = time.perf_counter_ns()
+        late = [question for question in self._waiting if self._is_late(question, now)]
+        if late:  # nobody waits for these answers any more: they cost no computing
+            gone = set(late)
+            self._waiting = [question for question in self._waiting if question not in gone]
+            self._expire(late)
+        if not self._waiting:
+            return
         group: list[Question] = []
         rows = 0
         for question in self._waiting:
@@ -140,6 +189,7 @@ class Lane:
             self._running = []
             error = future.exception()
             if error is None:
+                self._crashes = 0
                 self._deliver(group, payload, Outputs(self.loaded.outputs, future.result()), started)
             else:
                 self._failed(group, error, self._start_thread)
@@ -182,7 +232,9 @@ class Lane:
             self._settle(group)
 
     def _failed(self, group: list[Question], error: BaseException, again: Callable[[list[Question]], None]) -> None:
-        if len(group) > 1 and not isinstance(error, Unavailable):
+        crashed = isinstance(error, Unavailable) and "crashed" in error.facts
+        self._crashes += crashed
+        if len(group) > 1 and (self._crashes < MAX_CRASHES if crashed else not isinstance(error, Unavailable)):
             # One bad request must not fail its neighbours: halve the group until it is alone.
             middle = len(group) // 2
             if again == self._compute:

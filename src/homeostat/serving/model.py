@@ -31,6 +31,9 @@ class Deployment(Record):
     `key` and `time` name the request tensors that are not the model's inputs but go into the prediction log: the
     row's key (BYTES or INT64) and the time of its event (INT64, ms UTC). `sticky` says what a route is chosen by: the
     request id, or the first row's key.
+
+    A model too slow for the event loop has a queue of at most `max_waiting` requests; further ones are answered 429. A
+    request that has waited and computed for `timeout_ms` is answered 504; it may set a shorter time itself.
     """
 
     model: str
@@ -41,6 +44,8 @@ class Deployment(Record):
     sticky: Literal["request", "key"] = "request"
     key: str = "key"
     time: str = "time"
+    max_waiting: int = 2048
+    timeout_ms: int = 30_000
 
     @property
     def champion(self) -> int:

@@ -23,6 +23,8 @@ _OF_VERSION = (
     ("rows", "Predicted rows."),
     ("failures", "Requests that the model failed on."),
     ("batches", "Runs of the model."),
+    ("turned_away", "Requests refused because too many waited."),
+    ("expired", "Requests that were not answered within their time limit."),
     ("shadow", "Requests mirrored to this version and logged."),
 )
 

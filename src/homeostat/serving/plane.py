@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 
 from homeostat.core.errors import HomeostatError, InvalidInput, Unavailable
@@ -116,6 +117,10 @@ async def _sweep(app: App) -> None:
     loop = asyncio.get_running_loop()
     while True:
         app.server.sweep(loop.time())
+        now_ns = time.perf_counter_ns()
+        for served in app.catalog.models.values():
+            for lane in served.lanes:
+                lane.sweep(now_ns)
         await asyncio.sleep(0.5)
 
 

@@ -46,7 +46,8 @@ class Question:
     """What a lane needs of a request. `exchange` is dropped with the answer; the rest stays until it is logged."""
 
     __slots__ = (
-        "exchange", "form", "id", "key", "mirror", "payload", "role", "rows", "shadows", "started_ns", "times",
+        "deadline_ns", "exchange", "form", "id", "key", "mirror", "payload", "role", "rows", "shadows", "started_ns",
+        "times",
         "wanted",
     )  # fmt: skip
 
@@ -64,6 +65,7 @@ class Question:
         self.times = times
         self.wanted = wanted
         self.started_ns = started_ns
+        self.deadline_ns = 0  # when the answer is of no use any more; 0: the deployment's time limit holds
         self.shadows: list[LoadedVersion] | None = None
         # The request as it came, kept only while shadows want it.
         self.mirror: tuple[WireRequest, bytes, int] | None = None

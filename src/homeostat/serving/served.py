@@ -28,6 +28,8 @@ class Served:
         self.known = frozenset(names)
         self.table = table
         self.state, self.reason = "ready", ""
+        for lane in table.versions.values():
+            lane.limit(deployment.max_waiting, deployment.timeout_ms)
         current = [*table.versions.values(), *keep]
         for lane in self.lanes:
             if lane not in current:

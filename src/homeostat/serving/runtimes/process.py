@@ -1,6 +1,7 @@
 """A model that only Python can load, in a process of its own: nothing is unpickled in the data plane.
 
-The two sides exchange frames over a socket pair: a 32-bit length, then MessagePack of tensors as bytes.
+The two sides exchange frames over a socket pair: a 32-bit length, then MessagePack of tensors. The bytes of small
+batches are part of the frame; those of large ones lie in memory that both share.
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ import msgspec
 from homeostat.core.errors import HomeostatError, StepFailed, Unavailable
 from homeostat.serving import tensors
 from homeostat.serving.contract import TensorSpec
+from homeostat.serving.runtimes.arena import INLINE_BYTES, Arena
 from homeostat.serving.runtimes.runtime import Runtime
 
 MAX_FRAME = 1 << 30
 
 
 class WireArray(msgspec.Struct, array_like=True):
-    """A tensor between the two processes."""
+    """A tensor between the two processes. `data` is empty where its bytes lie in shared memory, at (start, size)."""
 
     name: str
     datatype: str
     shape: list[int]
     data: bytes
+    place: tuple[int, int] | None = None
 
 
 class Reply(msgspec.Struct):
@@ -68,6 +71,22 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
+def stow(wires: list[WireArray], arena: Arena) -> list[WireArray]:
+    """The tensors as they are when they are small; else with their bytes moved into the shared memory."""
+    if sum(len(wire.data) for wire in wires) <= INLINE_BYTES:
+        return wires
+    places = arena.write([wire.data for wire in wires])
+    return [
+        WireArray(wire.name, wire.datatype, wire.shape, b"", place) for wire, place in zip(wires, places, strict=True)
+    ]
+
+
+def unstow(wire: WireArray, arena: Arena) -> tensors.Array:
+    """The tensor as an array."""
+    data = wire.data if wire.place is None else arena.read(*wire.place)
+    return tensors.from_bytes(wire.name, wire.datatype, wire.shape, data)
+
+
 class ProcessRuntime(Runtime):
     """Starts the worker, asks it one batch at a time, and starts it again after it died.
 
@@ -87,7 +106,14 @@ class ProcessRuntime(Runtime):
         self._start_s = start_s
         self._lock = threading.Lock()
         self._closed = False
-        self._start()
+        self._fresh = True
+        self._asking = Arena.make()
+        self._answering = Arena.make()
+        try:
+            self._start()
+        except BaseException:
+            self._forget()
+            raise
 
     @property
     def pid(self) -> int:
@@ -104,29 +130,48 @@ class ProcessRuntime(Runtime):
                 raise Unavailable("the model is being unloaded")
             if self._process.poll() is not None:
                 self._start()
+            # What is imported at first use takes its time once.
+            patience_s = max(self._start_s, self.answer_s) if self._fresh else self.answer_s
             try:
-                send(self._socket, wires)
+                self._socket.settimeout(patience_s or None)
+                send(self._socket, stow(wires, self._asking))
                 reply = _decode_reply(receive(self._socket))
+                self._fresh = False
+                outputs = [unstow(wire, self._answering) for wire in reply.outputs]
+            except TimeoutError as error:
+                self._stop(at_once=True)
+                raise Unavailable(
+                    f"the model computed for {patience_s:g} s without an end; its process is started again"
+                ) from error
             except (OSError, msgspec.DecodeError) as error:
                 self._stop()
                 raise Unavailable(
-                    "the model's worker process died while it computed; it is started again", hint="send it again"
+                    "the model's worker process died while it computed; it is started again",
+                    hint="send it again",
+                    crashed=True,
                 ) from error
         if reply.error:
             raise StepFailed(f"the model raised {reply.error}")
-        return [tensors.from_bytes(w.name, w.datatype, w.shape, w.data) for w in reply.outputs]
+        return outputs
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
             self._stop()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._asking.close()
+        self._answering.close()
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         ours.settimeout(self._start_s)
+        self._fresh = True
         self._socket = ours
         try:
             with theirs:
+                passed = [theirs.fileno(), self._asking.file, self._answering.file]
                 # Its own session: a Ctrl-C meant for the server must not end it before the last answer.
                 self._process = subprocess.Popen(
                     [
@@ -134,9 +179,9 @@ class ProcessRuntime(Runtime):
                         "-m",
                         "homeostat.serving.runtimes.worker",
                         str(self._folder),
-                        str(theirs.fileno()),
+                        *map(str, passed),
                     ],
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=passed,
                     stdin=subprocess.DEVNULL,
                     env={k: v for k, v in os.environ.items() if "TOKEN" not in k and "SECRET" not in k},
                     start_new_session=True,
@@ -153,8 +198,10 @@ class ProcessRuntime(Runtime):
                 f"the model cannot be loaded: {reply.error}", hint="is its environment installed here?"
             )
 
-    def _stop(self) -> None:
+    def _stop(self, at_once: bool = False) -> None:
         self._socket.close()  # the worker ends when its socket does
+        if at_once:
+            self._process.kill()
         try:
             self._process.wait(1)
         except subprocess.TimeoutExpired:

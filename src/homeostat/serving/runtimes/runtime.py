@@ -16,12 +16,15 @@ class Runtime(ABC):
 
     name = ""
     in_loop = True
+    # What one batch may take where that can be held: a process that takes longer is ended. 0: as long as it likes.
+    answer_s = 0.0
 
     @abstractmethod
     def run(self, arrays: list[Array]) -> list[Array]:
         """The outputs, in the signature's order, for the inputs in the contract's order.
 
-        Raises: Unavailable when the model cannot answer now; any other exception is the model's own failure.
+        Raises: Unavailable when the model cannot answer now, with the fact `crashed` when its process ended in the
+        middle of this batch (it may be one request of it that ends it); any other exception is the model's own failure.
         """
 
     def close(self) -> None:  # noqa: B027 (most runtimes hold nothing)

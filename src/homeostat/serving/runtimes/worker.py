@@ -1,4 +1,4 @@
-"""The worker process: `python -m homeostat.serving.runtimes.worker PACKAGE_FOLDER SOCKET_FD`."""
+"""The worker process: `python -m homeostat.serving.runtimes.worker PACKAGE_FOLDER SOCKET_FD MEMORY_FD MEMORY_FD`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import msgspec
 
 from homeostat.serving import tensors
 from homeostat.serving.contract import TensorSpec
-from homeostat.serving.runtimes.process import Reply, WireArray, receive, send
+from homeostat.serving.runtimes.arena import Arena
+from homeostat.serving.runtimes.process import Reply, WireArray, receive, send, stow, unstow
 
 if TYPE_CHECKING:
     from homeostat.registry import LoadedModel
 
 
-def main(folder: Path, sock: socket.socket) -> None:
-    """Load the model, then answer batches until the data plane closes the socket."""
+def main(folder: Path, sock: socket.socket, asking: Arena, answering: Arena) -> None:
+    """Load the model, then answer batches until the data plane closes the socket. Large ones come by `asking`."""
     recorded, inputs, output = msgspec.msgpack.decode(receive(sock), type=tuple[str, list[TensorSpec], TensorSpec])
     try:
         model = load(folder, recorded)
@@ -35,8 +36,8 @@ def main(folder: Path, sock: socket.socket) -> None:
         except ConnectionError:
             return
         try:
-            arrays = [tensors.from_bytes(w.name, w.datatype, w.shape, w.data) for w in wires]
-            reply = Reply([predict(model, inputs, output, arrays)])
+            arrays = [unstow(wire, asking) for wire in wires]
+            reply = Reply(stow([predict(model, inputs, output, arrays)], answering))
         except Exception as error:  # the same: told to whoever asked
             reply = Reply(error=f"{type(error).__name__}: {error}")
         send(sock, reply)
@@ -69,4 +70,5 @@ def predict(model: LoadedModel, inputs: list[TensorSpec], output: TensorSpec, ar
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(2, 1)  # what the model prints goes to the log
-    main(Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])))
+    _, package, line, ask, answer = sys.argv
+    main(Path(package), socket.socket(fileno=int(line)), Arena(int(ask)), Arena(int(answer)))

@@ -32,7 +32,11 @@ STORES = (
 )
 
 # Modules that map foreign protocols: their calls are mounted by the server.
-PROTOCOLS = ("homeostat.tracking.mlflow.server_info",)
+PROTOCOLS = (
+    "homeostat.tracking.mlflow.server_info",
+    "homeostat.registry.mlflow.registered_models",
+    "homeostat.registry.mlflow.model_versions",
+)
 
 # Files of the home that hold what is kept nowhere else, as patterns: whole once they are named ...
 KEPT_FILES = ("tables/*/*.parquet", "pipelines/*/*.log")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from homeostat.core.blobs import File
 from homeostat.core.clock import now_ms
@@ -21,6 +22,7 @@ from homeostat.registry.names import check_model_name
 from homeostat.registry.versions import add, texts
 
 _RUN = re.compile(r"runs:/+([A-Za-z0-9][\w-]{0,255})/(.+)\Z")
+_PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 _LONGEST = 4096
 _UNTRIED = OnnxReport(available=False, agrees=False, tolerance=0.0, reason="kept in its own form")
 _UNKNOWN = Signature(inputs=[], outputs=[], tensor=None)
@@ -49,16 +51,30 @@ def register_source(
     if not source or len(source) > _LONGEST or not source.isprintable():
         raise InvalidInput(f"{source[:200]!r} is not an address", hint="such as runs:/RUN/model or s3://bucket/model")
     match = _RUN.match(source)
-    run = run_id or (match[1] if match else current_run())
-    made = describe(
-        ws, files_of(ws, source),
-        ModelVersion(
-            model=model, version=0, digest="", flavor="other", created_ms=now_ms(), signature=_UNKNOWN, onnx=_UNTRIED,
-            size=0, files={}, environment=[], run_id=run, tags=texts(tags), actor=current_actor(),
-            description=description, source=source, run_link=run_link, model_id=model_id,
-        ),
+    wanted = draft(
+        model, source, run_id=run_id or (match[1] if match else current_run()), model_id=model_id, tags=texts(tags),
+        description=description, run_link=run_link,
     )  # fmt: skip
+    made = describe(ws, files_of(ws, source), wanted)
     return ws.db.write(lambda c: add(ws, c, made, once))
+
+
+def draft(
+    model: str,
+    source: str,
+    *,
+    run_id: str | None,
+    model_id: str,
+    tags: dict[str, str],
+    description: str,
+    run_link: str,
+) -> ModelVersion:
+    """A version of an address of which nothing more is known, not yet numbered."""
+    return ModelVersion(
+        model=model, version=0, digest="", flavor="other", created_ms=now_ms(), signature=_UNKNOWN, onnx=_UNTRIED,
+        size=0, files={}, environment=[], run_id=run_id, tags=tags, actor=current_actor(), description=description,
+        source=source, run_link=run_link, model_id=model_id,
+    )  # fmt: skip
 
 
 def describe(ws: Workspace, files: dict[str, File], version: ModelVersion) -> ModelVersion:
@@ -85,16 +101,35 @@ def describe(ws: Workspace, files: dict[str, File], version: ModelVersion) -> Mo
 def files_of(ws: Workspace, source: str) -> dict[str, File]:
     """The files below an address of this workspace, by their path from there; none for another address."""
     match = _RUN.match(source)
-    if match is None:
+    named = [match[1], *match[2].split("/")] if match else []
+    path = proxied_path(source)
+    if path is not None and path[2:3] == ["artifacts"]:  # experiment/run/artifacts/…
+        named = [path[1], *path[3:]]
+    if not named:
         return {}
     from homeostat.tracking import list_artifacts
 
-    folder = match[2].strip("/") + "/"
+    folder = "".join(f"{part}/" for part in named[1:] if part)
     return {
         kept.path.removeprefix(folder): File(digest=kept.digest, size=kept.size)
-        for kept in list_artifacts(ws, match[1])
+        for kept in list_artifacts(ws, named[0])
         if kept.path.startswith(folder)
     }
+
+
+def proxied_path(source: str) -> list[str] | None:
+    """The path of an address among the artifacts that this server keeps, in parts; None for another address.
+
+    >>> proxied_path("mlflow-artifacts:/0/abc/artifacts/model"), proxied_path("s3://bucket/model")
+    (['0', 'abc', 'artifacts', 'model'], None)
+    """
+    parts = urlsplit(source)
+    path = unquote(parts.path)
+    if parts.scheme == "mlflow-artifacts":
+        return [part for part in path.removeprefix(_PROXY).split("/") if part]
+    if parts.scheme in ("http", "https") and f"{_PROXY}/" in path:
+        return [part for part in path.partition(_PROXY)[2].split("/") if part]
+    return None
 
 
 def _requirements(ws: Workspace, files: dict[str, File]) -> list[str]:

@@ -54,8 +54,13 @@ def register(
     return ws.db.write(lambda c: add(ws, c, made, once))
 
 
-def add(ws: Workspace, c: sa.Connection, wanted: ModelVersion, once: str | None = None) -> ModelVersion:
-    """Keep `wanted` as the next version of its model within the open transaction, or give what `once` made before."""
+def add(
+    ws: Workspace, c: sa.Connection, wanted: ModelVersion, once: str | None = None, parent: ModelVersion | None = None
+) -> ModelVersion:
+    """Keep `wanted` as the next version of its model within the open transaction, or give what `once` made before.
+
+    `parent` is the version that it is a copy of.
+    """
     model = wanted.model
     new = c.execute(sa.select(store.model.c.id).where(store.model.c.name == model)).first() is None
     held = store.hold(c, model, make=True)
@@ -73,7 +78,7 @@ def add(ws: Workspace, c: sa.Connection, wanted: ModelVersion, once: str | None 
     )  # fmt: skip
     store.put_tags(c, model, made.version, made.tags)
     c.execute(sa.update(store.model).where(store.model.c.name == model).values(versions=made.version))
-    _remember(ws, c, made)
+    _remember(ws, c, made, parent)
     if new:
         publish(ws, c, ModelCreated(model=model))
     publish(ws, c, VersionRegistered(model=model, version=made.version, run_id=made.run_id))
@@ -134,10 +139,14 @@ def list_versions(ws: Workspace, model: str, limit: int = 100, before: int | Non
     return ws.db.read(read)
 
 
-def _remember(ws: Workspace, c: sa.Connection, made: ModelVersion) -> None:
-    # Without a run the registration itself is what read the data and wrote the model.
-    run = made.run_id or f"register-{made.digest[:32]}"
-    with acting_run(run) if made.run_id or made.data else nullcontext():
+def _remember(ws: Workspace, c: sa.Connection, made: ModelVersion, parent: ModelVersion | None) -> None:
+    # What a copy is made of is its original, whichever run that came of. Without a run the registration itself is
+    # what read the data and wrote the model.
+    copied = f"copy-{parent.model}-{parent.version}"[:64] if parent else None
+    run = copied or made.run_id or f"register-{made.digest[:32]}"
+    with acting_run(run) if parent or made.run_id or made.data else nullcontext():
+        if parent is not None:
+            record_read(ws, "model", parent.model, parent.version, c)
         for table in made.data:
             record_read(ws, "table", table.table, table.version, c)
         record_write(ws, "model", made.model, made.version, c)

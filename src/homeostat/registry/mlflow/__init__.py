@@ -1,0 +1,1 @@
+"""MLflow's calls on registered models, their versions, prompts and webhooks: mapping only."""

@@ -1,0 +1,149 @@
+"""`model-versions/*`: versions, their tags and where their files lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from homeostat.core.errors import InvalidInput, NotFound
+from homeostat.core.foreign import Args, invalid, present, rpc
+from homeostat.core.workspace import Workspace
+from homeostat.registry import lifecycle, models, sources, versions
+from homeostat.registry.mlflow.search import find_versions
+from homeostat.registry.mlflow.shapes import version_json
+from homeostat.registry.mlflow.sources import PROMPT_SOURCES, Lineage, resolve
+from homeostat.registry.mlflow.wording import (
+    model_name,
+    no_model,
+    no_version,
+    tag_key,
+    tag_value,
+    tags,
+    version_number,
+)
+from homeostat.registry.model import ModelVersion
+from homeostat.registry.names import is_prompt
+
+_BASE = "2.0/mlflow/model-versions"
+_MOST_COPIES = 32
+
+
+@rpc("POST", f"{_BASE}/create", permission="registry:write")
+def create(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Make the next version of a model that exists."""
+    name, given = model_name(args), tags(args)
+    source = args.text("source", required=True)
+    lineage = Lineage(source, args.text("run_id"), args.text("model_id"))
+    if not is_prompt(given):
+        lineage = resolve(ws, lineage, args.has("run_id"), args.has("model_id"))
+    elif source not in PROMPT_SOURCES:
+        raise invalid(f"Invalid prompt source: '{source[:300]}'. Prompt sources must use an MLflow placeholder.")
+    try:
+        models.get_model(ws, name)
+    except NotFound:
+        raise no_model(name) from None
+    wanted = sources.draft(
+        name, lineage.source, run_id=lineage.run_id or None, model_id=lineage.model_id, tags=given,
+        description=args.text("description"), run_link=args.text("run_link"),
+    )  # fmt: skip
+    filled = _filled(ws, wanted, lineage)
+    made = ws.db.write(lambda c: versions.add(ws, c, filled, parent=lineage.parent))
+    return {"model_version": version_json(made)}
+
+
+@rpc("GET", f"{_BASE}/get", permission="registry:read")
+def get(ws: Workspace, args: Args) -> dict[str, Any]:
+    """A version."""
+    return {"model_version": version_json(_one(ws, args))}
+
+
+@rpc("PATCH", f"{_BASE}/update", permission="registry:write")
+def update(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Describe a version."""
+    name, number = model_name(args), version_number(args)
+    try:
+        models.annotate(ws, name, number, description=args.text("description"))
+    except NotFound:
+        raise no_version(name, number) from None
+    return {"model_version": version_json(_one(ws, args))}
+
+
+@rpc("DELETE", f"{_BASE}/delete", permission="registry:write")
+def delete(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Delete a version and the aliases that point at it; `homeostat registry restore-version` would bring it back."""
+    name, number = model_name(args), version_number(args)
+    try:
+        lifecycle.delete_version(ws, name, number)
+    except NotFound:
+        raise no_version(name, number) from None
+    return {}
+
+
+@rpc("GET", f"{_BASE}/search", permission="registry:read")
+def search(ws: Workspace, args: Args) -> dict[str, Any]:
+    """A page of versions. Those of prompts are left out unless the filter asks for them."""
+    found, token = find_versions(
+        ws, args.text("filter"), args.integer("max_results", 10_000, least=1, most=200_000), args.texts("order_by"),
+        args.text("page_token"),
+    )  # fmt: skip
+    return present({"model_versions": [version_json(version) for version in found], "next_page_token": token})
+
+
+@rpc("GET", f"{_BASE}/get-download-uri", permission="registry:read")
+def download_uri(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Where a version's files lie: of a copy, where those of its original do."""
+    version = _one(ws, args)
+    for _ in range(_MOST_COPIES):
+        name, _, number = version.source.removeprefix("models:/").partition("/")
+        if not (version.source.startswith("models:/") and number.isdigit()):
+            break
+        try:
+            version = versions.get_version(ws, name, int(number))
+        except NotFound:
+            break
+    return {"artifact_uri": version_json(version)["source"]}
+
+
+@rpc("POST", f"{_BASE}/set-tag", permission="registry:write")
+def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Set a tag of a version."""
+    name, number = model_name(args), version_number(args)
+    try:
+        models.annotate(ws, name, number, tags={tag_key(args): tag_value(args)})
+    except NotFound:
+        raise no_version(name, number) from None
+    return {}
+
+
+@rpc("DELETE", f"{_BASE}/delete-tag", permission="registry:write")
+def delete_tag(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Remove a tag of a version; one that is not there is no error."""
+    name, number = model_name(args), version_number(args)
+    try:
+        models.delete_tag(ws, name, tag_key(args), number)
+    except NotFound:
+        raise no_version(name, number) from None
+    return {}
+
+
+def _one(ws: Workspace, args: Args) -> ModelVersion:
+    name, number = model_name(args), version_number(args)
+    try:
+        return versions.get_version(ws, name, number)
+    except NotFound:
+        raise no_version(name, number) from None
+
+
+def _filled(ws: Workspace, wanted: ModelVersion, lineage: Lineage) -> ModelVersion:
+    if lineage.parent is not None:
+        # A copy is what its original is: the same files, whatever becomes of the original.
+        was = lineage.parent
+        return msgspec.structs.replace(
+            wanted, digest=was.digest, files=was.files, size=was.size, flavor=was.flavor, flavors=was.flavors,
+            signature=was.signature, environment=was.environment, onnx=was.onnx, classes=was.classes,
+        )  # fmt: skip
+    try:
+        return sources.describe(ws, sources.files_of(ws, lineage.source), wanted)
+    except (InvalidInput, NotFound):
+        return wanted  # an MLmodel that nobody can read does not stop the registration, as it does not elsewhere

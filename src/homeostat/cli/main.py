@@ -21,7 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("homeostat.cli.apply", "make it so"),
     "status": ("homeostat.cli.status", "every essential variable with its value, limit and state"),
     "why": ("homeostat.cli.why", "explain a decision, recomputed from its record"),
-    "run": ("homeostat.cli.run", "run a pipeline: homeostat run pipeline:train until=2013-03-01"),
+    "run": (
+        "homeostat.cli.run",
+        "run a script (train.py lr=0.1) or a pipeline (pipeline:train until=2013-03-01)",
+    ),
     "sync": ("homeostat.cli.sync", "send runs that were logged offline, or left by a process that died"),
     "doctor": ("homeostat.cli.doctor", "check a workspace"),
     "backup": ("homeostat.cli.backup", "copy a workspace to one file while it runs"),
@@ -58,7 +61,12 @@ def _dispatch(words: list[str]) -> int:
         module = importlib.import_module(COMMANDS[name][0])
         parser = argparse.ArgumentParser(prog=f"homeostat {name}", description=COMMANDS[name][1])
         module.add_arguments(parser)
-        return int(module.run(parser.parse_args(rest)) or 0)
+        if not getattr(module, "PASSES_ON", False):
+            return int(module.run(parser.parse_args(rest)) or 0)
+        # Words after a `--` are for what the command runs; before it, options and other words in any order.
+        cut = rest.index("--") if "--" in rest else len(rest)
+        args = parser.parse_intermixed_args(rest[:cut], argparse.Namespace(extra=rest[cut + 1 :]))
+        return int(module.run(args) or 0)
     if name in SLICES:
         from homeostat.cli.verbs import run_verb
 

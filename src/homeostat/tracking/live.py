@@ -91,10 +91,19 @@ class LiveRun:
         """Where the run's spool lies on this machine, until everything is sent."""
         return self._spool.folder
 
-    def log(self, values: dict[str, float] | None = None, /, *, step: int | None = None, **more: float) -> None:
+    def log(
+        self,
+        values: dict[str, float] | None = None,
+        /,
+        *,
+        step: int | None = None,
+        at_ms: int | None = None,
+        **more: float,
+    ) -> None:
         """Log one value of each metric: `run.log(loss=0.1)` or `run.log({"loss/train": 0.1}, step=3)`.
 
-        Without `step`, each key counts its own from 0, and goes on after the last one in a resumed run. The points
+        Without `step`, each key counts its own from 0, and goes on after the last one in a resumed run; without
+        `at_ms` it is logged now. The points
         are in a file on this machine when this returns: they survive this process, however it ends, and from a second
         later on the machine too.
 
@@ -111,7 +120,7 @@ class LiveRun:
                 self._next_step[key] = at_step + 1
             self._waiting += len(points)
             waiting = self._waiting
-        self._spool.append("m", now_ms(), points)
+        self._spool.append("m", now_ms() if at_ms is None else at_ms, points)
         if waiting >= _SEND_AT and not self._wake.is_set():
             self._wake.set()
 
@@ -170,6 +179,11 @@ class LiveRun:
     ) -> str:
         """Keep a sound: samples from -1 to 1 at `rate` a second, or a sound file's bytes."""
         return self._log_media("audio", key, media.audio(content, rate), step, caption)
+
+    def measure(self, pid: int) -> None:
+        """From now on measure another process of this machine than this one."""
+        if self._machine is not None:
+            self._machine = Machine(pid)
 
     def flush(self) -> None:
         """Send what was logged; the workspace has it when this returns. On an error it stays here, and this raises."""

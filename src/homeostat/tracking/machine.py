@@ -15,24 +15,28 @@ _GPU_KEYS = ("percent", "memory_mb", "memory_total_mb", "power_w", "temperature_
 
 
 class Machine:
-    """Each `sample()` tells the time since the one before. GPUs are asked through `nvidia-smi`, where there is one."""
+    """Each `sample()` tells the time since the one before. GPUs are asked through `nvidia-smi`, where there is one.
 
-    def __init__(self) -> None:
+    `pid` is the process that is measured, this one by default.
+    """
+
+    def __init__(self, pid: int | None = None) -> None:
+        self._pid = pid
         self._smi = shutil.which("nvidia-smi")
-        self._before = (time.monotonic(), _process_cpu_s(), _busy())
+        self._before = (time.monotonic(), _process_cpu_s(pid), _busy())
 
     def sample(self) -> dict[str, float]:
         """Metrics by key: `system/cpu_percent` (of the whole machine), `system/process_cpu_percent` (100 is one core,
         this process with the children it has waited for), memory in MiB, and for each GPU `system/gpu0_percent`, ….
         """
-        now, cpu, busy = time.monotonic(), _process_cpu_s(), _busy()
+        now, cpu, busy = time.monotonic(), _process_cpu_s(self._pid), _busy()
         before, cpu_before, busy_before = self._before
         self._before = (now, cpu, busy)
-        found = {"system/process_cpu_percent": round(100 * (cpu - cpu_before) / max(now - before, 1e-9), 1)}
+        found = {"system/process_cpu_percent": round(100 * max(cpu - cpu_before, 0) / max(now - before, 1e-9), 1)}
         if busy and busy_before and busy[1] > busy_before[1]:
             share = (busy[0] - busy_before[0]) / (busy[1] - busy_before[1])
             found["system/cpu_percent"] = round(100 * share, 1)
-        found |= _memory()
+        found |= _memory(self._pid)
         if self._smi:
             found |= gpu_metrics(_ask(self._smi))
         return found
@@ -65,7 +69,13 @@ def _ask(program: str) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def _process_cpu_s() -> float:
+def _process_cpu_s(pid: int | None) -> float:
+    if pid is not None:
+        try:
+            ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+        except OSError:
+            return 0.0
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
     told = os.times()
     return told.user + told.system + told.children_user + told.children_system
 
@@ -78,9 +88,9 @@ def _busy() -> tuple[int, int] | None:
     return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
 
 
-def _memory() -> dict[str, float]:
+def _memory(pid: int | None) -> dict[str, float]:
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{pid or 'self'}/statm").read_text().split()[1])
         rows = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
         kib = {row[0].rstrip(":"): int(row[1]) for row in rows}
     except (OSError, ValueError, IndexError):

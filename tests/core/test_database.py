@@ -45,6 +45,12 @@ def test_a_home_that_is_a_file_is_refused(tmp_path: Path):
         hs.open(tmp_path / "file")
 
 
+@pytest.mark.parametrize("url", ["http://", "http://[", "http://host:port", "https://host:99999"])
+def test_a_server_address_that_is_none_is_refused(url: str):
+    with pytest.raises(hs.HomeostatError, match="is not an address"):
+        hs.open(url)
+
+
 @pytest.mark.parametrize("url", ["mysql://host/db", "ftp://host", "sqlite+x://y"])
 def test_another_kind_of_address_is_refused(url: str):
     with pytest.raises(hs.HomeostatError, match="cannot be opened at"):

@@ -43,6 +43,8 @@ MALFORMED = {
     "file": "file:///etc/passwd",
     "gopher": "gopher://8.8.8.8/",
     "ftp": "ftp://8.8.8.8/",
+    "half a bracket": "https://[",
+    "no such port": "https://8.8.8.8:99999/",
     "no scheme": "8.8.8.8/x",
     "scheme-relative": "//8.8.8.8/x",
     "no host": "https:///x",
@@ -61,7 +63,7 @@ def test_a_private_address_is_refused(url: str):
 
 @pytest.mark.parametrize("url", MALFORMED.values(), ids=MALFORMED.keys())
 def test_what_is_no_address_to_post_to_is_refused(url: str):
-    with pytest.raises(InvalidInput, match="can be posted to|in the open|holds a name or a password"):
+    with pytest.raises(InvalidInput, match="can be posted to|is not an address|in the open|holds a name or a password"):
         check_url(url)
 
 

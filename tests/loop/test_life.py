@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 import homeostat as hs
-from homeostat.core.errors import NotFound, Refused
+from homeostat.core.errors import InvalidInput, NotFound, Refused
 from homeostat.serving import get_deployment
 from tests.loop.conftest import CONFIG, PIPELINE, Life
-from tests.monitoring.world import DAY, START, World
+from tests.monitoring.world import DAY, START, World, log_rows
 
 ALL_PAST = CONFIG.replace("windows: [all, last-20d]", "windows: [all]")
 HASTY = -3  # a first model of three days only: anything that learns from all history is better
@@ -141,3 +143,29 @@ def test_nothing_declared_and_nothing_deployed(ws: hs.Workspace) -> None:
     from homeostat.loop import run_due
 
     assert run_due(ws) == 0
+
+
+def test_a_moment_still_to_come_is_refused_and_later_looks_are_not_forbidden(
+    live: Callable[..., Life], ws: hs.Workspace
+) -> None:
+    live(World(-40, 60, per_day=130), CONFIG.replace("clock: replay", ""))
+    for at in (2**47, 2**63 - 1, -1):
+        with pytest.raises(InvalidInput, match="no time"):
+            ws.loop.review("m", at_ms=at)
+    for ask in (lambda at: ws.loop.review("m", at_ms=at), lambda at: ws.loop.offer("m", 1, at_ms=at)):
+        with pytest.raises(InvalidInput, match="still to come"):
+            ask(2**47 - 1)
+    assert ws.loop.review("m", at_ms=START + DAY) == []
+
+
+def test_one_prediction_with_an_odd_time_does_not_make_weeks_of_nothing(
+    live: Callable[..., Life], ws: hs.Workspace
+) -> None:
+    life = live(World(-40, 60, per_day=130))
+    old = life.world.between(0, 1).head(1).with_columns(time_ms=pl.lit(3 * DAY), id=pl.lit("odd"))
+    log_rows(ws, "m", 1, old, np.zeros(1), plane="odd")
+    life.answer(0)
+    ws.loop.review("m", at_ms=START + 15 * DAY)
+    odd, real = ws.loop.quality_history("m")
+    assert (odd.at_ms, odd.n) == (10 * DAY, 0)
+    assert real.n > 50

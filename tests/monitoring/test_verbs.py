@@ -158,6 +158,8 @@ def test_labels_are_kept_once_corrected_later_and_never_contradicted(any_ws: hs.
         ({"key": ["a"], "label": [None], "label_ms": [1]}, "1 of 1 rows have no label"),
         ({"key": ["a"], "label": ["late"], "label_ms": [1]}, "do not fit"),
         ({"key": ["a"], "label": [float("nan")], "label_ms": [1]}, "finite"),
+        ({"key": ["a"], "label": [1], "label_ms": [-1]}, "label_ms -1 is no time"),
+        ({"key": ["a", "b"], "label": [1, 0], "label_ms": [1, 1_385_000_000_000_000_000]}, "is no time"),
     ],
 )
 def test_labels_that_cannot_be_meant_are_refused(ws: hs.Workspace, frame: dict[str, list[object]], says: str) -> None:

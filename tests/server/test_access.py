@@ -41,7 +41,7 @@ def test_this_machine_is_let_in(shared: Running, host: str):
     "host",
     ["evil.example", "evil.example:{port}", "localhost.evil.example", "127.0.0.1.evil.example", "", "2130706433",
      "localhost@evil.example", "evil.example@localhost.evil", "0.0.0.0", "192.168.1.5", "127.0.0.1.",
-     "localhost:5000:x@evil"],
+     "localhost:5000:x@evil", "[", "[::1", "[evil]"],
 )  # fmt: skip
 def test_a_renamed_address_is_not(shared: Running, host: str):
     """DNS rebinding: the name in the address bar is the attacker's, the address behind it ours."""
@@ -60,6 +60,7 @@ FOREIGN = {
     "other scheme-less": {"Origin": "127.0.0.1"},
     "null origin": {"Origin": "null"},
     "empty origin": {"Origin": ""},
+    "half an origin": {"Origin": "http://["},
     "prefix": {"Origin": "http://127.0.0.1.evil.example"},
     "no origin, cross-site": {"Sec-Fetch-Site": "cross-site"},
     "no origin, same-site": {"Sec-Fetch-Site": "same-site"},

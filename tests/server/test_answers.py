@@ -44,6 +44,15 @@ REFUSED = {
     "NaN": ("POST", CREATE, '{"name": NaN}', 400, "invalid_input"),
     "lone surrogate": ("POST", CREATE, '{"name": "\\ud800"}', 400, "invalid_input"),
     "NUL in a name": ("POST", CREATE, '{"experiment": "a\\u0000b"}', 400, "invalid_input"),
+    "NUL deep inside": (
+        "POST", "/api/v1/tracking/set_tags", '{"id": "x", "tags": {"a\\u0000": 1}}', 400, "invalid_input"
+    ),
+    "NUL in a path": ("POST", "/api/v1/data/import_file", '{"name": "t", "path": "a\\u0000"}', 400, "invalid_input"),
+    "NUL in a query": ("GET", f"{SEARCH}?text=a%00b", None, 400, "invalid_input"),
+    "a folder for a file": ("POST", "/api/v1/data/import_file", '{"name": "t", "path": "/"}', 400, "invalid_input"),
+    "a path too long": (
+        "POST", "/api/v1/data/write_tree", f'{{"name": "t", "folder": "{"x" * 5000}"}}', 400, "invalid_input"
+    ),
     "deep": ("POST", CREATE, '{"params": ' + '{"a":' * 3000 + "1" + "}" * 3001, 400, "invalid_input"),
     "nested a little too deep": ("POST", CREATE, '{"x":' * 80 + "1" + "}" * 80, 400, "invalid_input"),
     "huge number": ("GET", f"{SEARCH}?limit={'9' * 400}", None, 400, "invalid_input"),

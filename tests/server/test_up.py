@@ -89,6 +89,12 @@ def test_a_port_in_use_is_told(tmp_path: Path, which: str):
     assert ("--port" if which == "control plane" else "--serve-port") in said
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 10**12])
+def test_a_port_that_cannot_be_is_told(tmp_path: Path, port: int):
+    code, said = refused(tmp_path / "home", port, free_port())
+    assert (code, "--port takes 0 to 65535" in said) == (InvalidInput.exit_code, True)
+
+
 def test_it_opens_nothing_to_the_world_without_tokens(tmp_path: Path):
     code, said = refused(tmp_path / "home", free_port(), free_port(), "--host", "0.0.0.0")
     assert code == InvalidInput.exit_code

@@ -197,6 +197,9 @@ def test_requests_without_metadata_and_with_number_keys(ws: hs.Workspace, plane:
         client.predict("delay", row)
         client.predict("delay", row, id="b", flight=[17])
         client.predict("delay", row, id="c", departure=[5])
+        for odd in (-1, 1 << 47, 1_385_000_000_000_000_000, -(1 << 63), (1 << 63) - 1):
+            with pytest.raises(InvalidInput, match="'departure' holds times before 1970 or after 6429"):
+                client.predict("delay", row, id="odd", departure=[odd])
         with pytest.raises(InvalidInput, match="no input 'key'"):
             client.predict("delay", row, key=["a"])
         client.flush("delay")

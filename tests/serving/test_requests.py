@@ -175,6 +175,7 @@ def test_expect_continue_is_answered_before_the_body_is_sent(plane: PlaneProcess
         ({"Origin": "https://evil.example"}, 403),
         ({"Host": "localhost", "Origin": "http://localhost"}, 200),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
     ],
 )
 def test_foreign_pages_and_rebound_names_are_refused(plane: PlaneProcess, headers: dict[str, str], status: int) -> None:

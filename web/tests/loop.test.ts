@@ -4,7 +4,7 @@ import { fold } from "../src/pages/loop/decisions";
 import { lanes } from "../src/pages/loop/marks";
 import { evidenceValue } from "../src/pages/loop/evidence";
 import { detailLines } from "../src/pages/loop/ring";
-import { stateOf } from "../src/pages/loop/variables";
+import { lacking, stateOf } from "../src/pages/loop/variables";
 import { byMonth } from "../src/pages/loop/quality-table";
 import type { Decision, DecisionKind, LoopStatus, QualityPoint } from "../src/lib/records";
 
@@ -87,11 +87,20 @@ describe("a variable at an earlier time", () => {
   });
 });
 
+describe("a variable that cannot be told yet", () => {
+  it("says how much there is of what is needed", () => {
+    expect(lacking({ measure: "auc", by: null, n: 4249, min_n: 10000 })).toBe("4,249 of 10,000 rows");
+    expect(lacking({ measure: "errors", by: null, n: 7, min_n: 100 })).toBe("7 of 100 requests");
+    expect(lacking({ measure: "auc", by: "carrier", n: 4249, min_n: 1000 })).toBe("4,249 rows in all");
+  });
+});
+
 describe("the ring", () => {
   it("breaks long details at their dots", () => {
     expect(detailLines("49,674 rows · 54 s", 15)).toEqual(["49,674 rows", "54 s"]);
     expect(detailLines("v4 · p99 6 ms", 15)).toEqual(["v4 · p99 6 ms"]);
     expect(detailLines("", 15)).toEqual([""]);
+    expect(detailLines("no pipeline is named", 15)).toEqual(["no pipeline is", "named"]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { emphasise, inUnit, intervalText, limitText, spell, verdict, windowText } from "../src/lib/describe";
-import { ago, bytes, day, duration, exact, moment, number, percent, plural, signed } from "../src/lib/format";
+import { ago, bytes, day, duration, exact, moment, number, percent, plural, signed, stamp } from "../src/lib/format";
 
 const AT = Date.UTC(2013, 10, 10, 14, 5, 9);
 
@@ -36,6 +36,12 @@ describe("times", () => {
     expect(duration(6_000_000)).toBe("1 h 40");
     expect(duration(59.9 * 60_000)).toBe("59 min 54");
     expect(duration(14 * 86_400_000)).toBe("14 days");
+  });
+  it("that no date has are said to be none, whatever a program wrote", () => {
+    for (const odd of [2 ** 63, -(2 ** 63), NaN]) {
+      expect([stamp(odd), day(odd), moment(odd), exact(odd)]).toEqual(["", "–", "–", "not a date"]);
+    }
+    expect(stamp(0)).toBe("1970-01-01T00:00:00.000Z");
   });
   it("are in UTC, with the year where it differs", () => {
     expect(moment(AT)).toBe("10 Nov 2013, 14:05");

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from homeostat.core.errors import HomeostatError, InvalidInput
+from homeostat.core.errors import HomeostatError, InvalidInput, from_os
 from homeostat.core.slices import SLICES
 from homeostat.core.version import VERSION
 
@@ -45,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has gone (`homeostat … | head`): that is no failure of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        told = from_os(error)
+        _complain(told)
+        return told.exit_code
     except KeyboardInterrupt:
         return 130
 

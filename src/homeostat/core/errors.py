@@ -18,6 +18,7 @@ HomeostatError                      500   1
 
 from __future__ import annotations
 
+import errno
 from typing import Any, ClassVar
 
 
@@ -115,6 +116,22 @@ def from_code(code: str, message: str, hint: str = "", facts: dict[str, Any] | N
     """
     kind = _tree(HomeostatError).get(code, HomeostatError)
     return kind(message, hint=hint, **(facts or {}))
+
+
+def from_os(error: OSError) -> HomeostatError:
+    """What the operating system refused, told as every other error is; for the outermost layers.
+
+    >>> from_os(FileNotFoundError(2, "No such file or directory", "a.csv")).message
+    'a.csv: No such file or directory'
+    """
+    name = "" if error.filename is None else str(error.filename)
+    shown = name if len(name) <= 200 else f"{name[:60]}… ({len(name):,} characters)"
+    said = f"{shown}: {error.strerror or error}" if shown else str(error.strerror or error)
+    if error.errno == errno.ENAMETOOLONG:
+        return InvalidInput(said, hint="use a shorter name")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull(said, hint="make room; what was answered before is kept")
+    return Unavailable(said)
 
 
 def _rebuild(code: str, message: str, hint: str, facts: dict[str, Any]) -> HomeostatError:

@@ -30,7 +30,11 @@ def check_url(url: str, allow_private: bool = False) -> tuple[str, int, str]:
     Raises: InvalidInput for another scheme, credentials in the URL, or an address that is not public;
     Unavailable when the host does not resolve.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidInput(f"{url[:200]!r} is not an address: {error}", hint="write https://host/path") from error
     if parts.username is not None or parts.password is not None:
         raise InvalidInput(
             f"the address of {parts.hostname!r} holds a name or a password", hint="secrets go into a header, not a URL"
@@ -41,8 +45,8 @@ def check_url(url: str, allow_private: bool = False) -> tuple[str, int, str]:
         raise InvalidInput(
             "plain http carries secrets in the open", hint="use https, or HOMEOSTAT_ALLOW_PRIVATE_HOOKS=1"
         )
+    port = port or (443 if parts.scheme == "https" else 80)
     try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
         raise Unavailable(f"the host {parts.hostname!r} cannot be found: {error}") from error

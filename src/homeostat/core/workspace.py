@@ -128,6 +128,16 @@ class RemoteWorkspace(Workspace):
         raise Unavailable(f"{self.url} is a server: its database is not at hand here", hint="use the verbs")
 
 
+def _scheme(target: str) -> str:
+    try:
+        parts = urlsplit(target)
+        if parts.scheme in ("http", "https") and not (parts.hostname and parts.port != 0):
+            raise ValueError("no host is named")
+    except ValueError as error:
+        raise InvalidInput(f"{target!r} is not an address: {error}", hint="such as http://127.0.0.1:5000") from error
+    return parts.scheme
+
+
 def open(url: str | os.PathLike[str] | None = None) -> Workspace:
     """The workspace at `url`: a folder (made when missing), `postgresql://…`, or `http://host:5000`.
 
@@ -137,7 +147,7 @@ def open(url: str | os.PathLike[str] | None = None) -> Workspace:
     """
     settings = Settings()
     target = os.fspath(url) if url is not None else settings.home
-    scheme = urlsplit(target).scheme if "://" in target else ""
+    scheme = _scheme(target) if "://" in target else ""
     if scheme in ("http", "https"):
         return RemoteWorkspace(target.rstrip("/"), Path(settings.home), settings)
     if scheme and scheme not in engines.DATABASES:

@@ -68,6 +68,8 @@ def import_file(
         data = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(f"there is no file {path}", hint="check the path", path=path) from None
+    except IsADirectoryError:
+        raise InvalidInput(f"{path or '.'} is a folder", hint="name one file of it", path=path) from None
     except OSError as error:
         raise Unavailable(f"{path} cannot be read: {error.strerror}", path=path) from error
     return import_bytes(

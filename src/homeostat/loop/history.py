@@ -34,14 +34,18 @@ def quality_history(ws: Workspace, model: str) -> list[QualityPoint]:
 
 
 def keep_quality(subject: Subject) -> None:
-    """Measure the weeks that have ripened since the last one kept."""
+    """Measure the weeks that have ripened since the last one kept. One without a prediction has no quality."""
     s = subject
     start = _next_week(s)
-    while start is not None and start + WEEK_MS <= s.matured_ms:
-        point = _week(s, start)
-        row = {"model": s.model, "from_ms": start, "record": to_json(point)}
-        s.ws.db.write(lambda c, row=row: c.execute(sa.insert(store.quality).values(row)))
-        start += WEEK_MS
+    if start is None or start + WEEK_MS > s.matured_ms:
+        return
+    log: pl.DataFrame = predictions(s.ws, s.model, start, s.matured_ms, [])  # pyright: ignore[reportAssignmentType]
+    # From the log and not by counting: one odd time, years before all others, would else be weeks of nothing.
+    for week in sorted(set(((log["time_ms"] - start) // WEEK_MS).to_list())):
+        first = start + week * WEEK_MS
+        if first + WEEK_MS <= s.matured_ms:
+            row = {"model": s.model, "from_ms": first, "record": to_json(_week(s, first))}
+            s.ws.db.write(lambda c, row=row: c.execute(sa.insert(store.quality).values(row)))
 
 
 def _next_week(s: Subject) -> int | None:

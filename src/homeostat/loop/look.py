@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from homeostat.core.clock import now_ms
+from homeostat.core.clock import checked_ms, iso, now_ms
 from homeostat.core.context import current_actor
-from homeostat.core.errors import Refused
+from homeostat.core.errors import InvalidInput, Refused
 from homeostat.core.faults import fault
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
@@ -37,6 +37,9 @@ from homeostat.loop.subject import Subject
 from homeostat.loop.turn import turn
 from homeostat.loop.watch import watch
 
+# Clocks of two machines differ a little.
+_AHEAD_MS = 60_000
+
 
 @verb(permission="loop:write")
 def review(ws: Workspace, model: str, at_ms: int | None = None, now: bool = False) -> list[Decision]:
@@ -46,11 +49,11 @@ def review(ws: Workspace, model: str, at_ms: int | None = None, now: bool = Fals
     when it is due (`learn.review`), or when `now` asks for it. Looks come in order of time; one that was cut off is
     finished first. The same moment again changes nothing and gives the same decisions.
 
-    Raises: NotFound for a model that is not declared or not deployed; Refused for a moment before one that was looked
-    at already; Unavailable while another process looks.
+    Raises: NotFound for a model that is not declared or not deployed; InvalidInput for a moment that is still to come;
+    Refused for one before one that was looked at already; Unavailable while another process looks.
     """
-    at = now_ms() if at_ms is None else at_ms
     current = applied(ws, model)
+    at = _moment(current, at_ms)
 
     with turn(ws, model):
         last = _finish_open(ws, current, at)
@@ -82,8 +85,8 @@ def approve(ws: Workspace, model: str, version: int, at_ms: int | None = None) -
 
 
 def _offer(ws: Workspace, model: str, version: int, at_ms: int | None, approved_by: str | None) -> Decision:
-    at = now_ms() if at_ms is None else at_ms
     current = applied(ws, model)
+    at = _moment(current, at_ms)
     with turn(ws, model):
         _finish_open(ws, current, at)
         subject = Subject(ws, current, at)
@@ -94,6 +97,17 @@ def _offer(ws: Workspace, model: str, version: int, at_ms: int | None, approved_
         return _judged(
             subject, version, lambda: gather_judge(subject, version, learnt, approved_by), approved=bool(approved_by)
         )
+
+
+def _moment(current: Applied, at_ms: int | None) -> int:
+    """The moment to look as of. Looks come in order of time, so one in the future would forbid all until then."""
+    now = now_ms()
+    at = now if at_ms is None else checked_ms(at_ms, "at_ms")
+    if at > now + _AHEAD_MS and current.config.clock != "replay":
+        raise InvalidInput(
+            f"at_ms {at} is {iso(at)}, which is still to come", hint="`clock: replay` in its configuration allows that"
+        )
+    return at
 
 
 def _check_offer(subject: Subject, version: int) -> None:

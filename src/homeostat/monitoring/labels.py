@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
+from homeostat.core.clock import checked_ms
 from homeostat.core.errors import Conflict, InvalidInput
 from homeostat.core.events import publish
 from homeostat.core.frames import Frame, to_polars
@@ -126,4 +127,7 @@ def _checked(frame: pl.DataFrame) -> pl.DataFrame:
             )
     if not checked["label"].is_finite().all():
         raise InvalidInput("a label is not a finite number", hint="leave out rows without truth yet")
+    for ms in (checked["label_ms"].min(), checked["label_ms"].max()):
+        if ms is not None:
+            checked_ms(cast(int, ms), "label_ms")
     return checked

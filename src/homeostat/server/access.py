@@ -90,7 +90,10 @@ class Access:
         return await self.app(scope, receive, send)
 
     def _check_host(self, headers: Headers) -> None:
-        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        try:
+            name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        except ValueError:  # such as a bracket that is never closed
+            name = ""
         if self.open_to_local and not is_loopback(name):
             raise PermissionDenied(
                 f"this server answers on loopback only, not as {name[:80]!r}", hint="use http://127.0.0.1"
@@ -130,7 +133,7 @@ def _password(value: str) -> str:
 def _check_origin(headers: Headers) -> None:
     origin = headers.get("origin")
     site = headers.get("sec-fetch-site")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    if origin is not None and origin.partition("://")[2] != headers.get("host"):
         raise PermissionDenied(f"a page of {origin[:80]!r} may not change anything here")
     if origin is None and site not in (None, "same-origin", "none"):
         raise PermissionDenied("a foreign page may not change anything here")

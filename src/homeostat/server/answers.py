@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Send
 
-from homeostat.core.errors import HomeostatError, InvalidInput, NotFound
+from homeostat.core.errors import HomeostatError, InvalidInput, NotFound, from_os
 from homeostat.core.foreign import ForeignError
 
 log = logging.getLogger("homeostat.server")
@@ -53,6 +54,13 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     response = error_response(refused)
     response.status_code = status
     return response
+
+
+async def on_os_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)
+    if error.errno not in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT):
+        return await on_any_error(request, error)
+    return await on_homeostat_error(request, from_os(error))
 
 
 async def on_any_error(_: Request, error: Exception) -> Response:

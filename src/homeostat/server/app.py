@@ -19,7 +19,7 @@ from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
 from homeostat.server import pages
 from homeostat.server.access import Access, is_loopback
-from homeostat.server.answers import json_response, on_any_error, on_homeostat_error, on_http_error
+from homeostat.server.answers import json_response, on_any_error, on_homeostat_error, on_http_error, on_os_error
 from homeostat.server.foreign import Foreign, all_rpcs
 from homeostat.server.live import Live
 from homeostat.server.openapi import document
@@ -80,6 +80,7 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
         exception_handlers={
             HomeostatError: on_homeostat_error,
             HTTPException: on_http_error,
+            OSError: on_os_error,
             Exception: on_any_error,
         },
     )

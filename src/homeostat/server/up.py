@@ -33,6 +33,9 @@ def listen(host: str, port: int, what: str, option: str) -> socket.socket:
     try:
         sock.bind((host, port))
         sock.listen(1024)
+    except (OverflowError, UnicodeError) as error:
+        sock.close()
+        raise InvalidInput(f"cannot listen on {host}:{port}: {error}", hint=f"{option} takes 0 to 65535") from error
     except OSError as error:
         sock.close()
         taken = error.errno == errno.EADDRINUSE

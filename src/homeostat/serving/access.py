@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import time
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from homeostat.core.errors import HomeostatError, PermissionDenied, Unauthenticated
 from homeostat.core.workspace import Workspace
@@ -97,7 +96,7 @@ class Access:
         host = named.decode("latin-1")
         if _name_of(host) not in _LOOPBACK_NAMES:
             return 403, f"the Host header names '{host[:80]}', which is not this machine (DNS rebinding?)"
-        if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
+        if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
             return 403, "requests from other web pages are refused"
         if len(self._good_hosts) < 64:
             self._good_hosts.add(named)

@@ -2,7 +2,7 @@
 import { useState, type ReactNode } from "react";
 import type { Query } from "../lib/query";
 import { emphasise, STATE_TONES, STATE_WORDS, type Tone } from "../lib/describe";
-import { ago, exact } from "../lib/format";
+import { ago, exact, stamp } from "../lib/format";
 import type { LoopState, RunStatus, State } from "../lib/records";
 import { Icon, type IconName } from "./icon";
 
@@ -60,7 +60,7 @@ export function Card(props: { title: ReactNode; aside?: ReactNode; className?: s
 
 export function Time({ ms, now }: { ms: number; now?: number }) {
   return (
-    <time dateTime={new Date(ms).toISOString()} title={exact(ms)}>
+    <time dateTime={stamp(ms)} title={exact(ms)}>
       {ago(ms, now)}
     </time>
   );

@@ -75,9 +75,16 @@ function pair(ms: number, big: number, unit: string, small: number, pad: number)
   return rest === 0 ? `${whole} ${unit}` : `${whole} ${unit} ${String(rest).padStart(pad, "0")}`;
 }
 
+/** The time as machines read it; nothing for a number that no date has, which must not take the page with it. */
+export function stamp(ms: number): string {
+  const at = new Date(ms);
+  return Number.isNaN(at.getTime()) ? "" : at.toISOString();
+}
+
 /** A day: "3 Sep", with the year when it is not that of `beside`. */
 export function day(ms: number, beside?: number): string {
   const at = new Date(ms);
+  if (Number.isNaN(at.getTime())) return "–";
   const year = beside === undefined || new Date(beside).getUTCFullYear() !== at.getUTCFullYear();
   return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]}${year ? ` ${at.getUTCFullYear()}` : ""}`;
 }
@@ -85,12 +92,14 @@ export function day(ms: number, beside?: number): string {
 /** A day and a minute: "10 Nov 2013, 14:05". */
 export function moment(ms: number): string {
   const at = new Date(ms);
+  if (Number.isNaN(at.getTime())) return "–";
   return `${day(ms)}, ${pad(at.getUTCHours())}:${pad(at.getUTCMinutes())}`;
 }
 
 /** The full time for a tooltip: "2013-11-10 14:05:09 UTC". */
 export function exact(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 19).replace("T", " ") + " UTC";
+  const text = stamp(ms);
+  return text ? text.slice(0, 19).replace("T", " ") + " UTC" : "not a date";
 }
 
 /** How long ago, when that is the better answer, else the day. */

@@ -3,7 +3,7 @@ import { useMemo, useState } from "react";
 import { useVerb, type Query } from "../../lib/query";
 import type { Decision } from "../../lib/records";
 import { DECISIONS, verdict } from "../../lib/describe";
-import { day, exact, plural } from "../../lib/format";
+import { day, exact, plural, stamp } from "../../lib/format";
 import { useParam } from "../../lib/router";
 import { Answer, Card, Skeleton, Trouble } from "../../components/basics";
 import { Icon } from "../../components/icon";
@@ -94,7 +94,7 @@ function DecisionRow({ decision, at }: { decision: Decision; at: number }) {
       onPointerEnter={() => setCursor(decision.at_ms)}
       onPointerLeave={() => setCursor(null)}
     >
-      <time className="when" dateTime={new Date(decision.at_ms).toISOString()} title={exact(decision.at_ms)}>
+      <time className="when" dateTime={stamp(decision.at_ms)} title={exact(decision.at_ms)}>
         {day(decision.at_ms, at)}
       </time>
       <span className={`verdict ${tone}`}>

@@ -77,15 +77,21 @@ export function Ring({ loop }: { loop: LoopStatus }) {
   );
 }
 
-/** A detail in as many lines as it needs, broken at its dots: "v4 · p99 6 ms". */
+/** A detail in as many lines as it needs, broken at its dots ("v4 · p99 6 ms"), and between words where it must be. */
 export function detailLines(detail: string, most: number): string[] {
-  const lines: string[] = [];
-  for (const part of detail.split(" · ")) {
+  return detail
+    .split(" · ")
+    .reduce(filling(" · ", most), [])
+    .flatMap((line) => (line.length <= most ? [line] : line.split(" ").reduce(filling(" ", most), [])));
+}
+
+/** Puts each part on the last line while it fits there, else on a new one. */
+function filling(between: string, most: number) {
+  return (lines: string[], part: string): string[] => {
     const last = lines.at(-1);
-    if (last !== undefined && `${last} · ${part}`.length <= most) lines[lines.length - 1] = `${last} · ${part}`;
-    else lines.push(part);
-  }
-  return lines;
+    if (last === undefined || last.length + between.length + part.length > most) return [...lines, part];
+    return [...lines.slice(0, -1), last + between + part];
+  };
 }
 
 function StageMark({ stage, index, model }: { stage: Stage; index: number; model: string }) {

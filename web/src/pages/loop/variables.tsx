@@ -89,6 +89,13 @@ export function stateOf(variable: Pick<VariableStatus, "measure" | "limit" | "co
   return hi <= limit ? "within" : lo > limit ? "out" : "at_risk";
 }
 
+/** What stands where a value will be: how much there is of what is needed to tell it. */
+export function lacking(variable: Pick<VariableStatus, "measure" | "by" | "n" | "min_n">): string {
+  const what = /^(latency|errors)/.test(variable.measure) ? "requests" : "rows";
+  // Of a variable by slice `min_n` is what one slice needs and `n` what all have: no share can be made of them.
+  return variable.by ? `${count(variable.n)} ${what} in all` : `${count(variable.n)} of ${count(variable.min_n)} ${what}`;
+}
+
 function VariableRow({ variable: recorded }: { variable: VariableStatus }) {
   const cursor = useCursor();
   const variable = useMemo(() => shown(recorded), [recorded]);
@@ -123,7 +130,7 @@ function VariableRow({ variable: recorded }: { variable: VariableStatus }) {
       <td className="col-value">
         {now.value === null ? (
           <span className="note">
-            {count(variable.n)} of {count(variable.min_n)} rows
+            {lacking(variable)}
           </span>
         ) : (
           <>

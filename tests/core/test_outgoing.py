@@ -175,7 +175,7 @@ def test_nobody_there_is_an_error_of_ours():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with pytest.raises(Unavailable, match="did not take the message"):
+    with pytest.raises(Unavailable, match="does not answer"):
         post_json(f"http://127.0.0.1:{port}/", b"{}", allow_private=True)
 
 

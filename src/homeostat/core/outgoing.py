@@ -1,7 +1,7 @@
 """The one outgoing-request helper: nothing else in Homeostat opens a connection to an address that a user wrote.
 
 The host is resolved once, every address must be public (unless private ones are allowed), the connection goes to the
-address that was checked, redirects are not followed and the answer's body is not given back.
+address that was checked and redirects are not followed. What a hook is answered is not given back.
 """
 
 from __future__ import annotations
@@ -73,6 +73,22 @@ def _public(address: str) -> bool:
     return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
 
 
+def connect(url: str, *, allow_private: bool = False, timeout_s: float = 10) -> http.client.HTTPConnection:
+    """An open connection to the host of `url`, at the address that was checked. The caller closes it.
+
+    Raises: InvalidInput for an address that must not be called, Unavailable when nobody answers there.
+    """
+    host, port, address = check_url(url, allow_private)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        raw = socket.create_connection((address, port), timeout=timeout_s)
+        secure = urlsplit(url).scheme == "https"
+        connection.sock = ssl.create_default_context().wrap_socket(raw, server_hostname=host) if secure else raw
+    except OSError as error:
+        raise Unavailable(f"{host} does not answer at port {port}: {error}", hint="is the address right?") from error
+    return connection
+
+
 def post(
     url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bool = False, timeout_s: float = 10
 ) -> Answer:
@@ -80,24 +96,18 @@ def post(
 
     Raises: InvalidInput for an address that must not be called, Unavailable when there is no answer.
     """
-    host, port, address = check_url(url, allow_private)
+    connection = connect(url, allow_private=allow_private, timeout_s=timeout_s)
     parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        raw = socket.create_connection((address, port), timeout=timeout_s)
-        with raw:
-            secure = parts.scheme == "https"
-            stream = ssl.create_default_context().wrap_socket(raw, server_hostname=host) if secure else raw
-            connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-            connection.sock = stream
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("POST", target, body=body, headers=dict(headers))
-            response = connection.getresponse()
-            wait = response.headers.get("Retry-After", "")
-            status = response.status
-            connection.close()
+        connection.request("POST", target, body=body, headers=dict(headers))
+        response = connection.getresponse()
+        wait = response.headers.get("Retry-After", "")
+        return Answer(status=response.status, retry_after_s=int(wait) if wait.isdigit() else None)
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"{host} did not take the message: {error}") from error
-    return Answer(status=status, retry_after_s=int(wait) if wait.isdigit() else None)
+        raise Unavailable(f"{connection.host} did not take the message: {error}") from error
+    finally:
+        connection.close()
 
 
 def post_json(url: str, body: bytes, *, allow_private: bool = False, timeout_s: float = 10) -> Answer:

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from homeostat.tracking.model import Run as Run
     from homeostat.tracking.model import RunFacets as RunFacets
     from homeostat.tracking.model import RunPage as RunPage
+    from homeostat.tracking.moving.records import MovedModel as MovedModel
+    from homeostat.tracking.moving.records import MovedVersion as MovedVersion
+    from homeostat.tracking.moving.records import Source as Source
+    from homeostat.tracking.moving.runs import RunsImported as RunsImported
+    from homeostat.tracking.moving.runs import import_runs as import_runs
+    from homeostat.tracking.moving.sources import open_source as open_source
     from homeostat.tracking.runs import create_run as create_run
     from homeostat.tracking.runs import finish_run as finish_run
     from homeostat.tracking.runs import get_run as get_run

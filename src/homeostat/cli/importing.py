@@ -1,0 +1,47 @@
+"""`homeostat import mlflow URI`: experiments, runs, artifacts, models and aliases of another store."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from homeostat.cli.options import add_home, existing_workspace
+
+_SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=["mlflow"], help="whose store it is")
+    parser.add_argument("address", help="http://host:5000, sqlite:///mlflow.db, or a folder such as mlruns")
+    add_home(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from homeostat.registry import import_models
+    from homeostat.tracking import import_runs, open_source
+
+    told = _told if sys.stderr.isatty() else _quiet
+    with existing_workspace(args) as ws:
+        source = open_source(args.address)
+        runs = import_runs(ws, source, args.address, told)
+        models = import_models(ws, source, told)
+    told(0, "")
+    print(f"{runs.experiments} experiments, {runs.copied} runs copied, {runs.already} were here already")
+    print(f"{runs.points:,} points and {runs.files:,} files, each compared")
+    print(f"{models.models} models, {models.copied} versions copied, {models.already} were here already")
+    left = {**runs.left, **models.left}
+    for name, why in list(left.items())[:_SHOWN]:
+        print(f"  left out: {name}: {why}")
+    if len(left) > _SHOWN:
+        print(f"  … and {len(left) - _SHOWN} more")
+    return 6 if left else 0
+
+
+def _told(number: int, name: str) -> None:
+    sys.stderr.write(f"\r\x1b[2K  {number:,}  {name[:60]}" if name else "\r\x1b[2K")
+    sys.stderr.flush()
+
+
+def _quiet(*_: Any) -> None:
+    pass

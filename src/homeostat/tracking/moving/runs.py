@@ -1,0 +1,48 @@
+"""Every run of another store, one by one; to be begun again after an interruption without copying twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from homeostat.core.errors import HomeostatError
+from homeostat.core.records import Record
+from homeostat.core.workspace import Workspace
+from homeostat.tracking.moving.adopt import adopt_run, is_here
+from homeostat.tracking.moving.records import Source
+
+
+class RunsImported(Record):
+    """`copied` runs came now, `already` were here from an earlier import; `left` says which were not, and why."""
+
+    experiments: int
+    copied: int
+    already: int
+    points: int
+    files: int
+    left: dict[str, str] = {}
+
+
+def import_runs(
+    ws: Workspace, source: Source, origin: str, told: Callable[[int, str], None] = lambda _number, _name: None
+) -> RunsImported:
+    """Copy every experiment and run of `source`, comparing each by count and hash; `told(number, name)` after each.
+
+    A run that cannot be copied whole (its files are out of reach, it is being written to) is named in `left`, and
+    does not keep the others from coming. Importing again goes on with what is missing.
+    """
+    experiments = copied = already = points = files = 0
+    left: dict[str, str] = {}
+    for experiment in source.experiments():
+        experiments += 1
+        for run in source.runs(experiment.id):
+            if is_here(ws, run.id):
+                already += 1
+            else:
+                try:
+                    found = adopt_run(ws, source, origin, experiment.name, run)
+                except HomeostatError as error:
+                    left[run.id] = error.message
+                else:
+                    copied, points, files = copied + 1, points + found.points, files + found.files
+            told(copied + already + len(left), run.name)
+    return RunsImported(experiments=experiments, copied=copied, already=already, points=points, files=files, left=left)

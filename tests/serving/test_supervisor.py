@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -9,9 +10,11 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -94,9 +97,78 @@ def test_several_processes_share_the_port(
         for at in range(40):
             with PredictionClient(f"http://127.0.0.1:{port}") as client:
                 client.predict("delay", np.ones((1, 3), "f4"), id=f"r{at}")
+        with PredictionClient(f"http://127.0.0.1:{port}") as client:
+            assert client.flush("delay") == 40  # of both processes, whichever answers
+        assert count_predictions(ws, "delay") == 40
+        text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+        counts = [line for line in text.splitlines() if line.startswith("homeostat_requests_total")]
+        assert {line.partition('process="')[2][0] for line in counts} == {"0", "1"}
+        assert sum(int(line.rpartition(" ")[2]) for line in counts) == 40
     finally:
         two.stop()
-    assert count_predictions(ws, "delay") == 40
+
+
+def test_one_of_two_that_is_killed_fails_only_what_it_was_answering(
+    ws: hs.Workspace, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    version = register_logistic(ws, tmp_path, "delay", WEIGHTS)
+    two = Supervisor(ws.url, port=port, processes=2)
+    two.start()
+    body = msgspec.json.encode(features([[1, 1, 1]]))
+    stop = threading.Event()
+    statuses: set[int] = set()
+    broken: list[list[int]] = []  # for each client the turns in which it got no answer
+
+    def ask() -> None:
+        own: list[int] = []
+        broken.append(own)
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            try:
+                line.request("POST", "/v2/models/delay/infer", body)
+                answer = line.getresponse()
+                answer.read()
+                statuses.add(answer.status)
+            except ConnectionRefusedError:
+                statuses.add(0)
+                return
+            except (OSError, http.client.HTTPException):
+                own.append(turn)
+                line.close()
+        line.close()
+
+    try:
+        two.wait_listening()
+        while len(wait_ready(ws, "delay", deploy(ws, "delay", version.version).generation)) < 2:
+            time.sleep(0.02)
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        killed = two.pids[0]
+        os.kill(killed, signal.SIGKILL)
+        while killed in two.pids or len(two.pids) < 2:
+            time.sleep(0.01)
+        # The new one takes requests too: its own count rises.
+        while not requests_of(port, "0"):
+            with PredictionClient(f"http://127.0.0.1:{port}", connections=1) as client:
+                client.predict("delay", np.ones((1, 3), "f4"))
+        stop.set()
+        for thread in threads:
+            thread.join()
+    finally:
+        stop.set()
+        two.stop()
+    assert statuses == {200}  # nobody was refused or told to wait
+    assert all(len(own) <= 2 for own in broken)  # the request in flight; one more that the kernel had queued
+
+
+def requests_of(port: int, process: str) -> int:
+    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    counts = [line for line in text.splitlines() if line.startswith("homeostat_requests_total")]
+    return sum(int(line.rpartition(" ")[2]) for line in counts if f'process="{process}"' in line)
 
 
 def test_planes_end_when_their_supervisor_is_killed(ws: hs.Workspace, port: int) -> None:

@@ -18,6 +18,7 @@ from homeostat.serving.asking import REST, Asking
 from homeostat.serving.catalog import Catalog
 from homeostat.serving.explaining import explain_rows, rows_to_explain
 from homeostat.serving.facts import Facts
+from homeostat.serving.fleet import Fleet
 from homeostat.serving.http1 import JSON, Exchange, Limits, Server
 from homeostat.serving.lane import one_line
 from homeostat.serving.oip import read_request
@@ -45,6 +46,7 @@ class App:
         self.access = access
         self.facts = Facts(self.catalog)
         self.pages = Pages(self.catalog, self.facts)
+        self.fleet = Fleet(self.catalog, self.pages)
         self.repository = Repository(ws, self.catalog)
         self.asking = Asking(self.catalog)
         self._loop = asyncio.get_running_loop()
@@ -96,7 +98,7 @@ class App:
     def _route(self, parts: list[str]) -> tuple[dict[bytes, Handler], bool] | None:
         pages = self.pages
         fixed: dict[tuple[str, ...], tuple[dict[bytes, Handler], bool]] = {
-            ("metrics",): (_get(pages.metrics), False),
+            ("metrics",): (_get(self.metrics), False),
             ("ping",): (_get(pages.ping), True),
             ("health",): (_get(pages.ping), True),
             ("version",): (_get(pages.version), True),
@@ -264,31 +266,30 @@ class App:
             raise InvalidInput("the compressed body is cut off or followed by other data")
         return data
 
+    def metrics(self, exchange: Exchange) -> None:
+        """GET /metrics: of every process on this port."""
+
+        async def tell() -> None:
+            page = await self.fleet.metrics()
+            exchange.answer(200, b"text/plain; version=0.0.4; charset=utf-8", page.text())
+
+        self._later(exchange, tell())
+
     def flush(self, model: str, exchange: Exchange) -> None:
-        """POST /v2/models/MODEL/flush: answers once every prediction accepted before it is on disk."""
-        served = self.catalog.served(model)
-        loop, catalog = self._loop, self.catalog
-        waiting = len(served.lanes) + 1
+        """POST /v2/models/MODEL/flush: answers once every prediction that a process on this port accepted before it is
+        on disk."""
+        self.catalog.served(model)
 
-        def written(rows: int, failure: Exception | None) -> None:
-            loop.call_soon_threadsafe(answer, rows, failure)
-
-        def answer(rows: int, failure: Exception | None) -> None:
-            if failure is not None:
-                self._fail(exchange, 507, f"the prediction log cannot be written: {failure} (free some disk space)")
+        async def tell() -> None:
+            found = await self.fleet.flush(model)
+            if found.failure:
+                self._fail(
+                    exchange, 507, f"the prediction log cannot be written: {found.failure} (free some disk space)"
+                )
             else:
-                body = b'{"flushed":true,"rows":%d,"dropped":%d}' % (rows, catalog.predictions.dropped)
-                exchange.answer(200, JSON, body)
+                exchange.answer(200, JSON, b'{"flushed":true,"rows":%d,"dropped":%d}' % (found.rows, found.dropped))
 
-        def one_done() -> None:
-            nonlocal waiting
-            waiting -= 1
-            if waiting == 0:
-                catalog.shadow.barrier(lambda: catalog.predictions.flush(written))
-
-        for lane in served.lanes:
-            lane.barrier(one_done)
-        one_done()
+        self._later(exchange, tell())
 
 
 def _get(handler: Handler) -> dict[bytes, Handler]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+import msgspec
 
 # Upper bounds of the latency buckets, in microseconds.
 BOUNDS_US = (100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000)
@@ -45,6 +47,15 @@ class VersionCounts:
         return 0.0
 
 
+class Family(msgspec.Struct, array_like=True):
+    """A metric: its samples as (what is appended to its name, labels, value)."""
+
+    name: str
+    kind: str
+    help: str
+    samples: list[tuple[str, dict[str, str], int | float]]
+
+
 class Exposition:
     """Prometheus text, metric by metric.
 
@@ -57,28 +68,53 @@ class Exposition:
     """
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._families: list[Family] = []
 
     def add(self, name: str, kind: str, help: str, samples: Iterable[tuple[dict[str, str], float]]) -> None:
         """One metric with all its labelled values."""
-        self._lines += (f"# HELP {name} {help}", f"# TYPE {name} {kind}")
-        self._lines += (f"{name}{_labels(labels)} {_number(value)}" for labels, value in samples)
+        self._families.append(Family(name, kind, help, [("", labels, value) for labels, value in samples]))
 
     def histogram(self, name: str, help: str, samples: Iterable[tuple[dict[str, str], list[int], int]]) -> None:
         """A latency histogram in seconds: labels, counts per bucket, sum in nanoseconds."""
-        self._lines += (f"# HELP {name} {help}", f"# TYPE {name} histogram")
+        found: list[tuple[str, dict[str, str], float]] = []
         for labels, buckets, total_ns in samples:
             seen = 0
             for bound, count in zip((*BOUNDS_US, None), buckets, strict=True):
                 seen += count
                 edge = "+Inf" if bound is None else f"{bound / 1e6:g}"
-                self._lines.append(f"{name}_bucket{_labels({**labels, 'le': edge})} {seen}")
-            self._lines.append(f"{name}_sum{_labels(labels)} {total_ns / 1e9:g}")
-            self._lines.append(f"{name}_count{_labels(labels)} {seen}")
+                found.append(("_bucket", {**labels, "le": edge}, seen))
+            found.append(("_sum", labels, total_ns / 1e9))
+            found.append(("_count", labels, seen))
+        self._families.append(Family(name, "histogram", help, found))
+
+    def dump(self) -> bytes:
+        """The page for another process, which joins it with its own."""
+        return msgspec.msgpack.encode(self._families)
+
+    @classmethod
+    def joined(cls, pages: Mapping[int, bytes]) -> Exposition:
+        """The pages of several processes as one; each value is labelled with the number of its process.
+
+        Values are not added up: a process that is started again begins at 0, which a reader of counters understands of
+        one process but not of a sum.
+        """
+        page, families = cls(), dict[str, Family]()
+        for process, dumped in sorted(pages.items()):
+            for family in msgspec.msgpack.decode(dumped, type=list[Family]):
+                known = families.setdefault(family.name, Family(family.name, family.kind, family.help, []))
+                known.samples.extend(
+                    (suffix, {**labels, "process": str(process)}, value) for suffix, labels, value in family.samples
+                )
+        page._families = list(families.values())
+        return page
 
     def text(self) -> bytes:
         """The page."""
-        return ("\n".join(self._lines) + "\n").encode()
+        lines: list[str] = []
+        for family in self._families:
+            lines += (f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}")
+            lines += (f"{family.name}{suffix}{_labels(labels)} {_number(v)}" for suffix, labels, v in family.samples)
+        return ("\n".join(lines) + "\n").encode()
 
 
 def _labels(labels: dict[str, str]) -> str:

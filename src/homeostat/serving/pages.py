@@ -88,8 +88,8 @@ class Pages:
         """GET /v2/models[/MODEL[/versions/VERSION]]/stats"""
         _json(exchange, {"model_stats": self._facts.statistics(model, version)})
 
-    def metrics(self, exchange: Exchange) -> None:
-        """GET /metrics"""
+    def metrics(self) -> Exposition:
+        """What this process has counted."""
         catalog, page = self._catalog, Exposition()
         counts = [(labels, lane.loaded.counts) for labels, lane in self._lanes()]
         for field, help in _OF_VERSION:
@@ -111,7 +111,7 @@ class Pages:
             ("shadow_dropped_total", "counter", "Mirrored requests dropped.", catalog.shadow.dropped),
         ):
             page.add(f"homeostat_{name}", kind, help, [({}, value)])
-        exchange.answer(200, b"text/plain; version=0.0.4; charset=utf-8", page.text())
+        return page
 
     def _lanes(self) -> Iterator[tuple[dict[str, str], Lane]]:
         for name, served in self._catalog.models.items():

@@ -26,6 +26,7 @@ from homeostat.serving.follower import Follower
 from homeostat.serving.http1 import Connection, Limits
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.shadow import Shadow
+from homeostat.serving.siblings import meeting_place
 from homeostat.serving.spool import spool_folder
 
 log = logging.getLogger("homeostat.serving")
@@ -40,6 +41,7 @@ class Plane:
         self._host = host
         self._port = port
         self._reuse_port = reuse_port
+        self._index = index
         self._name = f"{host}:{port}#{index}"
         self._spool_name = f"{host}-{port}-{index}".replace(":", "_")
         self._stop = asyncio.Event()
@@ -65,14 +67,18 @@ class Plane:
             loop.add_reader(sys.stdin.fileno(), self._supervisor_gone)
         follower = Follower(self._ws, app.catalog, self._name, url)
         await follower.begin()
-        await listener.start_serving()
-        if not supervised:  # `homeostat up` says it in a line of its own
-            log.info("data plane on %s", url)
         following = loop.create_task(follower.run())
         following.add_done_callback(self._ended)
+        if self._reuse_port:
+            await self._join(app)
+        await listener.start_serving()
+        app.fleet.listening = True
+        if not supervised:  # `homeostat up` says it in a line of its own
+            log.info("data plane on %s", url)
         sweeping = loop.create_task(_sweep(app))
         await self._stop.wait()
         listener.close()
+        app.fleet.listening = False
         following.cancel()
         await follower.stop()
         app.server.drain()
@@ -81,11 +87,18 @@ class Plane:
                 while app.server.connections:
                     await asyncio.sleep(0.01)
         sweeping.cancel()
+        await app.fleet.leave()
         await asyncio.to_thread(shadow.close)
         await asyncio.to_thread(predictions.close)
         for served in app.catalog.models.values():
             for lane in served.lanes:
                 lane.retire()
+
+    async def _join(self, app: App) -> None:
+        try:
+            await app.fleet.join(meeting_place(self._ws.home, self._host, self._port), self._index)
+        except OSError as error:
+            log.error("this data plane cannot meet the others on its port: %s; it speaks for itself alone", error)
 
     async def _listen(self, app: App) -> asyncio.Server:
         try:

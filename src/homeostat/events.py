@@ -21,10 +21,18 @@ EVENTS: dict[str, EventEntry] = {
     "run_started": EventEntry(record="homeostat.tracking.model:RunStarted"),
     "run_finished": EventEntry(record="homeostat.tracking.model:RunFinished"),
     "run_metrics": EventEntry(record="homeostat.tracking.model:RunMetrics"),
-    "version_registered": EventEntry(record="homeostat.registry.model:VersionRegistered"),
-    "alias_moved": EventEntry(record="homeostat.registry.model:AliasMoved"),
-    "model_created": EventEntry(record="homeostat.registry.model:ModelCreated"),
-    "model_tagged": EventEntry(record="homeostat.registry.model:ModelTagged"),
+    "version_registered": EventEntry(
+        record="homeostat.registry.model:VersionRegistered", listeners=["homeostat.registry.webhooks:on_event"]
+    ),
+    "alias_moved": EventEntry(
+        record="homeostat.registry.model:AliasMoved", listeners=["homeostat.registry.webhooks:on_event"]
+    ),
+    "model_created": EventEntry(
+        record="homeostat.registry.model:ModelCreated", listeners=["homeostat.registry.webhooks:on_event"]
+    ),
+    "model_tagged": EventEntry(
+        record="homeostat.registry.model:ModelTagged", listeners=["homeostat.registry.webhooks:on_event"]
+    ),
     "model_changed": EventEntry(record="homeostat.registry.model:ModelChanged"),
     "alias_requested": EventEntry(record="homeostat.registry.model:AliasRequested"),
     "gates_recorded": EventEntry(record="homeostat.registry.model:GatesRecorded"),

@@ -102,3 +102,32 @@ def test_prompts(mlflow_client: Client) -> None:
         assert list(mlflow.genai.search_prompts("name = 'greet'")) == []
         """
     )
+
+
+def test_webhooks(mlflow_client: Client) -> None:
+    """The hook is never active, so that nothing is sent anywhere."""
+    mlflow_client.check(
+        """
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        client = MlflowClient()
+        url, asleep = "https://8.8.8.8/hook", "DISABLED"
+        made = client.create_webhook("ops", url, ["prompt_alias.deleted"], secret="x", description="d", status=asleep)
+        assert (made.name, made.url, made.description, str(made.status)) == ("ops", url, "d", asleep)
+        assert [str(e) for e in made.events] == ["prompt_alias.deleted"]
+        assert client.get_webhook(made.webhook_id).name == "ops"
+        changed = client.update_webhook(made.webhook_id, name="new", events=["prompt.created", "model_version.created"])
+        assert (changed.name, str(changed.status), len(changed.events)) == ("new", asleep, 2)
+        assert [w.webhook_id for w in client.list_webhooks()] == [made.webhook_id]
+        client.delete_webhook(made.webhook_id)
+        assert list(client.list_webhooks()) == []
+        for url in ("https://127.0.0.1/x", "https://169.254.169.254/x", "http://8.8.8.8/x"):
+            try:
+                client.create_webhook("ops", url, ["prompt.created"])
+            except MlflowException as error:
+                assert error.error_code == "INVALID_PARAMETER_VALUE"
+            else:
+                raise AssertionError(url)
+        """
+    )

@@ -36,6 +36,7 @@ PROTOCOLS = (
     "homeostat.tracking.mlflow.server_info",
     "homeostat.registry.mlflow.registered_models",
     "homeostat.registry.mlflow.model_versions",
+    "homeostat.registry.mlflow.webhooks",
 )
 
 # Files of the home that hold what is kept nowhere else, as patterns: whole once they are named ...

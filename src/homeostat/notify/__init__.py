@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from homeostat.notify.channel_verbs import list_channels as list_channels
     from homeostat.notify.channel_verbs import remove_channel as remove_channel
     from homeostat.notify.channel_verbs import send_test as send_test
+    from homeostat.notify.hooks import check_hook as check_hook
+    from homeostat.notify.hooks import drop_hook as drop_hook
+    from homeostat.notify.hooks import put_hook as put_hook
+    from homeostat.notify.hooks import tell_hook as tell_hook
+    from homeostat.notify.hooks import try_hook as try_hook
     from homeostat.notify.model import Channel as Channel
     from homeostat.notify.model import Delivery as Delivery
     from homeostat.notify.model import Fact as Fact

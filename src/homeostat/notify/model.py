@@ -8,6 +8,8 @@ from homeostat.core.event import Event
 from homeostat.core.records import Record
 
 Kind = Literal["slack", "teams", "google_chat", "webhook", "email"]
+# Hooks in MLflow's form are made by its clients and kept beside the channels that people add.
+AnyKind = Literal["slack", "teams", "google_chat", "webhook", "email", "mlflow"]
 Level = Literal["info", "good", "warn", "bad"]
 Status = Literal["waiting", "sent", "dead"]
 
@@ -38,7 +40,7 @@ class Channel(Record):
     """
 
     name: str
-    kind: Kind
+    kind: AnyKind
     target: str
     events: list[str]
     models: list[str]

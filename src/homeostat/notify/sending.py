@@ -12,6 +12,7 @@ from homeostat.core.records import Record, to_json
 from homeostat.notify.addresses import resolved
 from homeostat.notify.channels.email import send_mail
 from homeostat.notify.channels.google_chat import google_chat_payload
+from homeostat.notify.channels.mlflow import mlflow_headers
 from homeostat.notify.channels.slack import slack_payload
 from homeostat.notify.channels.teams import teams_payload
 from homeostat.notify.channels.webhook import webhook_headers, webhook_payload
@@ -51,6 +52,10 @@ def attempt(channel: sa.Row[Any], identifier: str, message: Message, at_ms: int,
 def _post(channel: sa.Row[Any], url: str, identifier: str, message: Message, at_ms: int, allow_private: bool) -> Answer:
     if channel.kind in _FORM:
         return post_json(url, to_json(_FORM[channel.kind](message)).encode(), allow_private=allow_private)
+    if channel.kind == "mlflow":
+        body = message.text.encode()
+        headers = mlflow_headers(identifier, at_ms // 1000, body, channel.secret)
+        return post(url, body, headers, allow_private=allow_private)
     body = to_json(webhook_payload(message)).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "homeostat"}
     headers |= webhook_headers(f"msg_{identifier}", at_ms // 1000, body, channel.secret)

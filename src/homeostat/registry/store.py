@@ -107,6 +107,20 @@ request = sa.Table(
     sa.Column("record", sa.Text, nullable=False),
 )
 
+# Hooks that MLflow's clients make; where they lead and their secrets are kept by `notify`, which brings the messages.
+webhook = sa.Table(
+    "registry_webhook",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("events", sa.Text, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("updated_ms", sa.BigInteger, nullable=False),
+)
+
 # The tables whose rows carry a model's name.
 NAMED = (version, model_tag, version_tag, alias)
 

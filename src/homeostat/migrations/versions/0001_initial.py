@@ -369,6 +369,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("model", "version", "key"),
     )
     op.create_table(
+        "registry_webhook",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.Text(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "serving_change",
         sa.Column("model", sa.String(length=255), nullable=False),
         sa.Column("generation", sa.BigInteger(), autoincrement=False, nullable=False),

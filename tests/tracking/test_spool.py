@@ -156,6 +156,18 @@ def test_a_spool_that_is_written_to_is_left_alone(ws: hs.Workspace):
     assert len(sync(ws)) == 1
 
 
+def test_a_spool_that_is_just_begun_is_let_go(tmp_path: Path):
+    spool = new_spool(tmp_path, "young")
+    spool.close()  # as between the file's making and its lock
+    assert left_behind(tmp_path) == []
+    later = new_spool(tmp_path, "young")
+    later.append("begin", {"id": "young", "start_ms": 1})
+    later.close()
+    ((folder, fd),) = left_behind(tmp_path)
+    os.close(fd)
+    assert folder == later.folder
+
+
 @pytest.mark.parametrize(("key", "step"), [("", 0), ("a" * 251, 0), ("a\nb", 0), ("loss", 2**70)])
 def test_what_cannot_be_kept_is_refused_at_the_call(ws: hs.Workspace, key: str, step: int):
     with hs.run(ws=ws) as run, pytest.raises(InvalidInput):

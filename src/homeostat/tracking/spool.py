@@ -50,7 +50,7 @@ class Spool:
         folder.mkdir(parents=True)
         self._lock = threading.Lock()
         self._fd = os.open(folder / "log", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)  # at most a moment: who looks for what is left lets empty files go
         self._files = 0
         self._head = b""
 
@@ -239,10 +239,13 @@ def left_behind(root: Path) -> list[tuple[Path, int]]:
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            first = begun(folder)
         except OSError:
+            first = None
+        if first is None:  # somebody's, or somebody's in a moment
             os.close(fd)
-            continue
-        found.append(((begun(folder) or {}).get("start_ms", 0), folder, fd))
+        else:
+            found.append((first.get("start_ms", 0), folder, fd))
     return [(folder, fd) for _, folder, fd in sorted(found)]
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import zlib
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from homeostat.core.errors import HomeostatError, InvalidInput, TooLarge
+from homeostat.core.errors import HomeostatError, InvalidInput
 from homeostat.core.workspace import Workspace
 from homeostat.serving.access import Access
 from homeostat.serving.asking import REST, Asking
 from homeostat.serving.catalog import Catalog
+from homeostat.serving.coding import inflate
 from homeostat.serving.explaining import explain_rows, rows_to_explain
 from homeostat.serving.facts import Facts
 from homeostat.serving.fleet import Fleet
@@ -239,32 +239,17 @@ class App:
             else:
                 exchange.answer(200, JSON, b"")
 
-        task = self._loop.create_task(answer())
+        self.keep(answer())
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have `work` done, however long it takes."""
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _body(self, exchange: Exchange) -> bytes:
         coding = exchange.headers.get(b"content-encoding")
-        return exchange.body if coding is None else self._decompress(coding, exchange.body)
-
-    def _decompress(self, coding: bytes, body: bytes) -> bytes:
-        windows = {b"gzip": 31, b"deflate": 15, b"identity": 0}
-        window = windows.get(coding.strip().lower())
-        if window is None:
-            raise InvalidInput(f"the content coding '{coding[:40].decode('latin-1')}' is not known", hint="use gzip")
-        if not window:
-            return body
-        limit = self.server.limits.body
-        inflater = zlib.decompressobj(window)
-        try:
-            data = inflater.decompress(body, limit + 1)
-        except zlib.error as error:
-            raise InvalidInput(f"the body is not {coding.decode('latin-1')}: {error}") from None
-        if len(data) > limit:
-            raise TooLarge(f"the body is longer than {limit} bytes when decompressed")
-        if not inflater.eof or inflater.unused_data:
-            raise InvalidInput("the compressed body is cut off or followed by other data")
-        return data
+        return exchange.body if coding is None else inflate(coding, exchange.body, self.server.limits.body)
 
     def metrics(self, exchange: Exchange) -> None:
         """GET /metrics: of every process on this port."""

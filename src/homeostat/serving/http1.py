@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import NoReturn, cast
+from typing import NoReturn, Protocol, cast
 
 import httptools
 import msgspec
@@ -139,6 +139,7 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._write_paused = False
         self._read_paused = False
+        self._fresh = True  # no request has been read yet
 
     # --- asyncio ---
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -171,6 +172,9 @@ class Connection(asyncio.Protocol):
                 log.error("a request could not be handled", exc_info=error.__context__)
                 self._refuse_later(500, "internal error; the server's log has the details")
         except httptools.HttpParserError as error:
+            if self._fresh and self.server.second is not None and data.startswith(b"PRI * HTTP/2.0\r\n"):
+                self._hand_over(self.server.second(), data)
+                return
             self._refuse_later(400, f"malformed HTTP: {error}")
         if head_was_open and self._in_head and not self.deaf:
             # The parser hands over whole headers only: one that never ends is bounded here.
@@ -261,6 +265,7 @@ class Connection(asyncio.Protocol):
             body = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []
         self.began = None
+        self._fresh = False
         persistent: bytes | None = None
         if parser.should_keep_alive():
             persistent = b"" if parser.get_http_version() == "1.1" else b"Connection: keep-alive\r\n"
@@ -328,6 +333,17 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
             self.lingering_since = self.server.now
 
+    def _hand_over(self, protocol: asyncio.Protocol, data: bytes) -> None:
+        """Let `protocol` have the connection, and what has been read of it."""
+        transport = self.transport
+        self.server.connections.discard(self)
+        self.transport = None
+        self.deaf = True
+        if transport is not None:
+            transport.set_protocol(protocol)
+            protocol.connection_made(transport)
+            protocol.data_received(data)
+
     def _throttle(self) -> None:
         transport = self.transport
         if transport is None:
@@ -357,13 +373,27 @@ class Connection(asyncio.Protocol):
         raise _Stop
 
 
+class Link(Protocol):
+    """A connection as the server sees it."""
+
+    def sweep(self, now: float) -> None:
+        """Close what has waited too long."""
+        ...
+
+    def drain(self) -> None:
+        """Answer what was asked, then close."""
+        ...
+
+
 class Server:
     """What the connections of one process share: the handler, the limits, the clock, the counts."""
 
     def __init__(self, handle: Callable[[Exchange], None], limits: Limits) -> None:
         self.handle = handle
         self.limits = limits
-        self.connections: set[Connection] = set()
+        self.connections: set[Link] = set()
+        # Makes the protocol of connections that begin as HTTP/2 does; without it they are refused.
+        self.second: Callable[[], asyncio.Protocol] | None = None
         self.now = 0.0
         self.refused = 0
         self.malformed = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from homeostat.core.errors import Corrupt, Refused
 from homeostat.registry import Package
@@ -122,7 +123,12 @@ def _open_onnx(path: Path, package: Package, names: tuple[str, str, str]) -> tup
         raise Corrupt(f"'{path.name}' takes {[spec.name for spec in graph]}, the signature names others",
                       hint="register the model again")  # fmt: skip
     batchable = all(spec.shape[:1] == [-1] for spec in runtime.outputs)
-    return runtime, TensorsContract(names[0], graph, *names[1:], batchable=batchable)
+    declared = [
+        # NumPy has no BF16: a graph of FP32 stands for it, and is fed what the protocol's half of it says.
+        replace(spec, datatype="BF16") if (field.dtype, spec.datatype) == ("BF16", "FP32") else spec
+        for spec, field in zip(graph, signature.inputs, strict=True)
+    ]
+    return runtime, TensorsContract(names[0], declared, *names[1:], batchable=batchable)
 
 
 def _open_lightgbm(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:

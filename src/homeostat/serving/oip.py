@@ -97,6 +97,7 @@ class AnswerWriter:
 
     def __init__(self, model: str, version: int, specs: list[TensorSpec]) -> None:
         self.specs = specs
+        self.rpc: Any = None  # what answers by gRPC keep beside this
         self.places = {spec.name: at for at, spec in enumerate(specs)}
         self.all_binary = [(at, True) for at in range(len(specs))]
         self.all_json = [(at, False) for at in range(len(specs))]
@@ -141,7 +142,7 @@ class AnswerWriter:
                 array = array[start:stop]
             shape = b",".join([b"%d" % size for size in array.shape])
             if binary:
-                block = self._block(outputs, place, array, start, stop)
+                block = self.block(outputs, place, array, start, stop)
                 blocks.append(block)
                 parts.append(
                     b'%b%b],"parameters":{"binary_data_size":%d}}' % (self._openings[place], shape, len(block))
@@ -154,7 +155,8 @@ class AnswerWriter:
             return head, -1
         return head + (blocks[0] if len(blocks) == 1 else b"".join(blocks)), len(head)
 
-    def _block(self, outputs: Outputs, place: int, array: tensors.Array, start: int, stop: int | None) -> bytes:
+    def block(self, outputs: Outputs, place: int, array: tensors.Array, start: int, stop: int | None) -> bytes:
+        """Output `place` of the rows from `start` to `stop`, which are `array`, in the protocol's bytes."""
         datatype = self.specs[place].datatype
         if datatype in ("BYTES", "BF16"):
             return tensors.to_bytes(datatype, array)

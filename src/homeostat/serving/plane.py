@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from homeostat.core.errors import HomeostatError, InvalidInput, Unavailable
@@ -25,6 +26,7 @@ from homeostat.serving.app import App
 from homeostat.serving.follower import Follower
 from homeostat.serving.http1 import Connection, Limits
 from homeostat.serving.prediction_log import PredictionLog
+from homeostat.serving.rpc import Rpc
 from homeostat.serving.shadow import Shadow
 from homeostat.serving.siblings import meeting_place
 from homeostat.serving.spool import spool_folder
@@ -36,8 +38,12 @@ DRAIN_S = 10.0
 class Plane:
     """A running data plane."""
 
-    def __init__(self, ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False) -> None:
+    def __init__(
+        self, ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False,
+        grpc_port: int | None = None,
+    ) -> None:  # fmt: skip
         self._ws = ws
+        self._grpc_port = grpc_port
         self._host = host
         self._port = port
         self._reuse_port = reuse_port
@@ -53,13 +59,18 @@ class Plane:
         shadow = Shadow(predictions)
         limits = Limits(body=self._ws.settings.max_body_mb << 20)
         app = App(self._ws, predictions, shadow, Access(self._host, self._ws), limits)
+        rpc = Rpc(app)
+        app.server.second = rpc.protocol
+        listeners: list[asyncio.Server] = []
         try:
-            listener = await self._listen(app)
+            listeners.append(await self._listen(lambda: Connection(app.server), self._port))
+            if self._grpc_port is not None:
+                listeners.append(await self._listen(rpc.protocol, self._grpc_port))
         except BaseException:
             predictions.close()
             raise
         shown = f"[{self._host}]" if ":" in self._host else self._host
-        url = f"http://{shown}:{listener.sockets[0].getsockname()[1]}"
+        url = f"http://{shown}:{listeners[0].sockets[0].getsockname()[1]}"
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         if supervised:
@@ -71,13 +82,15 @@ class Plane:
         following.add_done_callback(self._ended)
         if self._reuse_port:
             await self._join(app)
-        await listener.start_serving()
+        for listener in listeners:
+            await listener.start_serving()
         app.fleet.listening = True
         if not supervised:  # `homeostat up` says it in a line of its own
             log.info("data plane on %s", url)
         sweeping = loop.create_task(_sweep(app))
         await self._stop.wait()
-        listener.close()
+        for listener in listeners:
+            listener.close()
         app.fleet.listening = False
         following.cancel()
         await follower.stop()
@@ -100,18 +113,18 @@ class Plane:
         except OSError as error:
             log.error("this data plane cannot meet the others on its port: %s; it speaks for itself alone", error)
 
-    async def _listen(self, app: App) -> asyncio.Server:
+    async def _listen(self, protocol: Callable[[], asyncio.Protocol], port: int) -> asyncio.Server:
         try:
             return await asyncio.get_running_loop().create_server(
-                lambda: Connection(app.server), self._host, self._port, backlog=2048,
+                protocol, self._host, port, backlog=2048,
                 reuse_port=self._reuse_port or None, start_serving=False,
             )  # fmt: skip
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
             raise Unavailable(
-                f"port {self._port} for the data plane is already in use"
+                f"port {port} for the data plane is already in use"
                 if taken
-                else f"cannot listen on {self._host}:{self._port}: {error.strerror}",
+                else f"cannot listen on {self._host}:{port}: {error.strerror}",
                 hint="stop what holds it, or choose another with --serve-port",
             ) from error
 
@@ -138,7 +151,7 @@ async def _sweep(app: App) -> None:
 
 
 def serve(ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False,
-          supervised: bool = False) -> None:  # fmt: skip
+          supervised: bool = False, grpc_port: int | None = None) -> None:  # fmt: skip
     """Run a data plane in this process until SIGTERM.
 
     Raises: InvalidInput for an address that others can reach without a token; Unavailable for a port in use.
@@ -152,7 +165,8 @@ def serve(ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bo
     gc.set_threshold(20_000, 20, 50)
 
     async def main() -> None:
-        await Plane(ws, host, port, index=index, reuse_port=reuse_port).run(supervised)
+        plane = Plane(ws, host, port, index=index, reuse_port=reuse_port, grpc_port=grpc_port)
+        await plane.run(supervised)
 
     try:
         import uvloop
@@ -168,6 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--url", required=True, help="the workspace: a folder or postgresql://…")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
+    parser.add_argument("--grpc-port", type=int, help="a port for gRPC alone; --port answers gRPC too")
     parser.add_argument("--index", type=int, default=0, help="the number of this process among those on one port")
     parser.add_argument("--reuse-port", action="store_true", help="share the port with other processes")
     parser.add_argument("--supervised", action="store_true", help="end when standard input does")
@@ -176,7 +191,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         with open_workspace(args.url) as ws:
-            serve(ws, args.host, args.port, index=args.index, reuse_port=args.reuse_port, supervised=args.supervised)
+            serve(ws, args.host, args.port, index=args.index, reuse_port=args.reuse_port, supervised=args.supervised,
+                  grpc_port=args.grpc_port)  # fmt: skip
     except HomeostatError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -20,8 +20,6 @@ class Line(Protocol):
 class Waiting(Protocol):
     """Who waits for an answer: an HTTP/1.1 exchange or a gRPC call."""
 
-    data: bytes | None
-
     @property
     def connection(self) -> Line:
         """Told once when the answers of a whole group are in their places."""
@@ -38,7 +36,7 @@ class Form(Protocol):
     def put(
         self, question: Question, waiting: Any, loaded: LoadedVersion, outputs: Outputs, start: int, stop: int | None
     ) -> None:
-        """Put the answer for the rows from `start` to `stop` (None: all) into `waiting.data`."""
+        """Put the answer for the rows from `start` to `stop` (None: all) into its place in `waiting`."""
         ...
 
 

@@ -1,0 +1,207 @@
+"""gRPC: `inference.GRPCInferenceService`, all unary calls, on the same event loop, lanes and checks as REST.
+
+Beside the Open Inference Protocol's own calls stand the repository, statistics and configuration calls of Triton's
+edition of the service, which clients of this protocol expect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from homeostat.core.errors import HomeostatError, InvalidInput
+from homeostat.serving.http2 import Call, Http2
+from homeostat.serving.lane import one_line
+from homeostat.serving.rpc_infer import RAW, TYPED, InferCall
+from homeostat.serving.rpc_wire import bytes_of, field, fields, number, packed, some, text_of, varint
+
+if TYPE_CHECKING:
+    from homeostat.serving.app import App
+
+SERVICE = b"/inference.GRPCInferenceService/"
+_TYPES = ["INVALID", "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32",
+          "FP64", "STRING", "BF16"]  # fmt: skip
+_SPENT = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
+
+
+class Rpc:
+    """Answers calls. All methods run on the event loop."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._calls: dict[bytes, tuple[Callable[[Call], None], bool]] = {
+            SERVICE + name: (handler, open_to_all)
+            for name, handler, open_to_all in (
+                (b"ModelInfer", self.infer, False),
+                (b"ServerLive", self._live, True),
+                (b"ServerReady", self._ready, True),
+                (b"ServerMetadata", self._server, True),
+                (b"ModelReady", self._model_ready, False),
+                (b"ModelMetadata", self._metadata, False),
+                (b"ModelConfig", self._config, False),
+                (b"ModelStatistics", self._statistics, False),
+                (b"RepositoryIndex", self._index, False),
+                (b"RepositoryModelLoad", self._load, False),
+                (b"RepositoryModelUnload", self._unload, False),
+            )
+        }
+
+    def protocol(self) -> asyncio.Protocol:
+        """The protocol of one more connection."""
+        return Http2(self._app.server, self.handle)
+
+    def handle(self, call: Call) -> None:
+        """Answer one call, now or later."""
+        found = self._calls.get(call.target)
+        if found is None:
+            target = call.target[:120].decode("latin-1")
+            self._fail(call, 501, f"there is no call {target} (the service is inference.GRPCInferenceService)")
+            return
+        handler, open_to_all = found
+        access = self._app.access
+        if not open_to_all:
+            if not access.known(call):
+                header = call.headers.get(b"authorization", b"")
+                looking = asyncio.get_running_loop().run_in_executor(None, access.look_up, header)
+                looking.add_done_callback(lambda _: self.handle(call))
+                return
+            refusal = access.refusal(call)
+            if refusal is not None:
+                self._fail(call, *refusal)
+                return
+        try:
+            handler(call)
+        except HomeostatError as error:
+            self._fail(call, error.status, one_line(error))
+
+    def _fail(self, call: Call, status: int, message: str) -> None:
+        codes = self._app.catalog.codes
+        codes[status] = codes.get(status, 0) + 1
+        call.fail(status, message)
+
+    def infer(self, call: Call) -> None:
+        """ModelInfer."""
+        started = time.perf_counter_ns()
+        asked = InferCall(call.body)
+        call.body = b""
+        asking = self._app.asking
+        served = asking.catalog.served(asked.model)
+        lane = asking.first(served, asked.version)
+        form = TYPED if asked.typed else RAW
+        asking.ask(served, asked.version, lane, asked.request, asked.body, 0, call, form, started)
+
+    def _live(self, call: Call) -> None:
+        call.answer(number(1, 1))
+
+    def _ready(self, call: Call) -> None:
+        call.answer(number(1, self._app.facts.ready()))
+
+    def _server(self, call: Call) -> None:
+        facts = self._app.facts.server()
+        extensions = b"".join([field(3, name) for name in facts["extensions"]])
+        call.answer(some(1, facts["name"]) + some(2, facts["version"]) + extensions)
+
+    def _model_ready(self, call: Call) -> None:
+        model, version = _named(call.body)
+        catalog = self._app.catalog
+        try:
+            catalog.lane(catalog.served(model), version)
+        except HomeostatError:
+            call.answer(b"")  # false
+        else:
+            call.answer(number(1, 1))
+
+    def _metadata(self, call: Call) -> None:
+        facts = self._app.facts.metadata(*_named(call.body))
+        parts = [some(1, facts["name"]), *[field(2, v) for v in facts["versions"]], some(3, facts["platform"])]
+        for at, key in ((4, "inputs"), (5, "outputs")):
+            for spec in facts[key]:
+                sizes = packed(spec["shape"])
+                parts.append(field(at, some(1, spec["name"]) + some(2, spec["datatype"]) + some(3, sizes)))
+        call.answer(b"".join(parts))
+
+    def _config(self, call: Call) -> None:
+        facts = self._app.facts.config(*_named(call.body))
+        # ModelVersionPolicy.specific is a message whose only field lists the versions.
+        policy = field(3, field(3, field(1, packed(facts["version_policy"]["specific"]["versions"]))))
+        parts = [some(1, facts["name"]), some(2, facts["platform"]), policy, number(4, facts["max_batch_size"])]
+        for spec in facts["input"]:
+            parts.append(field(5, some(1, spec["name"]) + _kind(spec) + some(4, packed(spec["dims"]))))
+        for spec in facts["output"]:
+            parts.append(field(6, some(1, spec["name"]) + _kind(spec) + some(3, packed(spec["dims"]))))
+        if "dynamic_batching" in facts:
+            parts.append(field(11, b""))
+        call.answer(field(1, b"".join([*parts, field(17, facts["backend"])])))
+
+    def _statistics(self, call: Call) -> None:
+        model, version = _named(call.body)
+        found: list[bytes] = []
+        for facts in self._app.facts.statistics(model or None, version):
+            spent = facts["inference_stats"]
+            times = [field(at, number(1, spent[name]["count"]) + number(2, spent[name]["ns"]))
+                     for at, name in enumerate(_SPENT, 1)]  # fmt: skip
+            found.append(
+                field(1, some(1, facts["name"]) + some(2, facts["version"]) + number(4, facts["inference_count"])
+                      + number(5, facts["execution_count"]) + field(6, b"".join(times)))
+            )  # fmt: skip
+        call.answer(b"".join(found))
+
+    def _index(self, call: Call) -> None:
+        ready_only = any(at == 2 and value == 1 for at, _, value in fields(call.body))
+        found = [
+            field(1, some(1, m["name"]) + some(2, m["version"]) + some(3, m["state"]) + some(4, m["reason"]))
+            for m in self._app.facts.index(ready_only)
+        ]
+        call.answer(b"".join(found))
+
+    def _load(self, call: Call) -> None:
+        model, parameters = _repository(call.body)
+        actor = self._app.access.actor(call, "serving:write")
+        self._later(call, self._app.repository.load(model, dict.fromkeys(parameters), actor))
+
+    def _unload(self, call: Call) -> None:
+        model, _ = _repository(call.body)
+        actor = self._app.access.actor(call, "serving:write")
+        self._later(call, self._app.repository.unload(model, actor))
+
+    def _later(self, call: Call, work: Coroutine[Any, Any, None]) -> None:
+        async def answer() -> None:
+            try:
+                await work
+            except HomeostatError as error:
+                self._fail(call, error.status, one_line(error))
+            else:
+                call.answer(b"")
+
+        self._app.keep(answer())
+
+
+def _named(message: bytes) -> tuple[str, str | None]:
+    """Name and version, fields 1 and 2 of every request about a model."""
+    name = version = ""
+    for at, _, value in fields(message):
+        if at == 1:
+            name = text_of(value)
+        elif at == 2:
+            version = text_of(value)
+    return name, version or None
+
+
+def _repository(message: bytes) -> tuple[str, list[str]]:
+    """The model's name and the names of the parameters of a load or unload request."""
+    model = ""
+    parameters: list[str] = []
+    for at, _, value in fields(message):
+        if at == 2:
+            model = text_of(value)
+        elif at == 3:
+            parameters += [text_of(name) for place, _, name in fields(bytes_of(value)) if place == 1]
+    if not model:
+        raise InvalidInput("the request names no model")
+    return model, parameters
+
+
+def _kind(spec: dict[str, Any]) -> bytes:
+    return b"\x10" + varint(_TYPES.index(spec["data_type"].removeprefix("TYPE_")))

@@ -89,6 +89,9 @@ class Rpc:
         asking = self._app.asking
         served = asking.catalog.served(asked.model)
         lane = asking.first(served, asked.version)
+        limit = call.headers.get(b"grpc-timeout")
+        if limit is not None:
+            asked.request.parameters = {"timeout": _microseconds(limit), **(asked.request.parameters or {})}
         form = TYPED if asked.typed else RAW
         asking.ask(served, asked.version, lane, asked.request, asked.body, 0, call, form, started)
 
@@ -176,6 +179,18 @@ class Rpc:
                 call.answer(b"")
 
         self._app.keep(answer())
+
+
+def _microseconds(limit: bytes) -> int:
+    """A call's time limit: up to eight digits and a unit.
+
+    >>> _microseconds(b"20m")
+    20000
+    """
+    unit = {b"H": 3.6e9, b"M": 6e7, b"S": 1e6, b"m": 1e3, b"u": 1.0, b"n": 1e-3}.get(limit[-1:])
+    if unit is None or not limit[:-1].isdigit() or len(limit) > 9:
+        raise InvalidInput(f"grpc-timeout is {limit[:20].decode('latin-1')!r}", hint="for example 500m")
+    return min(max(1, round(int(limit[:-1]) * unit)), 86_400_000_000)
 
 
 def _named(message: bytes) -> tuple[str, str | None]:

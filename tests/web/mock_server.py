@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from homeostat.server import pages
-from tests.web import figures, figures_models
+from tests.web import figures, figures_models, mock_runs
 
 Json = Any
 
@@ -94,21 +94,14 @@ class Mock:
         except StopIteration:
             return _not_found(f"{name} knows no {dict(request.query_params)}")
 
-    def page_of_runs(self, asked: dict[str, str]) -> Json:
-        found = [
-            run
-            for run in self.runs
-            if asked.get("kind") in (None, run["kind"]) and asked.get("parent_id") in (None, run["parent_id"])
-        ]
-        order = asked.get("order_by", "-start")
-        if order == "start":
-            found.reverse()
-        elif "metrics." in order:
-            key, sign = order.split("metrics.")[1], -1 if order.startswith("-") else 1
-            found.sort(key=lambda run: (key not in run["metrics"], sign * run["metrics"].get(key, 0)))
-        first, limit = int(asked.get("after", "0")), int(asked["limit"])
-        last = first + limit
-        return {"runs": found[first:last], "next": str(last) if last < len(found) else None}
+    async def change(self, request: Request) -> Response:
+        name = f"{request.path_params['slice']}/{request.path_params['verb']}"
+        given = await request.json()
+        self.asked.append(name)
+        if name != "tracking/set_tags":
+            return _not_found(f"there is nothing at /api/v1/{name}")
+        _one(self.runs, "id", given["id"])["tags"].update(given["tags"])
+        return JSONResponse(None)
 
 
 def _one(items: list[Json], key: str, value: str) -> Json:
@@ -121,9 +114,12 @@ ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
     "loop/quality_history": lambda m, _: m.quality,
     "loop/decisions": lambda m, _: m.decisions,
     "loop/why": lambda m, q: figures.why(_one(m.decisions, "id", q["id"])),
-    "tracking/search_runs": Mock.page_of_runs,
+    "tracking/search_runs": lambda m, q: mock_runs.page(m.runs, q),
+    "tracking/run_facets": lambda m, q: mock_runs.facets(m.runs, q),
+    "tracking/get_runs": lambda m, q: [run for ident in json.loads(q["ids"]) for run in m.runs if run["id"] == ident],
+    "tracking/metric_ranges": lambda m, q: mock_runs.ranges(m.runs, q),
+    "tracking/metric_curves": lambda m, q: mock_runs.curves(m.runs, q),
     "tracking/get_run": lambda m, q: _one(m.runs, "id", q["id"]),
-    "tracking/metric_history": lambda m, q: figures_models.metric_history(_one(m.runs, "id", q["id"]), q["key"]),
     "pipelines/get_pipeline_run": lambda m, q: figures_models.pipeline_run(m.runs, q["run"]),
     "tracking/list_artifacts": lambda m, q: [],
     "registry/list_models": lambda m, _: m.models,
@@ -144,6 +140,7 @@ def make_app(mock: Mock) -> Starlette:
         routes=[
             Route("/api/v1/events", mock.events),
             Route("/api/v1/{slice}/{verb}", mock.call),
+            Route("/api/v1/{slice}/{verb}", mock.change, methods=["POST"]),
             Route("/assets/{path:path}", pages.asset),
             *(Route(place, pages.page) for place in places),
         ]

@@ -15,6 +15,7 @@ EVERY = [
     "/loop/flight-delay",
     "/loop/flight-delay?decision=dec-promote-v4",
     "/runs",
+    "/runs?compare=run-train-4-tune,run-train-4-trial-03,run-train-4-trial-07,run-train-3-trial-01",
     "/runs/run-train-4",
     "/runs/run-train-4-tune",
     "/runs/run-train-4-trial-03",
@@ -141,7 +142,7 @@ def test_an_event_is_seen_without_reloading(page: Any, mock: Mock) -> None:
 def test_runs_sort_filter_and_keep_it_in_the_address(page: Any) -> None:
     page.goto("/runs")
     settle(page)
-    assert "200+" in bold(page) and "0.781" in bold(page)
+    assert "1,341" in bold(page) and "0.781" in bold(page)
     page.get_by_title("Sort by auc").click()
     page.locator(".row", has_text="train-v3").first.wait_for()
     assert "order=-m%3Aauc" in page.url

@@ -2,10 +2,11 @@
 import { Component, lazy, Suspense, type ReactNode } from "react";
 import { Shell } from "./components/shell";
 import { Empty, Skeleton, Trouble } from "./components/basics";
-import { Link, usePath } from "./lib/router";
+import { Link, useParam, usePath } from "./lib/router";
 import LoopPage from "./pages/loop/loop-page";
 
 const RunsPage = lazy(() => import("./pages/runs/runs-page"));
+const ComparePage = lazy(() => import("./pages/compare/compare-page"));
 const RunPage = lazy(() => import("./pages/runs/run-page"));
 const ModelsPage = lazy(() => import("./pages/models/models-page"));
 const ModelPage = lazy(() => import("./pages/models/model-page"));
@@ -18,7 +19,7 @@ function route([section = "loop", name, ...rest]: string[]): ReactNode {
     case "loop":
       return <LoopPage key={name} model={name} />;
     case "runs":
-      return name === undefined ? <RunsPage /> : <RunPage key={name} id={name} />;
+      return name === undefined ? <Runs /> : <RunPage key={name} id={name} />;
     case "models":
       return name === undefined ? <ModelsPage /> : <ModelPage key={name} model={name} />;
     case "data":
@@ -26,6 +27,12 @@ function route([section = "loop", name, ...rest]: string[]): ReactNode {
     default:
       return <Unknown />;
   }
+}
+
+/** A comparison is a view of the runs: the same page, with the runs it compares in its address. */
+function Runs() {
+  const [compared] = useParam("compare");
+  return compared === "" ? <RunsPage /> : <ComparePage ids={compared.split(",")} />;
 }
 
 function Unknown() {

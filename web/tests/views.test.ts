@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { runFilter, runOrder, commonKeys } from "../src/lib/filter";
+import { commonKeys, diffRows, dimension, dimensions, place, share } from "../src/lib/diff";
+import { asOf, grouped, smooth, toCurve } from "../src/lib/curves";
+import { csvLine, parseCsv } from "../src/lib/csv";
+import { serverColumns, serverOrder } from "../src/pages/runs/use-runs";
 import { fuzzy } from "../src/lib/fuzzy";
 import { layered } from "../src/lib/layout";
 import { area, extent, line, linear, invert, nearest, tickDigits, ticks, timeTicks } from "../src/lib/scale";
@@ -25,38 +28,78 @@ const run = (over: Partial<Run>): Run => ({
   ...over,
 });
 
-describe("the filter box", () => {
-  const fits = (text: string, over: Partial<Run> = {}) => runFilter(text)(run(over));
-  it("compares metrics and parameters as numbers", () => {
-    expect(fits("auc>0.75")).toBe(true);
-    expect(fits("auc > 0.77")).toBe(false);
-    expect(fits("lr<=0.1")).toBe(true);
-    expect(fits("loss<1")).toBe(false);
-    expect(fits("optimiser=adam")).toBe(true);
-    expect(fits("optimiser!=adam")).toBe(false);
+describe("what tells runs apart", () => {
+  const runs = [
+    run({ id: "a", params: { lr: "0.001", opt: "adam", seed: "1" }, metrics: { auc: 0.7, loss: 0.5 } }),
+    run({ id: "b", params: { lr: "0.1", opt: "sgd", seed: "1" }, metrics: { auc: 0.8, loss: 0.6 } }),
+  ];
+  it("marks rows that differ, and the best of a metric by its kind", () => {
+    const rows = diffRows(runs);
+    expect(rows.filter((row) => row.differs).map((row) => row.key)).toEqual(["auc", "loss", "lr", "opt"]);
+    expect(rows.find((row) => row.key === "auc")?.best).toBe(1);
+    expect(rows.find((row) => row.key === "loss")?.best).toBe(0);
+    expect(rows.find((row) => row.key === "seed")?.differs).toBe(false);
+    expect(diffRows([...runs, run({ params: {} })]).find((row) => row.key === "seed")?.differs).toBe(true);
   });
-  it("joins words and named fields by and", () => {
-    expect(fits("amber status:finished team:del")).toBe(true);
-    expect(fits("amber status:failed")).toBe(false);
-    expect(fits("ADAM")).toBe(true);
-    expect(fits("   ")).toBe(true);
+  it("chooses axes that differ, logarithmic where values span powers of ten", () => {
+    expect(dimensions(runs).map((axis) => axis.key)).toEqual(["p:lr", "p:opt", "m:auc", "m:loss"]);
+    const lr = dimension("p:lr", [...runs, run({ params: { lr: "0.01" } })]);
+    expect(lr?.log).toBe(true);
+    expect(lr && share(0.01, lr)).toBeCloseTo(0.5);
+    const opt = dimension("p:opt", runs);
+    expect(opt?.words).toEqual(["adam", "sgd"]);
+    expect(opt && place(runs[1] as Run, opt)).toBe(1);
+    expect(opt && place(run({ params: {} }), opt)).toBe(null);
   });
 });
 
-describe("sorting", () => {
-  const order = (key: string, runs: Run[]) => [...runs].sort(runOrder(key)).map((one) => one.id);
-  it("keeps what has no value last both ways", () => {
-    const runs = [
-      run({ id: "a", metrics: {} }),
-      run({ id: "b", metrics: { auc: 0.7 } }),
-      run({ id: "c", metrics: { auc: 0.8 } }),
-    ];
-    expect(order("m:auc", runs)).toEqual(["b", "c", "a"]);
-    expect(order("-m:auc", runs)).toEqual(["c", "b", "a"]);
+describe("curves", () => {
+  const logged = (over: object) => ({
+    run: "1", key: "auc", points: 3, steps: [0, 1, 2], at_ms: [1000, 2000, 5000], values: [1, null, 3], low: [], high: [], ...over,
   });
-  it("reads parameters as numbers where they are", () => {
-    const runs = [run({ id: "a", params: { n: "10" } }), run({ id: "b", params: { n: "9" } })];
-    expect(order("p:n", runs)).toEqual(["b", "a"]);
+  it("smooths from the first value on and leaves gaps", () => {
+    expect(smooth([1, null, 3], 0)).toEqual([1, null, 3]);
+    const soft = smooth([2, 2, null, 2], 0.9);
+    expect(soft.map((v) => v && Number(v.toFixed(9)))).toEqual([2, 2, null, 2]);
+  });
+  it("knows what held at a place", () => {
+    expect([-1, 0, 0.5, 1, 9].map((x) => asOf([0, 1], [5, 6], x))).toEqual([null, 5, 5, 6, 6]);
+  });
+  it("stands on steps, on the time since the start, or on another metric in its order", () => {
+    expect(toCurve(run({ start_ms: 1000 }), 0, logged({}), "time", 0).xs).toEqual([0, 1, 4]);
+    const other = logged({ key: "epoch", steps: [1, 2], values: [20, 10] });
+    const curve = toCurve(run({}), 0, logged({}), "m:epoch", 0, other);
+    expect([curve.xs, curve.ys]).toEqual([[10, 20], [3, null]]);
+  });
+  it("groups runs as their mean between smallest and largest, ending with the longest", () => {
+    const line = (id: string, xs: number[], ys: number[]) => ({ id, label: id, slot: 0, xs, ys, band: null });
+    const group = grouped("adam", 2, [line("a", [0, 1], [1, 3]), line("b", [0, 2], [3, 5])]);
+    expect(group.xs).toEqual([0, 1, 2]);
+    expect(group.ys).toEqual([2, 3, 5]);
+    expect(group.band?.[0]).toEqual({ lo: 1, hi: 3 });
+    expect(group.label).toBe("adam (2)");
+  });
+});
+
+describe("comma-separated text", () => {
+  it("keeps quotes, commas and lines inside fields", () => {
+    expect(parseCsv('a,b\n"x, ""y""\nz",2\r\n')).toEqual([["a", "b"], ['x, "y"\nz', "2"]]);
+    expect(parseCsv("a\tb\n1\t2")).toEqual([["a", "b"], ["1", "2"]]);
+    expect(parseCsv("1\n2\n3", 2)).toEqual([["1"], ["2"]]);
+  });
+  it("is read back as it was written, and never run as a formula", () => {
+    const fields = ['he said "no"', "two\nlines", "a,b", "plain"];
+    expect(parseCsv(csvLine(fields))).toEqual([fields]);
+    expect(csvLine(["=1+1", "-0.5", -0.5, null, "@x"])).toBe("'=1+1,-0.5,-0.5,,'@x");
+  });
+});
+
+describe("what the server is asked", () => {
+  it("names columns and orders as it does", () => {
+    expect(["-m:auc", "n:loss", "-x:auc", "p:lr", "t:team", "-start", "duration"].map(serverOrder)).toEqual([
+      "-metrics.auc", "min.loss", "-max.auc", "params.lr", "tags.team", "-start", "duration",
+    ]);
+    expect(serverColumns(["m:auc", "x:auc", "p:lr"])).toEqual(["metrics.auc", "params.lr"]);
   });
   it("ranks keys by how many runs have them", () => {
     const runs = [run({ metrics: { rows: 1 } }), run({ metrics: { auc: 1, rows: 1 } })];

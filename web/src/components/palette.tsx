@@ -5,6 +5,7 @@ import { fuzzy } from "../lib/fuzzy";
 import { ago } from "../lib/format";
 import { navigate, path } from "../lib/router";
 import { setTheme } from "../lib/theme";
+import { currentCommands } from "../lib/commands";
 import { Icon, type IconName } from "./icon";
 import { Overlay } from "./overlay";
 
@@ -47,10 +48,11 @@ function useItems(): Item[] {
   const loops = useVerb("loop/list_models", {});
   const models = useVerb("registry/list_models", {});
   const tables = useVerb("data/list_tables", {});
-  const runs = useVerb("tracking/search_runs", { limit: 200, order_by: "-start" });
+  const runs = useVerb("tracking/search_runs", { limit: 200, order_by: "-start", columns: [] });
   return useMemo(() => {
     const held = new Set((loops.data ?? []).map((l) => l.model));
     return [
+      ...currentCommands().map((command): Item => ({ id: `do/${command.label}`, group: "Actions", label: command.label, note: command.keys ?? "", icon: "right", go: command.run })),
       ...PAGES,
       ...[...held].map((model): Item => ({ id: `loop/${model}`, group: "Loops", label: model, note: "", icon: "loop", go: () => navigate(path("loop", model)) })),
       ...(models.data ?? []).map((m): Item => ({ id: `model/${m.name}`, group: "Models", label: m.name, note: `${m.versions} versions`, icon: "models", go: () => navigate(path("models", m.name)) })),

@@ -9,6 +9,8 @@ const KEYS: [string, string][] = [
   ["/", "to the filter box"],
   ["j  k", "next, previous row of a table"],
   ["Enter", "open the row"],
+  ["x", "select the row, or not; with Shift and a click, all between"],
+  ["c", "compare the selected runs"],
   ["← →", "move the time cursor of a chart"],
   ["t", "theme: system, light, dark"],
   ["?", "this sheet"],

@@ -1,6 +1,15 @@
 // The one place that speaks HTTP. Every read is a verb: GET /api/v1/<slice>/<verb>?argument=value.
 import type * as R from "./records";
 
+/** Which runs are meant; `where` is what a person types. */
+export type RunFilter = {
+  kind?: string;
+  status?: string;
+  experiment?: string;
+  parent_id?: string;
+  where?: string;
+};
+
 /** What each verb takes and gives; the key is its path below /api/v1/. */
 export interface Verbs {
   "loop/list_models": [Record<string, never>, R.LoopStatus[]];
@@ -9,11 +18,14 @@ export interface Verbs {
   "loop/decisions": [{ model: string; limit: number }, R.Decision[]];
   "loop/why": [{ id: string }, R.Explanation];
   "tracking/search_runs": [
-    { kind?: string; text?: string; parent_id?: string; order_by?: string; limit: number; after?: string },
+    RunFilter & { order_by?: string; limit: number; after?: string; columns?: string[] },
     R.RunPage,
   ];
+  "tracking/run_facets": [RunFilter, R.RunFacets];
+  "tracking/get_runs": [{ ids: string[] }, R.Run[]];
+  "tracking/metric_ranges": [{ ids: string[]; keys: string[] }, Record<string, Record<string, R.MetricRange>>];
+  "tracking/metric_curves": [{ ids: string[]; keys: string[]; points: number }, R.MetricCurve[]];
   "tracking/get_run": [{ id: string }, R.Run];
-  "tracking/metric_history": [{ id: string; key: string }, R.Metric[]];
   "tracking/list_artifacts": [{ id: string }, R.Artifact[]];
   "pipelines/list_pipeline_runs": [{ limit: number }, R.PipelineRunPage];
   "pipelines/get_pipeline_run": [{ run: string }, R.PipelineRun];
@@ -26,6 +38,10 @@ export interface Verbs {
   "data/get_table": [{ name: string }, R.Table];
   "data/profile_table": [{ name: string }, R.TableProfile];
   "data/list_versions": [{ name: string; limit: number }, R.TableVersion[]];
+}
+/** The verbs that change something. */
+export interface Changes {
+  "tracking/set_tags": { id: string; tags: Record<string, string> };
 }
 export type Verb = keyof Verbs;
 export type Args<V extends Verb> = Verbs[V][0];
@@ -59,9 +75,19 @@ export function address(verb: Verb, args: Record<string, unknown>): string {
 
 /** Calls a verb. Throws ApiError, also when the server cannot be reached (`status` is then 0). */
 export async function get<V extends Verb>(verb: V, args: Args<V>): Promise<Result<V>> {
+  return (await ask(address(verb, args), { headers: { accept: "application/json" } })) as Result<V>;
+}
+
+/** Calls a verb that changes something. Throws ApiError like `get`. */
+export async function post<V extends keyof Changes>(verb: V, args: Changes[V]): Promise<void> {
+  const headers = { accept: "application/json", "content-type": "application/json" };
+  await ask(`${basePath}api/v1/${verb}`, { method: "POST", headers, body: JSON.stringify(args) });
+}
+
+async function ask(url: string, request: RequestInit): Promise<unknown> {
   let response: Response;
   try {
-    response = await fetch(address(verb, args), { headers: { accept: "application/json" } });
+    response = await fetch(url, request);
   } catch {
     throw new ApiError(
       "unreachable",
@@ -71,7 +97,7 @@ export async function get<V extends Verb>(verb: V, args: Args<V>): Promise<Resul
     );
   }
   const body: unknown = await response.json().catch(() => undefined);
-  if (response.ok && body !== undefined) return body as Result<V>;
+  if (response.ok && body !== undefined) return body;
   throw toError(response.status, body);
 }
 

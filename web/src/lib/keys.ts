@@ -6,7 +6,8 @@ const SEQUENCE_MS = 1200;
 
 function typing(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
-  return target !== null && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable);
+  if (target instanceof HTMLInputElement) return !/^(checkbox|radio|range|button|submit)$/.test(target.type);
+  return target !== null && (/^(TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable);
 }
 
 /** Listens while mounted. Keys: "j", "?", "Escape", "g l", "mod+k" (⌘ or Ctrl; heard while typing too). */

@@ -135,11 +135,33 @@ export interface RunPage {
   runs: Run[];
   next: string | null;
 }
-export interface Metric {
+export interface MetricRange {
+  min: number | null;
+  max: number | null;
+  last: number | null;
+  points: number;
+  last_step: number;
+}
+/** A metric's course in few points; `low` and `high` are empty unless points were left out. */
+export interface MetricCurve {
+  run: string;
   key: string;
-  value: number | null;
-  step: number;
-  at_ms: number;
+  points: number;
+  steps: number[];
+  at_ms: number[];
+  values: (number | null)[];
+  low: (number | null)[];
+  high: (number | null)[];
+}
+/** How the runs of a search divide; the largest first. */
+export interface RunFacets {
+  runs: number;
+  statuses: Partial<Record<RunStatus, number>>;
+  kinds: Partial<Record<RunKind, number>>;
+  experiments: Record<string, number>;
+  metrics: Record<string, number>;
+  params: Record<string, number>;
+  tags: Record<string, number>;
 }
 export interface Artifact {
   path: string;

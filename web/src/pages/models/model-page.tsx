@@ -7,7 +7,7 @@ import { Link, path, useParam } from "../../lib/router";
 import { Answer, Card, Pill, Say, Time } from "../../components/basics";
 import { Spark } from "../../components/sparkline";
 import { Page } from "../../components/page";
-import { commonKeys } from "../../lib/filter";
+import { commonKeys } from "../../lib/diff";
 import { Alias } from "./alias";
 import { RouteBar } from "./routes";
 import { VersionDetail } from "./version-detail";

@@ -6,7 +6,7 @@ import { Link, path } from "../../lib/router";
 import { Answer, Empty, Say, Time } from "../../components/basics";
 import { Page } from "../../components/page";
 import { Spark } from "../../components/sparkline";
-import { commonKeys } from "../../lib/filter";
+import { commonKeys } from "../../lib/diff";
 import { spell } from "../../lib/describe";
 import { Alias } from "./alias";
 import { RouteBar } from "./routes";

@@ -4,11 +4,11 @@ import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
 import { duration, number, plural } from "../../lib/format";
 import { extent, line, linear, padded, steps as stairs, tickDigits, ticks, type XY } from "../../lib/scale";
-import { commonKeys } from "../../lib/filter";
+import { commonKeys } from "../../lib/diff";
 import { Link, navigate, path } from "../../lib/router";
 import { Card, RunState } from "../../components/basics";
 import { useWidth } from "../../components/use-width";
-import { lessIsBetter } from "./better";
+import { lessIsBetter } from "../../lib/better";
 
 export function Children({ parent, runs }: { parent: Run; runs: readonly Run[] }) {
   // What came from the cache has no run of its own here; the pipeline's own record knows it, and why.

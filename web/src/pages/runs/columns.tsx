@@ -1,4 +1,4 @@
-// The columns of the runs table: what every run has, then the chosen metrics and parameters.
+// The columns of the runs table: what every run has, then the chosen metrics, parameters and tags.
 import type { Run } from "../../lib/records";
 import { spell } from "../../lib/describe";
 import { ago, brief, duration, exact, number } from "../../lib/format";
@@ -7,8 +7,11 @@ import { Link, path } from "../../lib/router";
 import { RunState } from "../../components/basics";
 import type { Column } from "../../components/rows";
 import { MetricSpark } from "./metric-spark";
+import type { Ranges } from "./use-runs";
 
-export function runColumns(picked: readonly string[], rows: readonly Run[]): Column<Run>[] {
+const NO_RANGES: Ranges = new Map();
+
+export function runColumns(picked: readonly string[], rows: readonly Run[], ranges: Ranges = NO_RANGES): Column<Run>[] {
   const first = picked.find((key) => key.startsWith("m:"))?.slice(2);
   return [
     {
@@ -42,23 +45,37 @@ export function runColumns(picked: readonly string[], rows: readonly Run[]): Col
     ...(first === undefined
       ? []
       : [{ key: "spark", title: "by step", width: "80px", cell: (run: Run) => <MetricSpark run={run} metric={first} /> }]),
-    ...picked.map((key) => (key.startsWith("m:") ? metricColumn(key, rows) : paramColumn(key))),
+    ...picked.map((key) => (/^[mnx]:/.test(key) ? metricColumn(key, rows, ranges) : textColumn(key))),
   ];
 }
 
-function metricColumn(key: string, rows: readonly Run[]): Column<Run> {
+const WHICH: Record<string, string> = { m: "", n: "min ", x: "max " };
+
+/** The figure that a metric column ("m:", "n:" smallest, "x:" largest) shows of a run. */
+export function figure(run: Run, key: string, ranges: Ranges): number | null | undefined {
   const metric = key.slice(2);
-  const range = extent(rows.map((run) => run.metrics[metric]));
+  if (key.startsWith("m:")) return run.metrics[metric];
+  const range = ranges.get(run.id)?.[metric];
+  return key.startsWith("n:") ? range?.min : range?.max;
+}
+
+/** A column's name as a heading and in copied tables. */
+export function columnName(key: string): string {
+  return /^[mnx]:/.test(key) ? (WHICH[key[0] ?? "m"] ?? "") + spell(key.slice(2)) : key.slice(2);
+}
+
+function metricColumn(key: string, rows: readonly Run[], ranges: Ranges): Column<Run> {
+  const range = extent(rows.map((run) => figure(run, key, ranges)));
   const share = range === null || range[0] === range[1] ? null : linear(range, [2, 58]);
   return {
     key,
-    title: spell(metric),
-    name: metric,
+    title: columnName(key),
+    name: `${(WHICH[key[0] ?? "m"] ?? "") + key.slice(2)}`,
     width: "minmax(92px, 0.7fr)",
     align: "right",
     sortable: true,
     cell: (run) => {
-      const value = run.metrics[metric];
+      const value = figure(run, key, ranges);
       if (value === undefined) return <span className="note">–</span>;
       return (
         <span className="metric-cell">
@@ -75,14 +92,14 @@ function metricColumn(key: string, rows: readonly Run[]): Column<Run> {
   };
 }
 
-function paramColumn(key: string): Column<Run> {
-  const param = key.slice(2);
+function textColumn(key: string): Column<Run> {
+  const name = key.slice(2);
   return {
     key,
-    title: param,
+    title: name,
     width: "minmax(92px, 0.7fr)",
     align: "right",
     sortable: true,
-    cell: (run) => <span className="mono">{brief(run.params[param] ?? "–")}</span>,
+    cell: (run) => <span className="mono">{brief((key.startsWith("t:") ? run.tags : run.params)[name] ?? "–")}</span>,
   };
 }

@@ -8,7 +8,7 @@ import { Link, path } from "../../lib/router";
 import { Answer, Card, Code, Pill, Say, Time, Trouble } from "../../components/basics";
 import { Page } from "../../components/page";
 import { LineageCard } from "../../components/lineage-card";
-import { MetricCharts } from "./metric-charts";
+import { MetricSection } from "../compare/metric-section";
 import { Children } from "./children";
 
 const STATES = {
@@ -43,6 +43,7 @@ function RunView({ run }: { run: Run }) {
   const children = useVerb("tracking/search_runs", { parent_id: run.id, order_by: "start", limit: 500 });
   const name = run.name || run.id.slice(0, 8);
   const look = STATES[run.status];
+  const alone = useMemo(() => [run], [run]);
   return (
     <Page
       title={name}
@@ -65,7 +66,7 @@ function RunView({ run }: { run: Run }) {
         <Facts run={run} />
         <Figures run={run} />
       </div>
-      <MetricCharts run={run} />
+      <MetricSection runs={alone} />
       <LineageCard kind="run" asset={run.id} />
       <Artifacts id={run.id} />
     </Page>

@@ -1,9 +1,13 @@
 // Every run in one table: kinds as tabs, one filter box, sort by any column; the whole view is in the address.
-import { useCallback, useDeferredValue, useMemo } from "react";
-import type { Run } from "../../lib/records";
+import "./runs.css";
+import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
+import type { Run, RunFacets } from "../../lib/records";
+import type { RunFilter } from "../../lib/api";
+import { useCommands } from "../../lib/commands";
+import { useKeys } from "../../lib/keys";
 import { useVerb } from "../../lib/query";
-import { commonKeys, runFilter, runOrder } from "../../lib/filter";
 import { spell } from "../../lib/describe";
+import { lessIsBetter } from "../../lib/better";
 import { count, duration, number, plural } from "../../lib/format";
 import { navigate, path, useParam } from "../../lib/router";
 import { Empty, Say, Segments, Skeleton, Trouble } from "../../components/basics";
@@ -11,9 +15,11 @@ import { Icon } from "../../components/icon";
 import { Page } from "../../components/page";
 import { Rows } from "../../components/rows";
 import { ColumnMenu } from "./column-menu";
-import { lessIsBetter } from "./better";
 import { runColumns } from "./columns";
-import { useRuns } from "./use-runs";
+import { Facets } from "./facets";
+import { Selection } from "./selection";
+import { useRanges, useRuns } from "./use-runs";
+import { ViewsMenu } from "./views-menu";
 
 const KINDS = [
   { value: "all", label: "all" },
@@ -23,114 +29,195 @@ const KINDS = [
   { value: "pipeline", label: "pipelines" },
 ] as const;
 const METRIC_COLUMNS = 5;
+const TYPING_MS = 180;
+const MOST_COMPARED = 100;
 
 const FIRST_LINES = `import homeostat as hs
 
 with hs.run("first", params={"lr": 0.1}) as run:
     run.log(auc=0.76)`;
 
+/** A value once it has not changed for a moment: the server is asked when one pauses, not at each letter. */
+function useSettled(value: string): string {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = window.setTimeout(() => setSettled(value), TYPING_MS);
+    return () => window.clearTimeout(timer);
+  }, [value]);
+  return settled;
+}
+
 export default function RunsPage() {
   const [kind, setKind] = useParam("kind", "all");
   const [text, setText] = useParam("q");
   const [order, setOrder] = useParam("order", "-start");
-  const [chosen, setChosen] = useParam("columns");
-  const { runs, error, more, loadMore } = useRuns(kind, order);
-  const filter = useDeferredValue(text);
-  const shown = useMemo(
-    () => (runs ?? []).filter(runFilter(filter)).sort(runOrder(order)),
-    [runs, filter, order],
-  );
-  const metrics = useMemo(() => commonKeys(runs ?? [], (run) => run.metrics), [runs]);
-  const params = useMemo(() => commonKeys(runs ?? [], (run) => run.params), [runs]);
-  const picked = useMemo(
-    () => (chosen === "" ? metrics.slice(0, METRIC_COLUMNS).map((key) => `m:${key}`) : chosen.split(",")),
-    [chosen, metrics],
-  );
-  const columns = useMemo(() => runColumns(picked, shown), [picked, shown]);
-  const open = useCallback((run: Run) => navigate(path("runs", run.id)), []);
-
+  const [status, setStatus] = useParam("status");
+  const [experiment, setExperiment] = useParam("experiment");
+  const where = useSettled(text).trim();
+  const wide: RunFilter = { kind: kind === "all" ? "" : kind, where };
+  const filter: RunFilter = { ...wide, status, experiment };
+  const facets = useVerb("tracking/run_facets", wide);
+  const found = useVerb("tracking/run_facets", filter);
+  // The facets of the last filter stay until the next have come, like the rows.
+  const [kept, setKept] = useState<RunFacets | undefined>(undefined);
+  useEffect(() => setKept((now) => facets.data ?? now), [facets.data]);
+  const known = facets.data ?? kept;
+  const nothing = known?.runs === 0 && kind === "all" && where === "";
   return (
     <Page title="Runs" trail={["Runs"]}>
-      {error && runs === undefined && <Trouble error={error} />}
-      {runs === undefined ? (
-        !error && <Skeleton lines={10} />
-      ) : runs.length === 0 && kind === "all" ? (
+      {known === undefined ? (
+        facets.error ? <Trouble error={facets.error} /> : <Skeleton lines={10} />
+      ) : nothing ? (
         <>
           <Say>No run has been recorded yet.</Say>
           <Empty title="Record the first one" code={FIRST_LINES} />
         </>
       ) : (
         <>
-          <Opening runs={runs} metric={metrics[0]} kind={kind} more={more} />
+          <Opening facets={known} filter={wide} />
           <div className="toolbar">
             <Segments label="Kind of run" value={kind as (typeof KINDS)[number]["value"]} options={KINDS} onChange={setKind} />
-            <label className="filter">
-              <Icon name="search" size={14} />
-              <input
-                type="search"
-                aria-label="Filter runs"
-                placeholder="auc>0.75 status:finished words"
-                value={text}
-                onChange={(event) => setText(event.target.value)}
-              />
-              <kbd>/</kbd>
-            </label>
-            <ColumnMenu metrics={metrics} params={params} picked={picked} onChange={(next) => setChosen(next.join(","))} />
-            <span className="note found">
-              {shown.length === runs.length ? plural(runs.length, "run") : `${count(shown.length)} of ${count(runs.length)}`}
-              {more && ", more below"}
-            </span>
+            <FilterBox text={text} onText={setText} />
           </div>
-          <Rows
-            label="Runs"
-            rows={shown}
-            columns={columns}
-            id={(run) => run.id}
+          <RunTable
+            lead={<Facets facets={known} status={status} experiment={experiment} onStatus={setStatus} onExperiment={setExperiment} />}
+            filter={filter}
+            facets={known}
+            total={found.data?.runs}
             order={order}
             onOrder={setOrder}
-            onOpen={open}
-            onEnd={loadMore}
           />
-          {shown.length === 0 && <p className="quiet none">No run fits. Words match names, parameters and tags; `auc&gt;0.75` compares.</p>}
         </>
       )}
     </Page>
   );
 }
 
-interface OpeningProps {
-  runs: readonly Run[];
-  metric: string | undefined;
-  kind: string;
-  more: boolean;
+function FilterBox({ text, onText }: { text: string; onText: (text: string) => void }) {
+  return (
+    <label className="filter">
+      <Icon name="search" size={14} />
+      <input
+        type="search"
+        aria-label="Filter runs"
+        placeholder="auc>0.75 status:finished -team:ops words"
+        value={text}
+        onChange={(event) => onText(event.target.value)}
+      />
+      <kbd>/</kbd>
+    </label>
+  );
 }
 
-/** The sentence; when not all runs are at hand the server is asked for the best one. */
-function Opening({ runs, metric, kind, more }: OpeningProps) {
+interface RunTableProps {
+  /** What stands before the menus. */
+  lead: ReactNode;
+  filter: RunFilter;
+  facets: RunFacets;
+  total: number | undefined;
+  order: string;
+  onOrder: (order: string) => void;
+}
+
+function RunTable({ lead, filter, facets, total, order, onOrder }: RunTableProps) {
+  const [chosenColumns, setChosenColumns] = useParam("columns");
+  const usual = Object.keys(facets.metrics).slice(0, METRIC_COLUMNS).map((key) => `m:${key}`).join(",");
+  const picked = useMemo(() => (chosenColumns || usual).split(",").filter(Boolean), [chosenColumns, usual]);
+  const { runs, error, stale, more, loadMore } = useRuns(filter, order, picked);
+  const shown = runs ?? [];
+  const ranges = useRanges(shown, picked);
+  const columns = useMemo(() => runColumns(picked, shown, ranges), [picked, shown, ranges]);
+  const open = useCallback((run: Run) => navigate(path("runs", run.id)), []);
+  const { chosen, choose, clear, compare } = useChosen(shown);
+  const selected = shown.filter((run) => chosen.has(run.id));
+  return (
+    <>
+      <div className="toolbar table-bar">
+        {lead}
+        <ColumnMenu
+          metrics={Object.keys(facets.metrics)}
+          params={Object.keys(facets.params)}
+          tags={Object.keys(facets.tags)}
+          picked={picked}
+          onChange={(next) => setChosenColumns(next.join(","))}
+        />
+        <ViewsMenu />
+        <span className="note found">{total === undefined ? "" : `${plural(total, "run")}${more ? ", more below" : ""}`}</span>
+      </div>
+      {error && <Trouble error={error} />}
+      {runs === undefined && !error && <Skeleton lines={10} />}
+      {runs !== undefined && (
+        <div className={stale ? "stale" : ""}>
+          <Rows
+            label="Runs"
+            rows={shown}
+            columns={columns}
+            id={(run) => run.id}
+            order={order}
+            onOrder={onOrder}
+            onOpen={open}
+            onEnd={loadMore}
+            chosen={chosen}
+            onChoose={choose}
+          />
+        </div>
+      )}
+      {!stale && runs?.length === 0 && <p className="quiet none">No run fits. Words match names, parameters and tags; `auc&gt;0.75` compares; a minus turns a term round.</p>}
+      {selected.length > 0 && <Selection runs={selected} picked={picked} ranges={ranges} onCompare={compare} onClear={clear} />}
+    </>
+  );
+}
+
+/** Which rows are chosen, by hand, by key and by the palette. */
+function useChosen(shown: readonly Run[]) {
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const choose = useCallback((ids: readonly string[], on: boolean) => {
+    setChosen((now) => {
+      const next = new Set(now);
+      for (const id of ids) {
+        if (on) next.add(id);
+        else next.delete(id);
+      }
+      return next;
+    });
+  }, []);
+  const clear = useCallback(() => setChosen(new Set()), []);
+  const compare = useCallback(() => {
+    const ids = shown.filter((run) => chosen.has(run.id)).slice(0, MOST_COMPARED).map((run) => run.id);
+    if (ids.length > 0) navigate(`/runs?compare=${ids.map(encodeURIComponent).join(",")}`);
+  }, [shown, chosen]);
+  useKeys(useMemo(() => ({ c: compare, Escape: clear }), [compare, clear]));
+  useCommands(
+    useMemo(
+      () => [
+        ...(chosen.size > 0 ? [{ label: `Compare ${plural(chosen.size, "selected run")}`, keys: "c", run: compare }] : []),
+        { label: "Select all runs that are loaded", run: () => choose(shown.map((run) => run.id), true) },
+        { label: "Select no run", keys: "Esc", run: clear },
+      ],
+      [chosen, compare, choose, clear, shown],
+    ),
+  );
+  return { chosen, choose, clear, compare };
+}
+
+/** The sentence: how many there are, how they go, and the best of them all. */
+function Opening({ facets, filter }: { facets: RunFacets; filter: RunFilter }) {
+  const metric = Object.keys(facets.metrics)[0];
   const sign = metric !== undefined && lessIsBetter(metric) ? "" : "-";
   const top = useVerb(
     "tracking/search_runs",
-    more && metric !== undefined
-      ? { ...(kind === "all" ? {} : { kind }), order_by: `${sign}metrics.${metric}`, limit: 1 }
-      : null,
+    metric === undefined
+      ? { ...filter, limit: 1, columns: [], order_by: "-end" }
+      : { ...filter, order_by: `${sign}metrics.${metric}`, limit: 1, columns: [`metrics.${metric}`] },
   );
-  const best = metric === undefined ? null : more ? (top.data?.runs[0] ?? null) : bestOf(runs, metric);
-  const running = runs.filter((run) => run.status === "running").length;
-  const failed = runs.filter((run) => run.status === "failed").length;
-  const many = `**${count(runs.length)}${more ? "+" : ""}** ${runs.length === 1 ? "run" : "runs"}`;
+  const best = top.data?.runs[0];
+  const { running = 0, failed = 0 } = facets.statuses;
+  const many = `**${count(facets.runs)}** ${facets.runs === 1 ? "run" : "runs"}`;
   const states = running > 0 ? `, **${running}** going on now` : failed > 0 ? `, **${failed}** of them failed` : "";
-  const record =
-    best && metric !== undefined ? ` The best ${spell(metric)} is **${number(best.metrics[metric])}**, by ${best.name}.` : "";
-  const last = runs.find((run) => run.end_ms !== null);
-  const took = record === "" && last?.end_ms ? ` The last to end, ${last.name}, took **${duration(last.end_ms - last.start_ms)}**.` : "";
-  return <Say>{`${many}${states}.${record}${took}`}</Say>;
-}
-
-function bestOf(runs: readonly Run[], key: string): Run | null {
-  const known = runs.filter((run) => Number.isFinite(run.metrics[key] ?? NaN));
-  const sign = lessIsBetter(key) ? -1 : 1;
-  return known.reduce<Run | null>((best, run) => {
-    const value = (run.metrics[key] ?? 0) * sign;
-    return best === null || value > (best.metrics[key] ?? 0) * sign ? run : best;
-  }, null);
+  const value = metric === undefined ? undefined : best?.metrics[metric];
+  if (metric !== undefined && best !== undefined && value != null) {
+    return <Say>{`${many}${states}. The best ${spell(metric)} is **${number(value)}**, by ${best.name}.`}</Say>;
+  }
+  const took = metric === undefined && best?.end_ms ? ` The last to end, ${best.name}, took **${duration(best.end_ms - best.start_ms)}**.` : "";
+  return <Say>{`${many}${states}.${took}`}</Say>;
 }

@@ -1,31 +1,40 @@
-// All runs of a kind, page after page as the table asks, kept fresh at the top by events.
+// The runs that a filter finds, sorted by the server, page after page as the table asks, kept fresh at the top by events.
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { get, type ApiError } from "../../lib/api";
-import { useVerb } from "../../lib/query";
-import type { Run } from "../../lib/records";
+import { get, type ApiError, type RunFilter } from "../../lib/api";
+import { fetchOnce, useVerb } from "../../lib/query";
+import type { MetricRange, Run } from "../../lib/records";
 
 const PAGE = 200;
 
 export interface Runs {
   runs: readonly Run[] | undefined;
   error: ApiError | undefined;
-  /** True while older runs are left on the server. */
+  /** True while another answer is awaited and an older one shown. */
+  stale: boolean;
+  /** True while further runs are left on the server. */
   more: boolean;
   loadMore: () => void;
 }
 
-/** The server's name of an order, where it knows it; what it does not know is sorted among the runs at hand. */
-function serverOrder(order: string): string {
+const GROUPS: Record<string, string> = { m: "metrics", n: "min", x: "max", p: "params", t: "tags" };
+
+/** The server's name of a column: "-m:auc" → "-metrics.auc". */
+export function serverOrder(order: string): string {
   const down = order.startsWith("-") ? "-" : "";
   const key = order.replace(/^-/, "");
-  if (key.startsWith("m:")) return `${down}metrics.${key.slice(2)}`;
-  if (key.startsWith("p:")) return `${down}params.${key.slice(2)}`;
-  return key === "duration" ? "-start" : down + key;
+  const group = GROUPS[key[0] ?? ""];
+  return down + (key[1] === ":" && group !== undefined ? `${group}.${key.slice(2)}` : key);
 }
 
-export function useRuns(kind: string, order: string): Runs {
-  const asked = { ...(kind === "all" ? {} : { kind }), order_by: serverOrder(order), limit: PAGE };
-  const view = `${kind} ${asked.order_by}`;
+/** What the rows need of metrics, parameters and tags; a smallest or largest value comes from elsewhere. */
+export function serverColumns(picked: readonly string[]): string[] {
+  const names = picked.map((key) => serverOrder(key).replace(/^(min|max)\./, "metrics."));
+  return [...new Set(names)].sort();
+}
+
+export function useRuns(filter: RunFilter, order: string, picked: readonly string[] | null): Runs {
+  const asked = picked === null ? null : { ...filter, order_by: serverOrder(order), limit: PAGE, columns: serverColumns(picked) };
+  const view = JSON.stringify(asked);
   const first = useVerb("tracking/search_runs", asked);
   const [older, setOlder] = useState<{ view: string; runs: Run[]; next: string | null } | null>(null);
   const busy = useRef(false);
@@ -33,7 +42,7 @@ export function useRuns(kind: string, order: string): Runs {
   const tail = older?.view === view ? older : null;
   const next = tail === null ? (first.data?.next ?? null) : tail.next;
   const loadMore = useCallback(() => {
-    if (next === null || busy.current) return;
+    if (next === null || busy.current || asked === null) return;
     busy.current = true;
     get("tracking/search_runs", { ...asked, after: next })
       .then((page) => {
@@ -49,5 +58,32 @@ export function useRuns(kind: string, order: string): Runs {
     const seen = new Set(first.data.runs.map((run) => run.id));
     return [...first.data.runs, ...(tail?.runs ?? []).filter((run) => !seen.has(run.id))];
   }, [first.data, tail]);
-  return { runs, error: first.error, more: next !== null, loadMore };
+  // While another answer is on its way the last one stays: a table that blinks at each letter cannot be read.
+  const last = useRef<readonly Run[] | undefined>(undefined);
+  if (runs !== undefined) last.current = runs;
+  const shown = runs ?? (first.error ? undefined : last.current);
+  return { runs: shown, error: first.error, stale: runs === undefined, more: runs !== undefined && next !== null, loadMore };
+}
+
+export type Ranges = ReadonlyMap<string, Record<string, MetricRange>>;
+
+/** Smallest and largest values of metrics, for the runs at hand, a page at a time. */
+export function useRanges(runs: readonly Run[], picked: readonly string[]): Ranges {
+  const [ranges, setRanges] = useState<Ranges>(new Map());
+  const keys = [...new Set(picked.filter((key) => /^[nx]:/.test(key)).map((key) => key.slice(2)))];
+  const wanted = `${keys.join("\n")}\n${runs.length}\n${runs[0]?.id ?? ""}`;
+  useEffect(() => {
+    if (keys.length === 0) return undefined;
+    let current = true;
+    for (let start = 0; start < runs.length; start += PAGE) {
+      const ids = runs.slice(start, start + PAGE).map((run) => run.id);
+      fetchOnce("tracking/metric_ranges", { ids, keys })
+        .then((found) => current && setRanges((now) => new Map([...now, ...Object.entries(found)])))
+        .catch(() => undefined); // a cell without its figure shows a dash
+    }
+    return () => {
+      current = false;
+    };
+  }, [wanted]);
+  return ranges;
 }

@@ -1,0 +1,116 @@
+"""What the mock server answers of runs, with the server's own reading of what was typed and its own thinning."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from homeostat.core.records import from_json, to_json
+from homeostat.tracking.curves import thin
+from homeostat.tracking.model import Metric
+from homeostat.tracking.terms import Term, parse
+from tests.web.figures_models import metric_history
+
+Json = Any
+_ATTRIBUTES = ("status", "kind", "experiment", "name", "id", "source")
+
+
+def _fits(run: Json, term: Term) -> bool:
+    if not term.sign:
+        words = [run[name] for name in _ATTRIBUTES] + list(run["params"].values()) + list(run["tags"].values())
+        return any(term.value.lower() in word.lower() for word in words)
+    value = run[term.key] if term.key in _ATTRIBUTES else None
+    for group in ("params", "tags", "metrics"):
+        value = run[group].get(term.key.removeprefix(f"{group}.")) if value is None else value
+    if value is None:
+        return False
+    if term.sign == ":":
+        return term.value.lower() in str(value).lower()
+    try:
+        a, b = float(value), float(term.value)
+    except ValueError:
+        return (str(value) == term.value) == (term.sign == "=")
+    return {">": a > b, "<": a < b, ">=": a >= b, "<=": a <= b, "=": a == b, "!=": a != b}[term.sign]
+
+
+def _found(runs: list[Json], asked: dict[str, str]) -> list[Json]:
+    named = {name: asked[name] for name in ("kind", "status", "experiment", "parent_id") if name in asked}
+    terms = parse(asked.get("where", ""))
+    return [
+        run
+        for run in runs
+        if all(run[name] == value for name, value in named.items())
+        and all(_fits(run, term) != term.negated for term in terms)
+    ]
+
+
+def page(runs: list[Json], asked: dict[str, str]) -> Json:
+    found = _found(runs, asked)
+    order = asked.get("order_by", "-start")
+    key, down = order.lstrip("-"), order.startswith("-")
+    group, _, name = key.partition(".")
+
+    def value(run: Json) -> Any:
+        if group in ("metrics", "min", "max"):
+            return run["metrics"].get(name)
+        if key == "duration":
+            return None if run["end_ms"] is None else run["end_ms"] - run["start_ms"]
+        return (
+            run["params"].get(name) if group == "params" else run[{"start": "start_ms", "end": "end_ms"}.get(key, key)]
+        )
+
+    known = sorted((run for run in found if value(run) is not None), key=value, reverse=down)
+    found = known + [run for run in found if value(run) is None]
+    first, limit = int(asked.get("after", "0")), int(asked["limit"])
+    last = first + limit
+    shown = found[first:last]
+    if "columns" in asked:
+        columns = set(json.loads(asked["columns"]))
+        shown = [
+            {**run, **{g: {k: v for k, v in run[g].items() if f"{g}.{k}" in columns} for g in ("params", "metrics", "tags")}}
+            for run in shown
+        ]  # fmt: skip
+    return {"runs": shown, "next": str(last) if last < len(found) else None}
+
+
+def facets(runs: list[Json], asked: dict[str, str]) -> Json:
+    found = _found(runs, asked)
+
+    def keys(group: str) -> Json:
+        return dict(Counter(key for run in found[:200] for key in run[group]).most_common())
+
+    return {
+        "runs": len(found),
+        **{f"{name}s" if name != "status" else "statuses": dict(Counter(run[name] for run in found).most_common())
+           for name in ("status", "kind", "experiment")},
+        **{group: keys(group) for group in ("metrics", "params", "tags")},
+    }  # fmt: skip
+
+
+def _curve(run: Json, key: str) -> list[Metric]:
+    return [Metric(**point) for point in metric_history(run, key)]
+
+
+def ranges(runs: list[Json], asked: dict[str, str]) -> Json:
+    found: Json = {}
+    for ident in json.loads(asked["ids"]):
+        run = next(run for run in runs if run["id"] == ident)
+        found[ident] = {}
+        for key in json.loads(asked["keys"]):
+            values = [point.value for point in _curve(run, key)]
+            if values:
+                found[ident][key] = {"min": min(values), "max": max(values), "last": values[-1], "points": len(values),
+                                     "last_step": len(values) - 1}  # fmt: skip
+    return found
+
+
+def curves(runs: list[Json], asked: dict[str, str]) -> Json:
+    known = {run["id"]: run for run in runs}
+    pairs = [(ident, key) for ident in json.loads(asked["ids"]) for key in json.loads(asked["keys"])]
+    logged = [(ident, key, _curve(known[ident], key)) for ident, key in pairs]
+    return [
+        from_json(to_json(thin(ident, key, points, int(asked["points"]))), dict)
+        for ident, key, points in logged
+        if points
+    ]

@@ -1,0 +1,164 @@
+"""The runs: found, chosen, compared; the whole view in the address, everything by key."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.web.mock_server import Mock
+from tests.web.test_pages import bold, say, settle
+
+TRIALS = "run-train-4-trial-03,run-train-4-trial-07,run-train-3-trial-01,run-train-3-trial-02"
+
+
+def test_facets_count_all_and_keep_one(page: Any) -> None:
+    page.goto("/runs")
+    settle(page)
+    facets = page.get_by_role("group", name="How they divide")
+    assert (
+        re.sub(r"\s+", " ", facets.inner_text()) == "finished 1,310 failed 30 running 1 notebook 1,201 flight-delay 140"
+    )
+    facets.get_by_role("button", name="failed").click()
+    page.locator(".found", has_text=re.compile("^30 runs$")).wait_for()
+    assert "status=failed" in page.url
+    assert set(page.locator(".row .state").all_inner_texts()) == {"failed"}
+    page.reload()
+    assert facets.get_by_role("button", name="failed").get_attribute("aria-pressed") == "true"
+    facets.get_by_role("button", name="failed").click()
+    page.locator(".found", has_text="1,341 runs").wait_for()
+
+
+def test_a_filter_holds_for_runs_that_were_never_loaded(page: Any, mock: Mock) -> None:
+    page.goto("/runs?q=birch-1&kind=run")
+    settle(page)
+    page.locator(".found", has_text=re.compile(r"^\d+ runs?$")).wait_for()
+    wanted = [run for run in mock.runs if run["kind"] == "run" and "birch-1" in run["name"]]
+    assert page.locator(".found").inner_text().split()[0] == str(len(wanted))
+    page.get_by_role("searchbox").fill("birch-1 -status:finished auc>2")
+    page.locator("p.none").wait_for()
+    assert "No run fits" in page.locator("p.none").inner_text()
+
+
+def test_columns_on_demand_with_the_largest_value(page: Any) -> None:
+    page.goto("/runs?kind=trial")
+    settle(page)
+    page.locator("summary", has_text="columns").click()
+    page.get_by_role("button", name="largest AUC").click()
+    page.get_by_label("num_leaves").check()
+    page.locator(".rows-head", has_text="max AUC").wait_for()
+    page.get_by_title("Sort by max auc").click()
+    assert "columns=m%3Aauc%2Cm%3Alog_loss%2Cx%3Aauc%2Cp%3Anum_leaves" in page.url and "order=-x%3Aauc" in page.url
+    page.locator(".row .mono", has_text=re.compile(r"^\d+$")).first.wait_for()
+
+
+def test_a_view_is_kept_under_a_name(page: Any) -> None:
+    page.goto("/runs?kind=trial&q=auc>0.75")
+    settle(page)
+    page.locator("summary", has_text="views").click()
+    page.get_by_label("Name of the view").fill("good trials")
+    page.keyboard.press("Enter")
+    page.goto("/runs")
+    page.locator("summary", has_text="views").click()
+    page.get_by_role("link", name="good trials").click()
+    assert page.get_by_role("searchbox").input_value() == "auc>0.75"
+    page.get_by_role("button", name="Forget good trials").click()
+    page.get_by_role("link", name="good trials").wait_for(state="detached")
+
+
+def test_runs_are_chosen_by_key_and_compared(page: Any) -> None:
+    page.goto("/runs?kind=trial")
+    settle(page)
+    page.locator(".row").first.wait_for()
+    for key in ("j", "x", "j", "j", "x"):
+        page.keyboard.press(key)
+    bar = page.get_by_role("region", name="Selected runs")
+    assert "2 runs selected" in bar.inner_text()
+    page.keyboard.press("Escape")
+    bar.wait_for(state="detached")
+    boxes = page.get_by_role("checkbox", name="Select row")
+    boxes.nth(1).click()
+    boxes.nth(5).click(modifiers=["Shift"])
+    assert "5 runs selected" in bar.inner_text()
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Find").fill("compare")
+    page.keyboard.press("Enter")
+    page.locator(".line-card").first.wait_for()
+    assert page.get_by_role("list", name="Compared runs").get_by_role("listitem").count() == 5
+    page.go_back()
+    settle(page)
+
+
+def test_chosen_runs_are_tagged_together(page: Any, mock: Mock) -> None:
+    page.goto("/runs?kind=pipeline")
+    settle(page)
+    page.get_by_role("checkbox", name="Select all that are loaded").check()
+    page.get_by_label("Tag for the selected runs").fill("season=2013")
+    page.keyboard.press("Enter")
+    page.locator(".selection", has_text="5 runs tagged").wait_for()
+    assert [run["tags"]["season"] for run in mock.runs if run["kind"] == "pipeline"] == ["2013"] * 5
+
+
+def test_comparison_shows_only_what_differs(page: Any) -> None:
+    page.goto(f"/runs?compare={TRIALS},nobody")
+    settle(page)
+    assert "1 run of the address does not exist" in say(page)
+    assert bold(page)[:2] == ["4", "3"]
+    rows = page.locator(".diff tbody tr")
+    assert [re.split(r"\n", text)[-1] for text in rows.locator("th").all_inner_texts()] == [
+        "AUC", "log loss", "learning_rate", "min_child_samples", "num_leaves",
+    ]  # fmt: skip
+    assert page.locator(".diff .icon").count() == 2, "the best AUC and the lowest loss"
+    page.get_by_label("that are equal").check()
+    page.locator(".diff", has_text="objective").wait_for()
+    assert page.locator(".parallel .run-path").count() == 4 and page.locator(".scatter circle").count() == 4
+    page.get_by_label("Leave out trial-07").click()
+    page.locator(".scatter circle").nth(3).wait_for(state="detached")
+    assert "trial-07" not in page.url
+
+
+def test_charts_share_one_cursor_and_stand_on_the_axis_asked_for(page: Any) -> None:
+    page.goto(f"/runs?compare={TRIALS}")
+    charts = page.locator(".line-chart")
+    charts.nth(1).wait_for()
+    charts.first.hover()
+    page.locator(".line-chart .cursor").nth(1).wait_for(state="attached")
+    told = page.locator(".line-readout").all_inner_texts()
+    assert len(told) == 2 and all(text.startswith("step 4") or text.startswith("step 5") for text in told)
+    page.get_by_role("button", name="time since start").click()
+    page.get_by_label("Group runs by").select_option("t:objective")
+    page.locator(".run-band").first.wait_for(state="attached")
+    assert page.locator(".line-chart").first.locator(".run-path").count() == 1
+    page.get_by_label("smooth").fill("0.9")
+    page.get_by_label("A metric as the axis").select_option("m:log_loss")
+    page.locator(".line-chart").nth(1).wait_for(state="detached")
+    for part in ("group=t%3Aobjective", "smooth=0.9", "x=m%3Alog_loss"):
+        assert part in page.url
+    page.reload()
+    page.locator(".run-band").first.wait_for(state="attached")
+
+
+def test_parallel_axes_keep_what_lies_in_a_span(page: Any) -> None:
+    page.goto(f"/runs?compare={TRIALS}")
+    grip = page.locator(".axis-grip").first
+    grip.wait_for()
+    grip.scroll_into_view_if_needed()
+    box = grip.bounding_box()
+    x = box["x"] + box["width"] / 2
+    page.mouse.move(x, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(x, box["y"] + box["height"] * 0.4, steps=4)
+    page.mouse.up()
+    kept = page.get_by_role("button", name=re.compile("of 4 runs: show all"))
+    kept.wait_for()
+    assert page.locator(".parallel .quiet-line").count() == 4 - int(kept.inner_text().split()[0])
+    kept.click()
+    kept.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("path", ["/runs?compare=nobody", "/runs?q=nothing-is-called-that"])
+def test_nothing_found_is_told(page: Any, path: str) -> None:
+    page.goto(path)
+    settle(page)
+    assert re.search("None of these runs exists|0 runs", say(page))

@@ -104,9 +104,8 @@ def rows_of(path: Path) -> dict[str, list[dict[str, object]]]:
     connection = sqlite3.connect(path)
     connection.row_factory = sqlite3.Row
     names = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
-    found = {
-        name: [dict(row) for row in connection.execute(f'select * from "{name}" order by rowid')] for name in names
-    }
+    # As they lie in the file: by rowid, or by primary key where there is none.
+    found = {name: [dict(row) for row in connection.execute(f'select * from "{name}"')] for name in names}
     connection.close()
     return {name: rows for name, rows in found.items() if not name.startswith("sqlite_")}
 

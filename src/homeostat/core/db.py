@@ -49,8 +49,10 @@ class Database:
     def write(self, fn: Callable[[sa.Connection], T]) -> T:
         """`fn(connection)` inside a transaction; its result once that is committed."""
         joined: sa.Connection | None = getattr(self._open, "connection", None)
-        if joined is not None:
-            return fn(joined)
+        return fn(joined) if joined is not None else self.submit(fn).result()
+
+    def submit(self, fn: Callable[[sa.Connection], T]) -> Future[T]:
+        """As `write`, without waiting: the future is done once it is committed. Not from inside a write."""
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
@@ -59,7 +61,7 @@ class Database:
                 self._thread = threading.Thread(target=self._run, name="homeostat-writer", daemon=True)
                 self._thread.start()
             self._jobs.put((fn, future, copy_context()))
-        return future.result()
+        return future
 
     def read(self, fn: Callable[[sa.Connection], T]) -> T:
         """`fn(connection)` on one consistent snapshot, beside any writer."""

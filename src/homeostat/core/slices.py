@@ -37,6 +37,12 @@ PROTOCOLS = (
     "homeostat.registry.mlflow.registered_models",
     "homeostat.registry.mlflow.model_versions",
     "homeostat.registry.mlflow.webhooks",
+    "homeostat.tracking.mlflow.experiments",
+    "homeostat.tracking.mlflow.runs",
+    "homeostat.tracking.mlflow.points",
+    "homeostat.tracking.mlflow.inputs",
+    "homeostat.tracking.mlflow.metrics",
+    "homeostat.tracking.mlflow.search",
 )
 
 # Files of the home that hold what is kept nowhere else, as patterns: whole once they are named ...

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from homeostat.tracking.artifacts import read_artifact as read_artifact
     from homeostat.tracking.curves import metric_curves as metric_curves
     from homeostat.tracking.delivery import Delivered as Delivered
+    from homeostat.tracking.experiments import create_experiment as create_experiment
+    from homeostat.tracking.experiments import delete_experiment as delete_experiment
+    from homeostat.tracking.experiments import delete_experiment_tag as delete_experiment_tag
+    from homeostat.tracking.experiments import get_experiment as get_experiment
+    from homeostat.tracking.experiments import rename_experiment as rename_experiment
+    from homeostat.tracking.experiments import restore_experiment as restore_experiment
+    from homeostat.tracking.experiments import set_experiment_tags as set_experiment_tags
     from homeostat.tracking.explore import get_runs as get_runs
     from homeostat.tracking.explore import metric_ranges as metric_ranges
     from homeostat.tracking.explore import run_facets as run_facets
@@ -38,9 +45,12 @@ if TYPE_CHECKING:
     from homeostat.tracking.moving.runs import import_runs as import_runs
     from homeostat.tracking.moving.sources import open_source as open_source
     from homeostat.tracking.runs import create_run as create_run
+    from homeostat.tracking.runs import delete_run as delete_run
+    from homeostat.tracking.runs import delete_tag as delete_tag
     from homeostat.tracking.runs import finish_run as finish_run
     from homeostat.tracking.runs import get_run as get_run
     from homeostat.tracking.runs import log_params as log_params
+    from homeostat.tracking.runs import restore_run as restore_run
     from homeostat.tracking.runs import set_tags as set_tags
     from homeostat.tracking.search import list_experiments as list_experiments
     from homeostat.tracking.search import search_runs as search_runs

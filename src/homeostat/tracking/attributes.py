@@ -31,7 +31,9 @@ def add_params(c: sa.Connection, run_id: str, seq: int, params: dict[str, Any]) 
                 run=run_id,
                 parameter=key,
             )
-    rows = [{"run_seq": seq, "key": key, "value": value, "number": _number(value)} for key, value in given.items()]
+    rows = [
+        {"run_seq": seq, "key": key, "value": value, "number": number_of_text(value)} for key, value in given.items()
+    ]
     if rows:
         c.execute(sa.insert(store.param), rows)
 
@@ -43,6 +45,12 @@ def add_tags(c: sa.Connection, seq: int, tags: dict[str, Any]) -> None:
         for key, value in tags.items()
     ]
     store.upsert(c, store.tag, rows, ["run_seq", "key"])
+
+
+def drop_tag(c: sa.Connection, seq: int, key: str) -> bool:
+    """Take a tag off within the open transaction; whether it was there."""
+    gone = c.execute(sa.delete(store.tag).where(store.tag.c.run_seq == seq, store.tag.c.key == key))
+    return gone.rowcount > 0
 
 
 def check_key(key: str) -> str:
@@ -62,7 +70,8 @@ def _text(key: str, value: Any, limit: int, what: str) -> str:
     return text
 
 
-def _number(text: str) -> float | None:
+def number_of_text(text: str) -> float | None:
+    """`text` as a number where it is one."""
     try:
         number = float(text)
     except ValueError:

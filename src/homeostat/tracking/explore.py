@@ -40,9 +40,15 @@ def run_facets(
 
     def read(c: sa.Connection) -> RunFacets:
         groups = c.execute(
-            sa.select(store.run.c.status, store.run.c.kind, store.run.c.experiment, sa.func.count().label("runs"))
+            sa.select(
+                store.run.c.status,
+                store.run.c.kind,
+                store.experiment.c.name.label("experiment"),
+                sa.func.count().label("runs"),
+            )
+            .join(store.experiment, store.experiment.c.id == store.run.c.experiment_id)
             .where(*holds)
-            .group_by(store.run.c.status, store.run.c.kind, store.run.c.experiment)
+            .group_by(store.run.c.status, store.run.c.kind, store.experiment.c.name)
         ).all()
         newest = sa.select(store.run.c.seq).where(*holds).order_by(store.run.c.start_ms.desc(), store.run.c.id.desc())
         seqs = list(c.execute(newest.limit(_SAMPLE)).scalars())

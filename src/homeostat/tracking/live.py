@@ -323,7 +323,7 @@ class LiveRun:
 def run(
     name: str | None = None,
     *,
-    experiment: str = "default",
+    experiment: str = "Default",
     params: dict[str, Any] | None = None,
     tags: dict[str, Any] | None = None,
     ws: Workspace | None = None,

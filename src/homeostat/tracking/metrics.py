@@ -1,13 +1,15 @@
 """Metrics: points in, histories out, and the folding between.
 
-A point is known by run, key and step: logged again, it replaces the earlier one. So a repeated request, or a stage
-that is run again after a crash, changes nothing. "Last" means of the highest step, not the latest request.
+Of several points of one run, key and step the one of the latest time counts (of one time, the greatest). So a repeated
+request, or a stage that is run again after a crash, changes nothing. "Last" means of the highest step, not the latest
+request. All points are kept as they came, each once: `points_of` has them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from operator import lt
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +19,7 @@ from homeostat.core.errors import Conflict, InvalidInput, TooLarge
 from homeostat.core.events import publish
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.tracking import store
+from homeostat.tracking import statements, store
 from homeostat.tracking.attributes import add_params, add_tags, check_key
 from homeostat.tracking.codec import (
     CHUNK_POINTS,
@@ -32,28 +34,30 @@ from homeostat.tracking.codec import (
 )
 from homeostat.tracking.model import Metric, RunMetrics
 
-_FOLD_AT = 32_768  # points waiting in the journal of one run
+Summary = tuple[str, int, int, int, float | None, float | None, float | None]
+
+FOLD_AT = 32_768  # points waiting in the journal of one run
 _BATCH = 100_000  # points in one request
 _TELL_MS = 1000
 
-_SERIES = sa.text(
-    """
+# Row by row comparison of (step, time, value): NaN, which is null here, counts as 0, as clients of MLflow know it.
+_LATER = (
+    "(excluded.last_step, excluded.last_ms, coalesce(excluded.last_value, 0))"
+    " >= (tracking_series.last_step, tracking_series.last_ms, coalesce(tracking_series.last_value, 0))"
+)
+_SERIES = f"""
     insert into tracking_series (run_seq, key, points, last_step, last_ms, last_value, min_value, max_value)
-    values (:run_seq, :key, :points, :last_step, :last_ms, :last_value, :min_value, :max_value)
+    values (?, ?, ?, ?, ?, ?, ?, ?)
     on conflict (run_seq, key) do update set
       points = tracking_series.points + excluded.points,
-      last_value = case when excluded.last_step >= tracking_series.last_step
-        then excluded.last_value else tracking_series.last_value end,
-      last_ms = case when excluded.last_step >= tracking_series.last_step
-        then excluded.last_ms else tracking_series.last_ms end,
-      last_step = case when excluded.last_step >= tracking_series.last_step
-        then excluded.last_step else tracking_series.last_step end,
+      last_value = case when {_LATER} then excluded.last_value else tracking_series.last_value end,
+      last_ms = case when {_LATER} then excluded.last_ms else tracking_series.last_ms end,
+      last_step = case when {_LATER} then excluded.last_step else tracking_series.last_step end,
       min_value = case when tracking_series.min_value is null or excluded.min_value < tracking_series.min_value
         then excluded.min_value else tracking_series.min_value end,
       max_value = case when tracking_series.max_value is null or excluded.max_value > tracking_series.max_value
         then excluded.max_value else tracking_series.max_value end
-    """
-)
+    """  # noqa: S608 - both are written here
 
 
 @verb(permission="tracking:write")
@@ -90,44 +94,48 @@ def log_batch(
         raise TooLarge(f"{len(metrics)} points in one request", hint=f"send at most {_BATCH} at a time")
     points = _checked(metrics)
     payload = encode_journal(points)
-    last = _summaries(points)
+    last = summarised(points)
 
     def put(c: sa.Connection) -> int:
         seq, pending, told = _touch(c, id, len(points))
         add_params(c, id, seq, params or {})
         add_tags(c, seq, tags or {})
         if points:
-            c.execute(sa.insert(store.journal).values(run_seq=seq, payload=payload))
-            c.execute(_SERIES, [{"run_seq": seq, **summary} for summary in last])
-            _tell(ws, c, id, seq, told)
+            put_points(c, seq, payload, last)
+            if told_long_ago(told):
+                tell(ws, c, id, seq)
         return pending
 
-    if ws.db.write(put) >= _FOLD_AT:
+    if ws.db.write(put) >= FOLD_AT:
         fold(ws, id)
 
 
 @verb(permission="tracking:read")
 def metric_history(ws: Workspace, id: str, key: str) -> list[Metric]:
     """Every point of one metric by step, one for each step; empty when the run never logged it."""
+    newest: dict[int, Point] = {}
+    for point in ws.db.read(lambda c: points_of(c, store.seq_of(c, id), key)):
+        newest[point.step] = point  # ordered by time: later ones replace earlier ones of the same step
+    return [Metric(key=key, value=p.value, step=p.step, at_ms=p.at_ms) for _, p in sorted(newest.items())]
 
-    def read(c: sa.Connection) -> list[Metric]:
-        seq = store.seq_of(c, id)
-        chunks = c.execute(
-            sa.select(store.chunk.c.payload)
-            .where(store.chunk.c.run_seq == seq, store.chunk.c.key == key)
-            .order_by(store.chunk.c.no)
-        )
-        points = [point for row in chunks for point in decode_chunk(row.payload)]
-        waiting = c.execute(
-            sa.select(store.journal.c.payload).where(store.journal.c.run_seq == seq).order_by(store.journal.c.id)
-        )
-        for row in waiting:
-            points.extend(Point(p.step, p.at_ms, p.value) for p in decode_journal(row.payload) if p.key == key)
-        # Later ones replace earlier ones of the same step.
-        newest = {point.step: point for point in points}
-        return [Metric(key=key, value=p.value, step=p.step, at_ms=p.at_ms) for _, p in sorted(newest.items())]
 
-    return ws.db.read(read)
+def points_of(c: sa.Connection, seq: int, key: str) -> list[Point]:
+    """Every point of one metric, each once, ordered by time, step and value."""
+    chunks = statements.rows(
+        c, "select payload from tracking_chunk where run_seq = ? and key = ? order by no", (seq, key)
+    )
+    points = [point for (payload,) in chunks for point in decode_chunk(payload)]
+    waiting = statements.rows(c, "select payload from tracking_journal where run_seq = ? order by id", (seq,))
+    for (payload,) in waiting:
+        points.extend(Point(step, at, value) for k, step, at, value in decode_journal(payload) if k == key)
+    order = [(p.at_ms, p.step, p.value) for p in points]
+    # Mostly they come in their order and once, which is seen faster than it is brought about.
+    if all(map(lt, order, order[1:])):
+        return points
+    once: dict[tuple[int, int, float | None], Point] = {}
+    for p in points:
+        once[p.at_ms, p.step, p.value if p.value == p.value else None] = p
+    return sorted(once.values(), key=lambda p: (p.at_ms, p.step, p.value if p.value == p.value else 0.0))
 
 
 def fold(ws: Workspace, run_id: str) -> int:
@@ -216,24 +224,29 @@ def _checked(metrics: Iterable[Metric]) -> list[Journalled]:
     return points
 
 
-def _summaries(points: list[Journalled]) -> list[dict[str, Any]]:
+def put_points(c: sa.Connection, seq: int, payload: bytes, summaries: list[Summary]) -> None:
+    """Add points within the open transaction: `payload` as `encode_journal` made it, with their `summarised`."""
+    statements.change(c, "insert into tracking_journal (run_seq, payload) values (?, ?)", (seq, payload))
+    statements.change_many(c, _SERIES, [(seq, *summary) for summary in summaries])
+
+
+def summarised(points: list[Journalled]) -> list[Summary]:
+    """What lists and searches need of `points`: key, how many, last step, time and value, least, greatest value."""
+    if len(points) == 1:  # most of what comes
+        key, step, at_ms, value = points[0]
+        kept = value if value == value else None
+        return [(key, 1, step, at_ms, kept, kept, kept)]
     by_key: dict[str, list[Journalled]] = defaultdict(list)
     for point in points:
         by_key[point.key].append(point)
-    found: list[dict[str, Any]] = []
+    found: list[Summary] = []
     # In the order of keys, so that two processes lock rows in the same order.
     for key, group in sorted(by_key.items()):
-        last = group[0]
-        for point in group:
-            last = point if point.step >= last.step else last
+        last = max((p.step, p.at_ms, p.value if p.value == p.value else 0.0, i) for i, p in enumerate(group))
+        value = group[last[3]].value
         numbers = [point.value for point in group if point.value == point.value]
-        found.append(
-            {
-                "key": key, "points": len(group), "last_step": last.step, "last_ms": last.at_ms,
-                "last_value": last.value if last.value == last.value else None,
-                "min_value": min(numbers, default=None), "max_value": max(numbers, default=None),
-            }
-        )  # fmt: skip
+        kept = value if value == value else None
+        found.append((key, len(group), last[0], last[1], kept, min(numbers, default=None), max(numbers, default=None)))
     return found
 
 
@@ -249,10 +262,13 @@ def _touch(c: sa.Connection, run_id: str, count: int) -> tuple[int, int, int]:
     return row.seq, row.pending, row.told_ms
 
 
-def _tell(ws: Workspace, c: sa.Connection, run_id: str, seq: int, told_ms: int) -> None:
-    now = now_ms()
-    if now - told_ms < _TELL_MS:
-        return
-    rows = c.execute(sa.select(store.series.c.key, store.series.c.last_value).where(store.series.c.run_seq == seq))
-    c.execute(sa.update(store.run).where(store.run.c.seq == seq).values(told_ms=now))
-    publish(ws, c, RunMetrics(run_id=run_id, metrics={row.key: row.last_value for row in rows}))
+def told_long_ago(told_ms: int) -> bool:
+    """Whether `run_metrics` is to be told again: at most once a second for each run."""
+    return now_ms() - told_ms >= _TELL_MS
+
+
+def tell(ws: Workspace, c: sa.Connection, run_id: str, seq: int) -> None:
+    """Publish the last values of a run within the open transaction."""
+    rows = statements.rows(c, "select key, last_value from tracking_series where run_seq = ?", (seq,))
+    statements.change(c, "update tracking_run set told_ms = ? where seq = ?", (now_ms(), seq))
+    publish(ws, c, RunMetrics(run_id=run_id, metrics=dict(rows)))

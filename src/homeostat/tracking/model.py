@@ -8,7 +8,8 @@ from homeostat.core.event import Event
 from homeostat.core.records import Record
 
 RunKind = Literal["run", "pipeline", "step", "trial"]
-RunStatus = Literal["running", "finished", "failed", "killed", "lost"]
+RunStatus = Literal["running", "scheduled", "finished", "failed", "killed", "lost"]
+Lifecycle = Literal["active", "deleted"]
 EndStatus = Literal["finished", "failed", "killed"]
 
 
@@ -16,6 +17,7 @@ class Run(Record):
     """One execution. `metrics` holds the last value of each key: NaN and infinities read as None over HTTP.
 
     `source` says what was run (a script, a pipeline), `code_version` which state of it; `error` is set on failed runs.
+    `owner` is whose it is. A deleted run is found only when asked for, and may be restored.
     """
 
     id: str
@@ -32,6 +34,8 @@ class Run(Record):
     source: str = ""
     code_version: str = ""
     error: str | None = None
+    lifecycle: Lifecycle = "active"
+    owner: str = ""
 
 
 class RunPage(Record):
@@ -89,11 +93,21 @@ class RunFacets(Record):
 
 
 class Experiment(Record):
-    """A named group of runs."""
+    """A named group of runs. `runs` counts those that are not deleted; `last_start_ms` is 0 when there are none.
+
+    `id` is decimal text: "0" is the one that runs belong to which name none. `artifact_location` is empty where
+    artifacts lie in the workspace.
+    """
 
     name: str
-    runs: int
-    last_start_ms: int
+    runs: int = 0
+    last_start_ms: int = 0
+    id: str = ""
+    lifecycle: Lifecycle = "active"
+    artifact_location: str = ""
+    created_ms: int = 0
+    updated_ms: int = 0
+    tags: dict[str, str] = {}
 
 
 class Artifact(Record):

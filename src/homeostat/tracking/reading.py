@@ -24,7 +24,12 @@ def read_runs(c: sa.Connection, seqs: list[int], columns: list[str] | None = Non
     rows: dict[int, Any] = {}
     for start in range(0, len(seqs), _AT_ONCE):
         part = seqs[start : start + _AT_ONCE]
-        rows.update({row.seq: row for row in c.execute(sa.select(store.run).where(store.run.c.seq.in_(part)))})
+        query = (
+            sa.select(store.run, store.experiment.c.name.label("experiment"))
+            .join(store.experiment, store.experiment.c.id == store.run.c.experiment_id)
+            .where(store.run.c.seq.in_(part))
+        )
+        rows.update({row.seq: row for row in c.execute(query)})
     params = _pairs(c, store.param, store.param.c.value, seqs, _named("params", columns))
     tags = _pairs(c, store.tag, store.tag.c.value, seqs, _named("tags", columns))
     metrics = _pairs(c, store.series, store.series.c.last_value, seqs, _named("metrics", columns))
@@ -32,7 +37,8 @@ def read_runs(c: sa.Connection, seqs: list[int], columns: list[str] | None = Non
         Run(
             id=row.id, experiment=row.experiment, name=row.name, status=row.status, kind=row.kind,
             start_ms=row.start_ms, end_ms=row.end_ms, parent_id=row.parent_id, source=row.source,
-            code_version=row.code_version, error=row.error, params=params[row.seq], tags=tags[row.seq],
+            code_version=row.code_version, error=row.error, lifecycle=row.lifecycle, owner=row.owner,
+            params=params[row.seq], tags=tags[row.seq],
             metrics={key: float("nan") if value is None else value for key, value in metrics[row.seq].items()},
         )
         for row in (rows[seq] for seq in seqs)

@@ -9,15 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from homeostat.core.clock import now_ms
-from homeostat.core.context import current_run
-from homeostat.core.errors import Conflict, InvalidInput
+from homeostat.core.context import current_actor, current_run
+from homeostat.core.errors import Conflict, InvalidInput, NotFound
 from homeostat.core.events import publish
 from homeostat.core.ids import new_hex_id
-from homeostat.core.paths import check_name
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
-from homeostat.tracking.attributes import PARAM_CHARS, add_params, add_tags
+from homeostat.tracking.attributes import PARAM_CHARS, add_params, add_tags, drop_tag
+from homeostat.tracking.experiments import check_experiment_name, id_for
 from homeostat.tracking.metrics import fold
 from homeostat.tracking.model import EndStatus, Run, RunFinished, RunKind, RunStarted
 from homeostat.tracking.reading import one
@@ -28,7 +28,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 @verb(permission="tracking:write")
 def create_run(
     ws: Workspace,
-    experiment: str = "default",
+    experiment: str = "Default",
     name: str | None = None,
     kind: RunKind = "run",
     params: dict[str, Any] | None = None,
@@ -54,29 +54,33 @@ def create_run(
     ...     run.status, run.params
     ('running', {'lr': '0.1'})
     """
-    check_name(experiment, "experiment name")
+    check_experiment_name(experiment)
     if id is not None and not _ID.match(id):
         raise InvalidInput(
             f"{id[:80]!r} is not a run id", hint="letters, digits, '_' and '-', at most 64, the first a letter or digit"
         )
     run_id = id or new_hex_id()
     row: dict[str, Any] = {
-        "id": run_id, "experiment": experiment, "name": (name or f"{kind}-{run_id[:8]}")[:255], "kind": kind,
-        "source": source, "code_version": code_version, "status": "running",
+        "id": run_id, "name": (name or f"{kind}-{run_id[:8]}")[:255], "kind": kind,
+        "source": source, "code_version": code_version, "status": "running", "lifecycle": "active",
         "start_ms": now_ms() if start_ms is None else start_ms, "pending": 0, "told_ms": 0,
+        "owner": current_actor(), "actor": current_actor(),
     }  # fmt: skip
 
     def begin(c: sa.Connection) -> Run:
         row["parent_id"] = _parent(c, parent_id, run_id)
         found = c.execute(
-            sa.select(store.run.c.seq, store.run.c.experiment, store.run.c.status).where(store.run.c.id == run_id)
+            sa.select(store.run.c.seq, store.experiment.c.name)
+            .join(store.experiment, store.experiment.c.id == store.run.c.experiment_id)
+            .where(store.run.c.id == run_id)
         ).first()
         if found is None:
+            row["experiment_id"] = id_for(c, experiment)
             seq = c.execute(sa.insert(store.run).values(row).returning(store.run.c.seq)).scalar_one()
             publish(ws, c, RunStarted(run_id=run_id, experiment=experiment, kind=kind, parent_id=row["parent_id"]))
-        elif found.experiment != experiment:
+        elif found.name != experiment:
             raise Conflict(
-                f"run {run_id} belongs to experiment '{found.experiment}', not '{experiment}'",
+                f"run {run_id} belongs to experiment '{found.name}', not '{experiment}'",
                 hint="give the run another id",
                 run=run_id,
             )
@@ -130,10 +134,39 @@ def set_tags(ws: Workspace, id: str, tags: dict[str, Any]) -> None:
     ws.db.write(lambda c: add_tags(c, store.seq_of(c, id), tags))
 
 
+@verb(permission="tracking:write")
+def delete_tag(ws: Workspace, id: str, key: str) -> None:
+    """Take a tag off a run. Raises NotFound."""
+
+    def take(c: sa.Connection) -> None:
+        if not drop_tag(c, store.seq_of(c, id), key):
+            raise NotFound(f"run {id[:80]} has no tag '{key[:80]}'", hint="see its `tags`", run=id[:80])
+
+    ws.db.write(take)
+
+
+@verb(permission="tracking:write")
+def delete_run(ws: Workspace, id: str) -> Run:
+    """Hide a run: searches leave it out, nothing is erased. Raises NotFound."""
+    return ws.db.write(lambda c: _move(c, id, "deleted"))
+
+
+@verb(permission="tracking:write")
+def restore_run(ws: Workspace, id: str) -> Run:
+    """Bring a deleted run back. Raises NotFound."""
+    return ws.db.write(lambda c: _move(c, id, "active"))
+
+
 @verb(permission="tracking:read")
 def get_run(ws: Workspace, id: str) -> Run:
     """A run with its parameters, tags and the last value of each metric."""
     return ws.db.read(lambda c: one(c, id))
+
+
+def _move(c: sa.Connection, run_id: str, lifecycle: str) -> Run:
+    deleted = now_ms() if lifecycle == "deleted" else None
+    c.execute(sa.update(store.run).where(store.run.c.id == run_id).values(lifecycle=lifecycle, deleted_ms=deleted))
+    return one(c, run_id)
 
 
 def _parent(c: sa.Connection, parent_id: str | None, run_id: str) -> str | None:

@@ -12,12 +12,16 @@ from homeostat.core.errors import InvalidInput
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
-from homeostat.tracking.model import Experiment, RunKind, RunPage, RunStatus
+from homeostat.tracking.experiments import tags_of
+from homeostat.tracking.model import Experiment, Lifecycle, RunKind, RunPage, RunStatus
 from homeostat.tracking.reading import read_runs
 from homeostat.tracking.terms import conditions
 
 _PAGE = 1000
-_COLUMNS = {"start": "start_ms", "end": "end_ms", "name": "name", "status": "status", "experiment": "experiment"}
+_COLUMNS = {
+    "start": store.run.c.start_ms, "end": store.run.c.end_ms, "name": store.run.c.name, "status": store.run.c.status,
+    "experiment": store.experiment.c.name,
+}  # fmt: skip
 
 
 @verb(permission="tracking:read")
@@ -33,6 +37,7 @@ def search_runs(
     after: str | None = None,
     where: str | None = None,
     columns: list[str] | None = None,
+    lifecycle: Lifecycle = "active",
 ) -> RunPage:
     """Runs that fit every given filter.
 
@@ -45,7 +50,7 @@ def search_runs(
     """
     if not 1 <= limit <= _PAGE:
         raise InvalidInput(f"limit={limit}", hint=f"between 1 and {_PAGE}; go on with after=page.next")
-    holds = filters(experiment, kind, parent_id, status, text, where)
+    holds = filters(experiment, kind, parent_id, status, text, where, lifecycle)
     last = None if after is None else _read_token(after, order_by)
 
     def read(c: sa.Connection) -> RunPage:
@@ -70,13 +75,28 @@ def search_runs(
 def list_experiments(ws: Workspace) -> list[Experiment]:
     """Every experiment that has a run, the one used last first."""
     last = sa.func.max(store.run.c.start_ms).label("last")
+    table = store.experiment
     query = (
-        sa.select(store.run.c.experiment, sa.func.count().label("runs"), last)
-        .group_by(store.run.c.experiment)
-        .order_by(last.desc(), store.run.c.experiment)
+        sa.select(table, sa.func.count().label("runs"), last)
+        .join(store.run, store.run.c.experiment_id == table.c.id)
+        .where(store.run.c.lifecycle == "active")
+        .group_by(table.c.id)
+        .order_by(last.desc(), table.c.name)
     )
-    rows = ws.db.read(lambda c: c.execute(query).all())
-    return [Experiment(name=row.experiment, runs=row.runs, last_start_ms=row.last) for row in rows]
+
+    def read(c: sa.Connection) -> list[Experiment]:
+        rows = c.execute(query).all()
+        tags = tags_of(c, [row.id for row in rows])
+        return [
+            Experiment(
+                id=str(row.id), name=row.name, lifecycle=row.lifecycle, artifact_location=row.artifact_location,
+                created_ms=row.created_ms, updated_ms=row.updated_ms, runs=row.runs, last_start_ms=row.last,
+                tags=tags.get(row.id, {}),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    return ws.db.read(read)
 
 
 def filters(
@@ -86,10 +106,14 @@ def filters(
     status: str | None,
     text: str | None,
     where: str | None,
+    lifecycle: Lifecycle = "active",
 ) -> list[sa.ColumnElement[bool]]:
     """Conditions on `store.run` that hold for the runs that fit every given filter."""
-    wanted = {"experiment": experiment, "kind": kind, "parent_id": parent_id, "status": status}
+    wanted = {"kind": kind, "parent_id": parent_id, "status": status, "lifecycle": lifecycle}
     holds = [store.run.c[name] == value for name, value in wanted.items() if value is not None]
+    if experiment is not None:
+        named = sa.select(store.experiment.c.id).where(store.experiment.c.name == experiment)
+        holds.append(store.run.c.experiment_id == named.scalar_subquery())
     holds += conditions(where)
     if text:
         if len(text) > 250:
@@ -113,7 +137,9 @@ def _order(
     c: sa.Connection, field: str
 ) -> tuple[sa.ColumnElement[Any], tuple[sa.Table, sa.ColumnElement[bool]] | None]:
     if field in _COLUMNS:
-        return store.run.c[_COLUMNS[field]], None
+        if field == "experiment":
+            return store.experiment.c.name, (store.experiment, store.experiment.c.id == store.run.c.experiment_id)
+        return _COLUMNS[field], None
     if field == "duration":
         return store.run.c.end_ms - store.run.c.start_ms, None
     group, _, key = field.partition(".")

@@ -21,14 +21,42 @@ def _of_run() -> sa.Column[int]:
     return sa.Column("run_seq", _SERIAL, primary_key=True, autoincrement=False)
 
 
+# What names no experiment belongs to it; made when it is first asked for.
+DEFAULT_ID, DEFAULT = 0, "Default"
+
+experiment = sa.Table(
+    "tracking_experiment",
+    metadata,
+    sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    # Unique among deleted ones too: a name that was used stays taken.
+    sa.Column("name", sa.String(500), nullable=False, unique=True),
+    sa.Column("lifecycle", sa.String(16), nullable=False),
+    # Empty: where artifacts lie by default.
+    sa.Column("artifact_location", sa.Text, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("updated_ms", sa.BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+experiment_tag = sa.Table(
+    "tracking_experiment_tag",
+    metadata,
+    sa.Column("experiment_id", _SERIAL, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
 run = sa.Table(
     "tracking_run",
     metadata,
     sa.Column("seq", _SERIAL, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
-    sa.Column("experiment", sa.String(255), nullable=False),
-    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("experiment_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
     sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("lifecycle", sa.String(16), nullable=False),
+    sa.Column("deleted_ms", sa.BigInteger),
+    # Who the run says it is of, and who asked for it.
+    sa.Column("owner", sa.String(256), nullable=False),
+    sa.Column("actor", sa.String(255), nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("parent_id", sa.String(64)),
     sa.Column("start_ms", sa.BigInteger, nullable=False),
@@ -42,9 +70,13 @@ run = sa.Table(
     sa.Column("pending", sa.Integer, nullable=False),
     sa.Column("told_ms", sa.BigInteger, nullable=False),
     sa.Index("tracking_run_start", "start_ms", "id"),
-    sa.Index("tracking_run_experiment", "experiment", "start_ms", "id"),
+    sa.Index("tracking_run_experiment", "experiment_id", "start_ms", "id"),
     sa.Index("tracking_run_parent", "parent_id"),
     sa.Index("tracking_run_heartbeat", "status", "heartbeat_ms"),
+)
+# The name of the experiment of the row of `run` at hand.
+experiment_name = (
+    sa.select(experiment.c.name).where(experiment.c.id == run.c.experiment_id).correlate(run).scalar_subquery()
 )
 param = sa.Table(
     "tracking_param",
@@ -54,6 +86,7 @@ param = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
     # The same value as a number where it is one: "10" sorts after "9".
     sa.Column("number", sa.Float(53)),
+    sqlite_with_rowid=False,
 )
 tag = sa.Table(
     "tracking_tag",
@@ -61,6 +94,7 @@ tag = sa.Table(
     _of_run(),
     sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 series = sa.Table(
     "tracking_series",
@@ -74,7 +108,55 @@ series = sa.Table(
     sa.Column("last_value", sa.Float(53)),
     sa.Column("min_value", sa.Float(53)),
     sa.Column("max_value", sa.Float(53)),
-    sa.Index("tracking_series_last", "key", "last_value"),
+    sa.Index("tracking_series_last", "key", "last_value", "run_seq"),
+    sqlite_with_rowid=False,
+)
+# Points that were logged as those of a model, with the data they were measured on.
+model_metric = sa.Table(
+    "tracking_model_metric",
+    metadata,
+    sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("model_id", sa.String(64), nullable=False),
+    sa.Column("run_seq", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.String(255), nullable=False),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("value", sa.Float(53)),
+    sa.Column("dataset_name", sa.String(500), nullable=False),
+    sa.Column("dataset_digest", sa.String(64), nullable=False),
+    sa.Index("tracking_model_metric_of", "model_id", "key", "run_seq"),
+)
+# What runs read and made, as their clients told it.
+dataset = sa.Table(
+    "tracking_dataset",
+    metadata,
+    sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("experiment_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.String(500), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("source_type", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("schema", sa.Text),
+    sa.Column("profile", sa.Text),
+    sa.UniqueConstraint("experiment_id", "name", "digest", name="tracking_dataset_is"),
+)
+run_dataset = sa.Table(
+    "tracking_run_dataset",
+    metadata,
+    _of_run(),
+    sa.Column("dataset_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    # The tag that says what for ("training"), and all of them as JSON pairs in their order.
+    sa.Column("context", sa.Text),
+    sa.Column("tags", sa.Text, nullable=False),
+)
+run_model = sa.Table(
+    "tracking_run_model",
+    metadata,
+    _of_run(),
+    sa.Column("direction", sa.String(8), primary_key=True),
+    sa.Column("model_id", sa.String(64), primary_key=True),
+    sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Index("tracking_run_model_of", "model_id", "run_seq"),
 )
 journal = sa.Table(
     "tracking_journal",

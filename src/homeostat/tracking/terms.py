@@ -19,7 +19,10 @@ from homeostat.core.records import Record
 from homeostat.tracking import store
 
 _MOST, _LONGEST = 20, 1000
-_ATTRIBUTES = {name: store.run.c[name] for name in ("status", "kind", "experiment", "name", "id", "source")}
+_ATTRIBUTES: dict[str, sa.ColumnElement[Any]] = {
+    **{name: store.run.c[name] for name in ("status", "kind", "name", "id", "source")},
+    "experiment": store.experiment_name,
+}
 _SECONDS = (store.run.c.end_ms - store.run.c.start_ms) / 1000.0
 _VALUES = {"metrics": "last_value", "min": "min_value", "max": "max_value"}
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {

@@ -485,6 +485,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_seq", "key", "no"),
     )
     op.create_table(
+        "tracking_dataset",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("experiment_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(length=500), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("source_type", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("schema", sa.Text(), nullable=True),
+        sa.Column("profile", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("experiment_id", "name", "digest", name="tracking_dataset_is"),
+    )
+    op.create_table(
+        "tracking_experiment",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=500), nullable=False),
+        sa.Column("lifecycle", sa.String(length=16), nullable=False),
+        sa.Column("artifact_location", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "tracking_experiment_tag",
+        sa.Column(
+            "experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("experiment_id", "key"),
+    )
+    op.create_table(
         "tracking_journal",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("run_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -496,20 +530,41 @@ def upgrade() -> None:
         batch_op.create_index("tracking_journal_run", ["run_seq", "id"], unique=False)
 
     op.create_table(
+        "tracking_model_metric",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("model_id", sa.String(length=64), nullable=False),
+        sa.Column("run_seq", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Float(precision=53), nullable=True),
+        sa.Column("dataset_name", sa.String(length=500), nullable=False),
+        sa.Column("dataset_digest", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("tracking_model_metric", schema=None) as batch_op:
+        batch_op.create_index("tracking_model_metric_of", ["model_id", "key", "run_seq"], unique=False)
+
+    op.create_table(
         "tracking_param",
         sa.Column("run_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("number", sa.Float(precision=53), nullable=True),
         sa.PrimaryKeyConstraint("run_seq", "key"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "tracking_run",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("experiment", sa.String(length=255), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("experiment_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("lifecycle", sa.String(length=16), nullable=False),
+        sa.Column("deleted_ms", sa.BigInteger(), nullable=True),
+        sa.Column("owner", sa.String(length=256), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("parent_id", sa.String(length=64), nullable=True),
         sa.Column("start_ms", sa.BigInteger(), nullable=False),
@@ -524,10 +579,29 @@ def upgrade() -> None:
         sa.UniqueConstraint("id"),
     )
     with op.batch_alter_table("tracking_run", schema=None) as batch_op:
-        batch_op.create_index("tracking_run_experiment", ["experiment", "start_ms", "id"], unique=False)
+        batch_op.create_index("tracking_run_experiment", ["experiment_id", "start_ms", "id"], unique=False)
         batch_op.create_index("tracking_run_heartbeat", ["status", "heartbeat_ms"], unique=False)
         batch_op.create_index("tracking_run_parent", ["parent_id"], unique=False)
         batch_op.create_index("tracking_run_start", ["start_ms", "id"], unique=False)
+
+    op.create_table(
+        "tracking_run_dataset",
+        sa.Column("run_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("dataset_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("context", sa.Text(), nullable=True),
+        sa.Column("tags", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("run_seq", "dataset_id"),
+    )
+    op.create_table(
+        "tracking_run_model",
+        sa.Column("run_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("direction", sa.String(length=8), nullable=False),
+        sa.Column("model_id", sa.String(length=64), nullable=False),
+        sa.Column("step", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("run_seq", "direction", "model_id", "step"),
+    )
+    with op.batch_alter_table("tracking_run_model", schema=None) as batch_op:
+        batch_op.create_index("tracking_run_model_of", ["model_id", "run_seq"], unique=False)
 
     op.create_table(
         "tracking_series",
@@ -540,9 +614,10 @@ def upgrade() -> None:
         sa.Column("min_value", sa.Float(precision=53), nullable=True),
         sa.Column("max_value", sa.Float(precision=53), nullable=True),
         sa.PrimaryKeyConstraint("run_seq", "key"),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("tracking_series", schema=None) as batch_op:
-        batch_op.create_index("tracking_series_last", ["key", "last_value"], unique=False)
+        batch_op.create_index("tracking_series_last", ["key", "last_value", "run_seq"], unique=False)
 
     op.create_table(
         "tracking_tag",
@@ -550,6 +625,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("run_seq", "key"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "tuning_study",

@@ -1,0 +1,254 @@
+"""MLflow's calls on experiments."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from homeostat.core.clock import now_ms
+from homeostat.core.errors import AlreadyExists
+from homeostat.core.foreign import Args, ForeignError, invalid, rpc
+from homeostat.core.workspace import Workspace
+from homeostat.tracking.experiments import (
+    NAME_CHARS,
+    TAG_CHARS,
+    create_experiment,
+    drop_tag,
+    ensure_default,
+    put_tags,
+    tags_of,
+)
+from homeostat.tracking.mlflow import shapes
+from homeostat.tracking.mlflow.search_grammar import Comparison, Group, Language, parse_filter, parse_order
+from homeostat.tracking.mlflow.search_sql import compared
+from homeostat.tracking.mlflow.wording import check_key, experiment_id_of, text_of, view_of
+from homeostat.tracking.statements import change, marks, rows
+
+_COLUMNS = "e.id, e.name, e.lifecycle, e.artifact_location, e.created_ms, e.updated_ms"
+_LARGEST = 50_000
+_LANGUAGE = Language(
+    entities={"attribute": "attribute", "tag": "tag", "tags": "tag"},
+    attributes={"name": False, "experiment_id": False, "creation_time": True, "last_update_time": True},
+    lists=("experiment_id",),
+)
+_ATTRIBUTES = {
+    "name": "e.name", "experiment_id": "e.id", "creation_time": "e.created_ms", "last_update_time": "e.updated_ms"
+}  # fmt: skip
+
+
+@rpc("POST", "2.0/mlflow/experiments/create", permission="tracking:write", audit=True)
+def create(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Make an experiment."""
+    name, where = args.text("name", required=True, longest=NAME_CHARS), args.text("artifact_location", longest=2048)
+    tags = dict(_tag(item) for item in args.items("tags"))
+    try:
+        made = create_experiment(ws, name, where, tags)
+    except AlreadyExists:
+        raise ForeignError("RESOURCE_ALREADY_EXISTS", f"Experiment(name={name}) already exists.", 400) from None
+    return {"experiment_id": made.id}
+
+
+@rpc("GET", "2.0/mlflow/experiments/get", permission="tracking:read")
+def get(ws: Workspace, args: Args) -> dict[str, Any]:
+    """An experiment by id, deleted ones too."""
+    ensure_default(ws)
+    wanted = experiment_id_of(args.text("experiment_id", required=True))
+    return {"experiment": ws.db.read(lambda c: _shaped(c, [_row(c, wanted)])[0])}
+
+
+@rpc("GET", "2.0/mlflow/experiments/get-by-name", permission="tracking:read")
+def get_by_name(ws: Workspace, args: Args) -> dict[str, Any]:
+    """An experiment by name, deleted ones too."""
+    ensure_default(ws)
+    name = args.text("experiment_name", required=True)
+
+    def read(c: sa.Connection) -> dict[str, Any]:
+        found = rows(c, f"select {_COLUMNS} from tracking_experiment e where e.name = ?", (name,))  # noqa: S608
+        if not found:
+            raise ForeignError("RESOURCE_DOES_NOT_EXIST", f"Could not find experiment with name '{name}'", 404)
+        return _shaped(c, found)[0]
+
+    return {"experiment": ws.db.read(read)}
+
+
+@rpc("POST", "2.0/mlflow/experiments/update", permission="tracking:write", audit=True)
+def update(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Rename an experiment."""
+    ensure_default(ws)
+    wanted = experiment_id_of(args.text("experiment_id", required=True))
+    name = args.text("new_name", required=True, longest=NAME_CHARS)
+
+    def rename(c: sa.Connection) -> None:
+        if _row(c, wanted)[2] != "active":
+            raise ForeignError("INVALID_STATE", "Cannot rename a non-active experiment.", 400)
+        if rows(c, "select 1 from tracking_experiment where name = ? and id <> ?", (name, wanted)):
+            raise ForeignError("RESOURCE_ALREADY_EXISTS", f"Experiment(name={name}) already exists.", 400)
+        change(c, "update tracking_experiment set name = ?, updated_ms = ? where id = ?", (name, now_ms(), wanted))
+
+    ws.db.write(rename)
+    return {}
+
+
+@rpc("POST", "2.0/mlflow/experiments/delete", permission="tracking:write", audit=True)
+def delete(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Hide an experiment and its runs."""
+    return _move(ws, args, "active", "deleted")
+
+
+@rpc("POST", "2.0/mlflow/experiments/restore", permission="tracking:write", audit=True)
+def restore(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Bring an experiment and its runs back."""
+    return _move(ws, args, "deleted", "active")
+
+
+@rpc("POST", "2.0/mlflow/experiments/set-experiment-tag", permission="tracking:write")
+def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Set one tag."""
+    ensure_default(ws)
+    wanted = experiment_id_of(args.text("experiment_id", required=True))
+    key, value = _tag({"key": args.text("key", required=True), "value": args.values.get("value")})
+    ws.db.write(lambda c: put_tags(c, _active(c, wanted), {key: value}))
+    return {}
+
+
+@rpc("POST", "2.0/mlflow/experiments/delete-experiment-tag", permission="tracking:write")
+def delete_tag(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Take one tag off."""
+    wanted, key = experiment_id_of(args.text("experiment_id", required=True)), args.text("key", required=True)
+
+    def take(c: sa.Connection) -> None:
+        if not drop_tag(c, _active(c, wanted), key):
+            message = f"No tag with name: {key} in experiment with id {wanted}"
+            raise ForeignError("RESOURCE_DOES_NOT_EXIST", message, 404)
+
+    ws.db.write(take)
+    return {}
+
+
+@rpc("GET", "2.0/mlflow/experiments/search", permission="tracking:read")
+@rpc("POST", "2.0/mlflow/experiments/search", permission="tracking:read")
+def search(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Experiments that pass a filter, in an order, page by page."""
+    ensure_default(ws)
+    limit = args.integer("max_results")
+    if limit < 1:
+        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer")
+    if limit > _LARGEST:
+        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be at most {_LARGEST}")
+    stages = view_of(args, "view_type")
+    tree = parse_filter(args.text("filter"), _LANGUAGE)
+    clauses = [parse_order(clause, _LANGUAGE) for clause in args.texts("order_by")]
+    start = _offset(args.text("page_token"))
+
+    def read(c: sa.Connection) -> dict[str, Any]:
+        where, bound = f"e.lifecycle in ({marks(len(stages))})", list[Any](stages)
+        if tree is not None:
+            sql, more = _condition(c, tree)
+            where, bound = f"{where} and {sql}", [*bound, *more]
+        query = (
+            f"select {_COLUMNS} from tracking_experiment e where {where}"  # noqa: S608
+            f" order by {_order(c, clauses)} limit ? offset ?"
+        )
+        found = rows(c, query, [*bound, limit + 1, start])
+        answer: dict[str, Any] = {"experiments": _shaped(c, found[:limit])} if found else {}
+        if len(found) > limit:
+            raw = msgspec.json.encode({"offset": start + limit})
+            answer["next_page_token"] = base64.b64encode(raw).decode()
+        return answer
+
+    return ws.db.read(read)
+
+
+def _order(c: sa.Connection, clauses: list[tuple[str, str, bool]]) -> str:
+    plain = ' collate "C"' if c.dialect.name == "postgresql" else ""
+    order: list[str] = []
+    for entity, key, ascending in clauses or [
+        ("attribute", "creation_time", False),
+        ("attribute", "experiment_id", True),
+    ]:
+        if entity != "attribute":
+            raise invalid(f"Invalid order_by entity: {entity}")
+        order.append(f"{_ATTRIBUTES[key]}{plain if key == 'name' else ''} {'asc' if ascending else 'desc'}")
+    if not any(key == "experiment_id" for _, key, _ in clauses) and clauses:
+        order.append("e.id desc")
+    return ", ".join(order)
+
+
+def _condition(c: sa.Connection, node: Any) -> tuple[str, list[Any]]:
+    if isinstance(node, Group):
+        parts = [_condition(c, member) for member in node.members]
+        bound = [value for _, more in parts for value in more]
+        if node.kind == "not":
+            return f"not coalesce({parts[0][0]}, false)", bound
+        return "(" + f" {node.kind} ".join(sql for sql, _ in parts) + ")", bound
+    assert isinstance(node, Comparison)
+    entity, key, operator, value = node
+    if entity == "tag":
+        there = "select 1 from tracking_experiment_tag x where x.experiment_id = e.id and x.key = ?"
+        if value is None:
+            return f"{'not ' if operator == 'IS NULL' else ''}exists ({there})", [key]
+        sql, more = compared(c, "x.value", operator, value)
+        return f"exists ({there} and {sql})", [key, *more]
+    if key == "experiment_id":
+        if operator not in ("=", "!=", "IN", "NOT IN"):
+            raise invalid(f"Invalid comparator for experiment_id: {operator}")
+        value = tuple(map(experiment_id_of, value)) if isinstance(value, tuple) else experiment_id_of(value)
+    return compared(c, _ATTRIBUTES[key], operator, value)
+
+
+def _row(c: sa.Connection, wanted: int) -> Any:
+    found = rows(c, f"select {_COLUMNS} from tracking_experiment e where e.id = ?", (wanted,))  # noqa: S608
+    if not found:
+        raise ForeignError("RESOURCE_DOES_NOT_EXIST", f"No Experiment with id={wanted} exists", 404)
+    return found[0]
+
+
+def _active(c: sa.Connection, wanted: int) -> int:
+    lifecycle = _row(c, wanted)[2]
+    if lifecycle != "active":
+        raise invalid(f"The experiment {wanted} must be in the 'active' state. Current state is {lifecycle}.")
+    return wanted
+
+
+def _move(ws: Workspace, args: Args, before: str, after: str) -> dict[str, Any]:
+    ensure_default(ws)
+    wanted = experiment_id_of(args.text("experiment_id", required=True))
+
+    def move(c: sa.Connection) -> None:
+        now = now_ms()
+        query = "update tracking_experiment set lifecycle = ?, updated_ms = ? where id = ? and lifecycle = ?"
+        if not change(c, query, (after, now, wanted, before)):
+            raise ForeignError("RESOURCE_DOES_NOT_EXIST", f"No Experiment with id={wanted} exists", 404)
+        change(
+            c,
+            "update tracking_run set lifecycle = ?, deleted_ms = ? where experiment_id = ?",
+            (after, now if after == "deleted" else None, wanted),
+        )
+
+    ws.db.write(move)
+    return {}
+
+
+def _shaped(c: sa.Connection, found: list[Any]) -> list[dict[str, Any]]:
+    tags = tags_of(c, [row[0] for row in found])
+    return [shapes.experiment(row, tags.get(row[0], {})) for row in found]
+
+
+def _tag(item: dict[str, Any]) -> tuple[str, str]:
+    key = check_key(Args(item).text("key", required=True), "key", "key")
+    value = text_of(item.get("value"), "value")
+    if len(value) > TAG_CHARS:
+        raise invalid(f"'value' exceeds the maximum length of {TAG_CHARS} characters")
+    return key, value
+
+
+def _offset(token: str) -> int:
+    if not token:
+        return 0
+    try:
+        return max(0, msgspec.json.decode(base64.b64decode(token), type=dict[str, int])["offset"])
+    except (ValueError, KeyError, msgspec.DecodeError):
+        raise invalid("Invalid page token, could not base64-decode") from None

@@ -1,0 +1,48 @@
+"""MLflow's search of runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from homeostat.core.foreign import Args, invalid, rpc
+from homeostat.core.workspace import Workspace
+from homeostat.tracking.mlflow import shapes
+from homeostat.tracking.mlflow.search_grammar import parse_filter, parse_order
+from homeostat.tracking.mlflow.search_sql import RUNS, Search, find
+from homeostat.tracking.mlflow.wording import experiment_id_of, view_of
+
+_PAGE, _LARGEST, _EXPERIMENTS, _ORDERS = 1000, 50_000, 10_000, 20
+
+
+@rpc("POST", "2.0/mlflow/runs/search", permission="tracking:read")
+def search(ws: Workspace, args: Args) -> dict[str, Any]:
+    """Runs that pass a filter, in an order, page by page."""
+    limit = args.integer("max_results", default=_PAGE)
+    if limit > _LARGEST:
+        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be at most {_LARGEST}")
+    if limit < 1:
+        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer")
+    given = args.texts("order_by")
+    order = [parse_order(clause, RUNS) for clause in given]
+    if len(order) > _ORDERS or len({entry[:2] for entry in order}) < len(order):
+        raise invalid(f"`order_by` contains duplicate fields: {given[:_ORDERS]}")
+    experiments = sorted({experiment_id_of(each) for each in args.texts("experiment_ids")})
+    if len(experiments) > _EXPERIMENTS:
+        raise invalid(f"{len(experiments)} experiment_ids in one search; {_EXPERIMENTS} is the most")
+    wanted = Search(
+        experiments=experiments,
+        stages=view_of(args, "run_view_type"),
+        tree=parse_filter(args.text("filter"), RUNS),
+        order=order,
+        limit=limit,
+        after=args.text("page_token"),
+    )
+
+    def read(c: sa.Connection) -> dict[str, Any]:
+        found, after = find(c, wanted)
+        answer: dict[str, Any] = {"runs": shapes.runs(c, found)} if found else {}
+        return answer | ({"next_page_token": after} if after else {})
+
+    return ws.db.read(read)

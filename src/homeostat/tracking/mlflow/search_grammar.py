@@ -1,0 +1,264 @@
+"""The language of MLflow's filters and orders, read by recursive descent.
+
+    filter     := either
+    either     := both (OR both)*
+    both       := one (AND one)*
+    one        := NOT one | "(" either ")" | comparison
+    comparison := name (= | != | < | <= | > | >= | LIKE | ILIKE) value
+                | name [NOT] IN "(" value ("," value)* ")"
+                | name IS [NOT] NULL
+    name       := [entity "."] key        a key with other characters is in "double" or `back` quotes
+    order      := name [ASC | DESC]
+
+MLflow itself knows AND only; OR, NOT and parentheses are ours. What a name may be is for a `Language` to say.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from homeostat.core.foreign import ForeignError, invalid
+
+MOST_CHARS, MOST_TERMS, _DEEPEST = 20_000, 200, 30
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<number>[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+    | (?P<text>'(?:''|[^'])*'|"(?:""|[^"])*"(?!\s*\.))
+    | (?P<name>(?:[A-Za-z_][\w\-]*|`[^`]*`)(?:\.(?:"[^"]*"|`[^`]*`|[\w\-/:.]+))?)
+    | (?P<sign><=|>=|!=|<>|=|<|>)
+    | (?P<mark>[(),])
+    )""",
+    re.VERBOSE,
+)
+_WORDS = {"AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "ILIKE", "ASC", "DESC"}
+NUMERIC = ("=", "!=", "<", "<=", ">", ">=")
+TEXTUAL = ("=", "!=", "LIKE", "ILIKE")
+
+
+class Comparison(NamedTuple):
+    """`entity.key operator value`; the value is a float, an int, a text, a tuple of texts, or None for IS NULL."""
+
+    entity: str
+    key: str
+    operator: str
+    value: Any
+
+
+class Group(NamedTuple):
+    """Several nodes: "and", "or", or "not" of one."""
+
+    kind: str
+    members: tuple[Any, ...]
+
+
+class Language(NamedTuple):
+    """What may be named: entities by every word for them, attributes of the bare kind by whether they are numeric."""
+
+    entities: dict[str, str]
+    attributes: dict[str, bool]
+    aliases: dict[str, str] = {}
+    lists: tuple[str, ...] = ()  # attributes that may be compared with a list
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+
+
+def parse_filter(text: str, language: Language) -> Any | None:
+    """The tree of a filter; None when it is empty. Raises ForeignError, naming the clause."""
+    if len(text) > MOST_CHARS:
+        raise invalid(f"The filter has {len(text)} characters; {MOST_CHARS} is the most")
+    tokens = _tokens(text)
+    return _Parser(tokens, language, text).whole() if tokens else None
+
+
+def parse_order(text: str, language: Language) -> tuple[str, str, bool]:
+    """(entity, key, ascending) of one order clause. Raises ForeignError."""
+    tokens = _tokens(text)
+    if not tokens or len(tokens) > 2 or tokens[0].kind not in ("name", "text"):
+        raise invalid(f"Invalid order_by clause '{text[:200]}'. Could not be parsed.")
+    direction = tokens[1].text.upper() if len(tokens) == 2 else "ASC"
+    if direction not in ("ASC", "DESC"):
+        raise invalid(f"Invalid ordering key in order_by clause '{text[:200]}'.")
+    return *resolve(tokens[0].text, language), direction == "ASC"
+
+
+def resolve(name: str, language: Language) -> tuple[str, str]:
+    """(entity, key) that a name means. Raises ForeignError."""
+    entity, dot, key = name.partition(".")
+    if name[0] in "`\"'" or not dot:
+        entity, key = "attribute", name
+    entity = _bare(entity)
+    if entity not in language.entities:
+        raise invalid(
+            f"Invalid entity type '{entity[:100]}'. Valid values are {sorted(set(language.entities.values()))}"
+        )
+    entity, key = language.entities[entity], _bare(key)
+    if entity == "attribute":
+        key = language.aliases.get(key, key)
+        if key not in language.attributes:
+            raise invalid(
+                f"Invalid attribute key '{key[:100]}' specified. Valid keys are '{sorted(language.attributes)}'"
+            )
+    if entity == "dataset" and key not in ("name", "digest", "context"):
+        raise invalid(f"Invalid dataset key '{key[:100]}' specified. Valid keys are 'name', 'digest', 'context'")
+    return entity, key
+
+
+def _bare(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "`\"'" else text
+
+
+def _tokens(text: str) -> list[_Token]:
+    found: list[_Token] = []
+    at, end = 0, len(text.rstrip())
+    while at < end:
+        match = _TOKEN.match(text, at)
+        if match is None or match.lastgroup is None:
+            raise invalid(f"Invalid clause(s) in filter string: '{text[at : at + 100].strip()}'")
+        value = match[match.lastgroup]
+        kind = "word" if match.lastgroup == "name" and value.upper() in _WORDS else match.lastgroup
+        found.append(_Token(kind, value.upper() if kind == "word" else value))
+        at = match.end()
+    return found
+
+
+class _Parser:
+    def __init__(self, tokens: list[_Token], language: Language, text: str) -> None:
+        self._tokens = tokens
+        self._language = language
+        self._text = text
+        self._at = 0
+        self._depth = 0
+        self._terms = 0
+
+    def whole(self) -> Any:
+        tree = self._either()
+        if self._at < len(self._tokens):
+            raise self._unexpected()
+        return tree
+
+    def _either(self) -> Any:
+        return self._several("OR", "or", self._both)
+
+    def _both(self) -> Any:
+        return self._several("AND", "and", self._one)
+
+    def _several(self, word: str, kind: str, part: Any) -> Any:
+        members = [part()]
+        while self._take("word", word):
+            members.append(part())
+        return members[0] if len(members) == 1 else Group(kind, tuple(members))
+
+    def _one(self) -> Any:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise invalid(f"The filter is nested deeper than {_DEEPEST} levels")
+        try:
+            if self._take("word", "NOT"):
+                return Group("not", (self._one(),))
+            if self._take("mark", "("):
+                tree = self._either()
+                self._need("mark", ")")
+                return tree
+            return self._comparison()
+        finally:
+            self._depth -= 1
+
+    def _comparison(self) -> Comparison:
+        self._terms += 1
+        if self._terms > MOST_TERMS:
+            raise invalid(f"The filter has more than {MOST_TERMS} comparisons")
+        token = self._next()
+        if token.kind not in ("name", "text") or token.text[0] == "'":
+            raise invalid(f"Invalid comparison clause. Expected 'Identifier' found '{token.text[:100]}'")
+        entity, key = resolve(token.text, self._language)
+        if self._take("word", "IS"):
+            negated = self._take("word", "NOT")
+            self._need("word", "NULL")
+            if entity not in ("tag", "parameter"):
+                raise invalid(
+                    f"IS NULL / IS NOT NULL is only supported for tags and params, not for '{entity}' '{key}'"
+                )
+            return Comparison(entity, key, "IS NOT NULL" if negated else "IS NULL", None)
+        negated = self._take("word", "NOT")
+        if self._take("word", "IN"):
+            return Comparison(entity, key, "NOT IN" if negated else "IN", self._list(entity, key))
+        operator = self._next()
+        if negated or not (operator.kind == "sign" or operator.text in ("LIKE", "ILIKE")):
+            raise invalid(f"Invalid comparison clause. Expected comparison found '{operator.text[:100]}'")
+        sign = "!=" if operator.text == "<>" else operator.text
+        return Comparison(entity, key, sign, self._value(entity, key, sign))
+
+    def _list(self, entity: str, key: str) -> tuple[str, ...]:
+        if not (entity == "dataset" or (entity == "attribute" and key in self._language.lists)):
+            raise invalid(
+                f"Only {sorted(self._language.lists)} attributes support comparison with a list of quoted string"
+                " values."
+            )
+        self._need("mark", "(")
+        values: list[str] = []
+        while True:
+            token = self._next()
+            if token.kind != "text":
+                raise invalid(
+                    "While parsing a list in the query, expected string value, punctuation, or whitespace,"
+                    f" but got different type in list: {token.text[:100]}"
+                )
+            values.append(_unquoted(token.text))
+            if not self._take("mark", ","):
+                break
+            if self._take("mark", ")"):  # a comma at the end, as Python's tuples have it
+                return tuple(values)
+        self._need("mark", ")")
+        return tuple(values)
+
+    def _value(self, entity: str, key: str, operator: str) -> Any:
+        token = self._next()
+        numeric = entity == "metric" or (entity == "attribute" and self._language.attributes[key])
+        allowed = NUMERIC if numeric else TEXTUAL
+        if operator not in allowed:
+            raise invalid(f"Invalid comparator '{operator}' not one of '{list(allowed)}'")
+        if numeric:
+            if token.kind != "number":
+                what = "metric" if entity == "metric" else f"numeric attribute: {key}"
+                raise invalid(f"Expected numeric value type for {what}. Found {token.text[:100]}")
+            value = float(token.text)
+            return int(token.text) if entity != "metric" and token.text.lstrip("+-").isdigit() else value
+        if token.kind != "text":
+            if entity == "attribute":
+                raise invalid(f"Expected a quoted string value for attributes. Got value {token.text[:100]}")
+            raise invalid(
+                f"Expected a quoted string value for {entity} (e.g. 'my-value'). Got value {token.text[:100]}"
+            )
+        return _unquoted(token.text)
+
+    def _next(self) -> _Token:
+        if self._at >= len(self._tokens):
+            raise invalid(f"Invalid comparison clause. Expected 3 tokens: the filter ends early: {self._text[-100:]!r}")
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def _take(self, kind: str, text: str) -> bool:
+        if self._at < len(self._tokens) and self._tokens[self._at] == (kind, text):
+            self._at += 1
+            return True
+        return False
+
+    def _need(self, kind: str, text: str) -> None:
+        if not self._take(kind, text):
+            raise (
+                self._unexpected()
+                if self._at < len(self._tokens)
+                else invalid(f"Invalid clause(s) in filter string: '{text}' is missing at the end")
+            )
+
+    def _unexpected(self) -> ForeignError:
+        return invalid(f"Invalid clause(s) in filter string: '{self._tokens[self._at].text[:100]}'")
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1].replace(text[0] * 2, text[0])

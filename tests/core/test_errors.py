@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 
+from homeostat.cli.main import main
 from homeostat.core import errors
 from homeostat.core.errors import HomeostatError, NotFound, from_code
 
@@ -48,3 +50,16 @@ def test_the_text_shows_what_to_do_next():
 
 def test_an_unknown_code_is_still_an_error_of_ours():
     assert type(from_code("from_the_future", "what")) is HomeostatError
+
+
+def test_the_command_line_tells_what_the_system_and_the_database_cannot_take(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    home = str(tmp_path / "home")
+    for words, code, said in (
+        (["apply", "x" * 5000, "--home", home], 2, "(5,000 characters): File name too long"),
+        (["tracking", "create-run", "--name", "\udcff", "--home", home], 2, "is not text in UTF-8"),
+        (["demo", "--report", str(tmp_path / "none" / "r.json"), "--home", home], 4, "there is no folder for"),
+    ):
+        assert main(words) == code
+        assert said in capsys.readouterr().err

@@ -105,3 +105,15 @@ def test_plan_shows_and_apply_makes_it_so(any_ws: hs.Workspace) -> None:
     ]
     assert any_ws.loop.apply(text.replace("0.70", "0.72")).version == 2
     assert applied(any_ws, "m").config.variables[0].limit == 0.72
+
+
+@pytest.mark.parametrize("span", ["99999999999999999999d", "9" * 400 + "d", "5300w"])
+def test_a_window_longer_than_a_century_is_refused(span: str) -> None:
+    with pytest.raises(InvalidInput, match="longer than a century"):
+        read_config(f"model: m\nhold: [auc >= 0.7 over {span}]")
+
+
+def test_a_file_that_holds_no_keys_or_no_bottom_is_refused() -> None:
+    for text, said in (("", "is empty"), ("[1, 2]", "holds no keys"), ("model: " + "[" * 3000, "nested too deep")):
+        with pytest.raises(InvalidInput, match=said):
+            read_config(text)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import homeostat as hs
-from homeostat.core.errors import InvalidInput, Unavailable
+from homeostat.core.errors import Corrupt, InvalidInput, Unavailable
 from tests.server.processes import Up, command, free_port
 
 
@@ -106,6 +106,18 @@ def test_a_home_that_cannot_be_is_told(tmp_path: Path):
     (tmp_path / "home").write_text("x")
     code, said = refused(tmp_path / "home", free_port(), free_port())
     assert (code, "is a file, not a folder" in said) == (InvalidInput.exit_code, True)
+
+
+def test_a_damaged_database_is_told_before_anything_listens(tmp_path: Path):
+    with hs.open(tmp_path / "home") as ws:
+        ws.tracking.create_run()
+    file = tmp_path / "home" / "homeostat.db"
+    for log in tmp_path.glob("home/homeostat.db-*"):
+        log.unlink()
+    file.write_bytes(file.read_bytes()[:40_000])
+    code, said = refused(tmp_path / "home", free_port(), free_port())
+    assert (code, "the database is damaged" in said) == (Corrupt.exit_code, True)
+    assert "control plane" not in said
 
 
 class Writers:

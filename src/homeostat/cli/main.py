@@ -46,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has gone (`homeostat … | head`): that is no failure of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except UnicodeEncodeError as error:
+        # Bytes of the command line that are no UTF-8: a file may be called so, nothing that is kept as text.
+        _complain(InvalidInput(f"{error.object[:80]!r} is not text in UTF-8"))
+        return InvalidInput.exit_code
     except OSError as error:
         told = from_os(error)
         _complain(told)

@@ -168,8 +168,11 @@ def read_config(text: str) -> Config:
         raw: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidInput(f"homeostat.yaml is not YAML: {error}") from error
+    except RecursionError:
+        raise InvalidInput("homeostat.yaml is nested too deep to be read") from None
     if not isinstance(raw, dict):
-        raise InvalidInput("homeostat.yaml is empty", hint="it needs 'model:' and 'hold:'")
+        what = "is empty" if raw is None else "holds no keys"
+        raise InvalidInput(f"homeostat.yaml {what}", hint="it needs 'model:' and 'hold:'")
     _check_keys(raw, Config, "")
     for needed in ("model", "hold"):
         if needed not in raw:

@@ -123,6 +123,9 @@ def parse_variable(text: str) -> Variable:
     )
 
 
+_LONGEST_MS = 100 * 366 * 86_400_000
+
+
 def span_ms(text: str, where: str = "span") -> int:
     """A length of time such as `14d`, `2h`, `20ms` in milliseconds.
 
@@ -132,7 +135,10 @@ def span_ms(text: str, where: str = "span") -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip())
     if not found or found[2] not in SPANS:
         raise InvalidInput(f"{where}: {text!r} is not a length of time", hint="write 30s, 20m, 2h, 14d or 8w")
-    return int(float(found[1]) * SPANS[found[2]])
+    length = float(found[1]) * SPANS[found[2]]
+    if length > _LONGEST_MS:
+        raise InvalidInput(f"{where}: {text[:40]!r} is longer than a century")
+    return int(length)
 
 
 def _measure(name: str, text: str) -> Measure:

@@ -124,6 +124,8 @@ def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
 
     require_login_beyond_loopback(workspace, host)
     lock = hold(workspace.home)
+    # Opened before anything listens: a database that is damaged or away is told here, once, and not every second.
+    workspace.db.read(lambda _: None)
     sock = listen(host, port, "control plane", "--port")
     listen(host, serve_port, "data plane", "--serve-port").close()
     app = make_app(workspace, host)

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from homeostat.cli.demo.project import find_project, load_module, require_demo
+from homeostat.core.errors import NotFound
 
 if TYPE_CHECKING:
     from homeostat.cli.demo.view import View
@@ -31,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     require_demo()
+    if args.report and not Path(args.report).absolute().parent.is_dir():
+        raise NotFound(f"there is no folder for {args.report}", hint="make it, or name another file with --report")
     from homeostat.cli.demo.receiver import Receiver
     from homeostat.cli.demo.servers import Servers
     from homeostat.cli.demo.view import View

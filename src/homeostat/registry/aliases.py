@@ -12,7 +12,7 @@ from homeostat.core.records import from_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import chronicle, store
-from homeostat.registry.model import AliasMove, AliasMoved, ApprovalRule
+from homeostat.registry.model import AliasMove, AliasMoved, ApprovalRule, ModelVersion
 from homeostat.registry.names import check_alias
 
 
@@ -32,10 +32,10 @@ def set_alias(
 
     def change(c: sa.Connection) -> AliasMove:
         held = store.hold(c, model)
-        store.one(c, model, version)
-        if points_at(c, model, alias) != version:
+        target = store.one(c, model, version)
+        if alias not in target.aliases:
             need_no_approval(c, held, alias)
-        return move(ws, c, held, alias, version, expect, reason)
+        return move(ws, c, held, alias, version, expect, reason, target)
 
     return ws.db.write(change)
 
@@ -54,9 +54,19 @@ def delete_alias(ws: Workspace, model: str, alias: str, reason: str = "") -> Ali
 
 
 def move(
-    ws: Workspace, c: sa.Connection, held: store.Held, alias: str, version: int | None, expect: int | None, reason: str
+    ws: Workspace,
+    c: sa.Connection,
+    held: store.Held,
+    alias: str,
+    version: int | None,
+    expect: int | None,
+    reason: str,
+    target: ModelVersion | None = None,
 ) -> AliasMove:
-    """Move an alias of a held model within the open transaction, whatever rule there is. Raises as `set_alias`."""
+    """Move an alias of a held model within the open transaction, whatever rule there is. Raises as `set_alias`.
+
+    `target` is that version where it is at hand already.
+    """
     now = points_at(c, held.name, alias)
     if now == version:
         return _move(held.name, alias, now, version, reason, moved=False)
@@ -70,7 +80,7 @@ def move(
     if version is None:
         c.execute(sa.delete(store.alias).where(*where))
     else:
-        _must_be_fit(c, held.name, version)
+        _must_be_fit(target or store.one(c, held.name, version))
         if now is None:
             c.execute(sa.insert(store.alias).values(model=held.name, alias=alias, version=version))
         else:
@@ -109,14 +119,13 @@ def need_no_approval(c: sa.Connection, held: store.Held, alias: str) -> None:
     )  # fmt: skip
 
 
-def _must_be_fit(c: sa.Connection, model: str, version: int) -> None:
-    target = store.one(c, model, version)
+def _must_be_fit(target: ModelVersion) -> None:
     if target.status == "refused":
         failed = "; ".join(gate.reason or gate.gate for gate in target.gates if not gate.passed)
         raise Refused(
-            f"version {version} of '{model}' was refused by its gates: {failed}",
+            f"version {target.version} of '{target.model}' was refused by its gates: {failed}",
             hint="register a version that passes, or record gates that hold",
-            model=model, version=version,
+            model=target.model, version=target.version,
         )  # fmt: skip
 
 

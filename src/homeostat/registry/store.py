@@ -121,6 +121,18 @@ webhook = sa.Table(
     sa.Column("updated_ms", sa.BigInteger, nullable=False),
 )
 
+# What every call on one version asks, written out: building and keying these would cost more than running them.
+_HOLD = sa.text(
+    "update registry_model set updated_ms = :now where name = :name and deleted_ms is null returning id, versions"
+)
+_ID = sa.text("select id from registry_model where name = :name and deleted_ms is null")
+_ONE = sa.text(
+    "select record, stage, updated_ms from registry_version"
+    " where model = :name and version = :number and deleted_ms is null"
+)
+_ALIASES = sa.text("select alias from registry_alias where model = :name and version = :number order by alias")
+_TAGS = sa.text("select key, value from registry_version_tag where model = :name and version = :number order by key")
+
 # The tables whose rows carry a model's name.
 NAMED = (version, model_tag, version_tag, alias)
 
@@ -146,12 +158,7 @@ def hold(c: sa.Connection, name: str, make: bool = False) -> Held:
             ),
             {"name": name, "id": new_id(), "now": now_ms()},
         )
-    held = c.execute(
-        sa.update(model)
-        .where(model.c.name == name, model.c.deleted_ms.is_(None))
-        .values(updated_ms=now_ms())
-        .returning(model.c.id, model.c.versions)
-    ).first()
+    held = c.execute(_HOLD, {"name": name, "now": now_ms()}).first() if GONE not in name else None
     if held is None:
         raise unknown_model(name)
     return Held(held.id, name, held.versions)
@@ -159,7 +166,7 @@ def hold(c: sa.Connection, name: str, make: bool = False) -> Held:
 
 def id_of(c: sa.Connection, name: str) -> str:
     """The id of a model that stays through renames. Raises NotFound."""
-    found = c.execute(sa.select(model.c.id).where(model.c.name == name, model.c.deleted_ms.is_(None))).scalar()
+    found = c.execute(_ID, {"name": name}).scalar()
     if found is None:
         raise unknown_model(name)
     return found
@@ -172,9 +179,13 @@ def select_versions() -> sa.Select[Any]:
 
 def one(c: sa.Connection, name: str, number: int) -> ModelVersion:
     """A version with its aliases and tags. Raises NotFound that says which versions there are."""
-    found = versions(c, select_versions().where(version.c.model == name, version.c.version == number))
-    if found:
-        return found[0]
+    at = {"name": name, "number": number}
+    row = c.execute(_ONE, at).first() if GONE not in name and -(2**31) <= number < 2**31 else None
+    if row is not None:
+        return msgspec.structs.replace(
+            from_json(row.record, ModelVersion), model=name, stage=row.stage, updated_ms=row.updated_ms,
+            aliases=list(c.execute(_ALIASES, at).scalars()), tags={row.key: row.value for row in c.execute(_TAGS, at)},
+        )  # fmt: skip
     id_of(c, name)
     there = sa.select(sa.func.min(version.c.version), sa.func.max(version.c.version)).where(
         version.c.model == name, version.c.deleted_ms.is_(None)

@@ -62,13 +62,13 @@ def add(
     `parent` is the version that it is a copy of.
     """
     model = wanted.model
-    new = c.execute(sa.select(store.model.c.id).where(store.model.c.name == model)).first() is None
-    held = store.hold(c, model, make=True)
+    new = c.execute(sa.text("select 1 from registry_model where name = :name"), {"name": model}).first() is None
+    held = store.hold(c, model, make=new)
     if once is not None:
         query = store.select_versions().where(store.version.c.model == model, store.version.c.once == once)
         if before := store.versions(c, query):
             return before[0]
-    made = msgspec.structs.replace(wanted, version=held.versions + 1)
+    made = msgspec.structs.replace(wanted, version=held.versions + 1, updated_ms=wanted.created_ms)
     c.execute(
         sa.insert(store.version).values(
             model=model, version=made.version, once=once, run_id=made.run_id, source=made.source, stage=made.stage,
@@ -82,7 +82,7 @@ def add(
     if new:
         publish(ws, c, ModelCreated(model=model))
     publish(ws, c, VersionRegistered(model=model, version=made.version, run_id=made.run_id))
-    return store.one(c, model, made.version)
+    return msgspec.structs.replace(made, tags=dict(sorted(made.tags.items())))
 
 
 def texts(tags: dict[str, Any] | None) -> dict[str, str]:

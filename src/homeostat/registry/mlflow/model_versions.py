@@ -9,7 +9,7 @@ import msgspec
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.foreign import Args, invalid, present, rpc
 from homeostat.core.workspace import Workspace
-from homeostat.registry import lifecycle, models, sources, versions
+from homeostat.registry import lifecycle, models, sources, store, versions
 from homeostat.registry.mlflow.search import find_versions
 from homeostat.registry.mlflow.shapes import version_json
 from homeostat.registry.mlflow.sources import PROMPT_SOURCES, Lineage, resolve
@@ -40,7 +40,7 @@ def create(ws: Workspace, args: Args) -> dict[str, Any]:
     elif source not in PROMPT_SOURCES:
         raise invalid(f"Invalid prompt source: '{source[:300]}'. Prompt sources must use an MLflow placeholder.")
     try:
-        models.get_model(ws, name)
+        ws.db.read(lambda c: store.id_of(c, name))
     except NotFound:
         raise no_model(name) from None
     wanted = sources.draft(

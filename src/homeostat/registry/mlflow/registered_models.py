@@ -150,12 +150,9 @@ def by_alias(ws: Workspace, args: Args) -> dict[str, Any]:
     """The version that an alias points at; of "latest" the newest one."""
     name, alias = model_name(args), alias_name(args)
     try:
-        models.get_model(ws, name)
-    except NotFound:
-        raise no_model(name) from None
-    try:
         version = versions.get_version(ws, name, alias=None if alias.lower() == "latest" else alias)
     except NotFound:
+        _shown(ws, name)
         if alias.lower() == "latest":
             raise ForeignError("RESOURCE_DOES_NOT_EXIST", f"Latest version not found for model {name}.", 404) from None
         raise invalid(f"Registered model alias {alias} not found.") from None

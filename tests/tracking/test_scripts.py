@@ -197,3 +197,33 @@ def test_in_a_git_checkout_what_git_ignores_is_not_kept(project: Path):
     with hs.open() as ws:
         kept = {a.path for a in ws.tracking.list_artifacts(runs()[0].id) if a.path.startswith("source/")}
     assert kept == {"source/train.py", "source/settings.py", "source/pkg/a.py"}
+
+
+def test_an_entry_point_of_an_mlproject_runs_with_its_parameters(project: Path, capsys: pytest.CaptureFixture[str]):
+    (project / "MLproject").write_text(
+        "name: x\nentry_points:\n  main:\n    parameters:\n"
+        "      rate: {type: float, default: 0.25}\n      epochs: int\n"
+        "    command: python train.py --lr={rate} --epochs {epochs}\n"
+        "  piped:\n    command: python train.py | tee log\n"
+    )
+    assert main(["run", ".", "epochs=4"]) == 0
+    (run,) = runs()
+    assert run.params == {"rate": "0.25", "epochs": "4"} and run.metrics["loss"] == 1.0
+    for words in (["run", "."], ["run", ".", "--entry", "piped"], ["run", ".", "--entry", "none"]):
+        assert main(words) in (2, 4)
+    told = capsys.readouterr().err
+    assert "needs epochs" in told and "not one program" in told and "has no 'none'" in told
+    assert len(runs()) == 1
+
+
+@pytest.mark.parametrize("text", [
+    "- model: m\n  operations:\n    fit:\n      main: train\n      flags: {lr: {default: 0.5}, epochs: 1}\n",
+    "fit:\n  main: train\n  flags:\n    lr: 0.5\n    epochs: 1\n",
+])  # fmt: skip
+def test_an_operation_of_a_guild_file_runs_with_its_defaults(project: Path, text: str):
+    (project / "guild.yml").write_text(text)
+    assert main(["run", "fit"]) == 0
+    assert main(["run", "fit", "lr=[0.1,0.2]"]) == 0
+    assert runs("run")[0].params == {"lr": "0.5", "epochs": "1", "out": ""}
+    assert [(run.params["lr"], run.params["epochs"]) for run in runs("trial")] == [("0.1", "1"), ("0.2", "1")]
+    assert main(["run", "nothing"]) == 4

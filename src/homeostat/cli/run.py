@@ -8,14 +8,18 @@ import sys
 from typing import Any
 
 from homeostat.cli.options import add_home, workspace_of
-from homeostat.cli.script import add_script_arguments, run_as_script
+from homeostat.cli.script import add_script_arguments, names_script, run_as_script
 from homeostat.core.errors import InvalidInput
 
 PASSES_ON = True  # `homeostat run train.py --name first lr=0.1 -- --verbose`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", help="a script (train.py), or a pipeline (module:function)")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        help="a script (train.py), an MLproject folder, a guild.yml operation, or a pipeline (module:function)",
+    )
     parser.add_argument(
         "parameters",
         nargs="*",
@@ -28,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.restart or (args.what or "").endswith(".py"):
+    if args.restart or names_script(args):
         return run_as_script(args)
     if args.what is None:
         raise InvalidInput("run what?", hint="`homeostat run train.py lr=0.1` or `homeostat run pipeline:train`")

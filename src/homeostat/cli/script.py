@@ -18,6 +18,7 @@ def add_script_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("scripts")
     group.add_argument("--experiment", default="default", help="the experiment of the run (default: default)")
     group.add_argument("--name", help="a name for the run")
+    group.add_argument("--entry", default="main", help="the entry point of an MLproject (default: main)")
     group.add_argument("--trials", type=int, metavar="N", help="as many runs, drawn from what the flags offer")
     group.add_argument("--seed", type=int, default=0, help="what is drawn is the same for the same seed (default: 0)")
     group.add_argument("--needed", action="store_true", help="leave out what has run with these flags and sources")
@@ -34,9 +35,18 @@ def add_script_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--python", metavar="PROGRAM", help="another Python to run the script with")
 
 
+def names_script(args: argparse.Namespace) -> bool:
+    """Whether the arguments name a script, or something of a project file that does."""
+    from homeostat.tracking.scripts.operations import operation_file
+
+    what = args.what or ""
+    return what.endswith(".py") or (bool(what) and operation_file(what, args.project) is not None)
+
+
 def run_as_script(args: argparse.Namespace) -> int:
     """Do what the arguments ask for; 0 when every run finished."""
     from homeostat.tracking.scripts.asked import assignments, plan_for, restart, run_all
+    from homeostat.tracking.scripts.operations import operation_file, plan_of_operation
 
     if args.restart:
         if args.what or args.parameters:
@@ -44,10 +54,15 @@ def run_as_script(args: argparse.Namespace) -> int:
         with workspace_of(args) as ws:
             return _told([restart(ws, args.restart)])
     patterns = None if args.no_scalars else args.scalars or []
-    plan = plan_for(
-        args.what, args.project, args.flags_from, extra=args.extra, patterns=patterns, python=args.python or "",
-        events=args.tensorboard or "", experiment=args.experiment,
-    )  # fmt: skip
+    more: dict[str, Any] = {
+        "via": args.flags_from, "extra": args.extra, "patterns": patterns, "python": args.python or "",
+        "events": args.tensorboard or "", "experiment": args.experiment,
+    }  # fmt: skip
+    file = None if args.what.endswith(".py") else operation_file(args.what, args.project)
+    if file is None:
+        plan = plan_for(args.what, args.project, **more)
+    else:
+        plan = plan_of_operation(file, args.entry if file.name == "MLproject" else args.what, **more)
     if args.show_flags:
         return _show(plan)
     values = assignments(plan, args.parameters, args.trials, args.seed)

@@ -127,7 +127,7 @@ def equal_run(ws: Workspace, plan: Plan) -> str | None:
 
 
 def _one(ws: Workspace, plan: Plan, values: dict[str, Any], needed: bool, **more: Any) -> Ran:
-    plan = msgspec.structs.replace(plan, values=values)
+    plan = msgspec.structs.replace(plan, values={**plan.values, **values})
     there = equal_run(ws, plan) if needed else None
     return Ran(run_id=there, status="finished", skipped=True) if there else run_script(ws, plan, **more)
 

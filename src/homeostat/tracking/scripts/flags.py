@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import Record
 
-Via = Literal["argparse", "click", "globals"]
+Via = Literal["argparse", "click", "globals", "command"]
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 
@@ -106,7 +106,7 @@ def command_line(flags: list[Flag], values: Mapping[str, Any]) -> list[str]:
     """The words that give a script with argparse or click these values: positional ones first, in their order."""
     words: list[str] = []
     for flag in sorted(flags, key=lambda one: bool(one.option)):
-        if flag.via == "globals" or flag.name not in values:
+        if flag.via in ("globals", "command") or flag.name not in values:
             continue
         value = values[flag.name]
         if flag.takes == "switch":

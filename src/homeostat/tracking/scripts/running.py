@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -40,7 +41,8 @@ _LINE = 1 << 16
 class Plan(Record):
     """What to run: `script` below `project`, in `folder`, by `python`, with `values` for some of its `flags`.
 
-    `extra` are words for its command line as they are. `patterns` find metrics in its output (`outputs.py`); None
+    `extra` are words for its command line as they are, and `command` such with `{flag}` in them for flags
+    that a project file declares. `patterns` find metrics in its output (`outputs.py`); None
     takes none from there. `events` is the folder watched for TensorBoard files.
     """
 
@@ -51,6 +53,7 @@ class Plan(Record):
     flags: list[Flag] = []
     values: dict[str, Any] = {}
     extra: list[str] = []
+    command: list[str] = []
     patterns: list[str] | None = []
     events: str = ""
     experiment: str = "default"
@@ -66,7 +69,13 @@ class Plan(Record):
         python, path = self.python or sys.executable, str(root / self.script)
         replaced = {f.name: self.values[f.name] for f in self.flags if f.via == "globals" and f.name in self.values}
         start = [python, child.__file__, path, to_json(replaced)] if replaced else [python, path]
-        return [*start, *command_line(self.flags, self.values), *self.extra]
+        told = [_filled(part, self.params) for part in self.command]
+        return [*start, *told, *command_line(self.flags, self.values), *self.extra]
+
+
+def _filled(part: str, params: dict[str, str]) -> str:
+    """A word of a command with the flags in it: `--lr={lr}`. Names that are no flags stay as they are."""
+    return re.sub(r"\{(\w+)\}", lambda found: params.get(found[1], found[0]), part)
 
 
 class Ran(Record):

@@ -139,6 +139,7 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._write_paused = False
         self._read_paused = False
+        self._newer = True  # HTTP/1.1, not 1.0
         self._fresh = True  # no request has been read yet
 
     # --- asyncio ---
@@ -240,7 +241,10 @@ class Connection(asyncio.Protocol):
                 self._stop(400, "the only transfer coding known here is chunked")
         elif length is not None and int(length) > self.limits.body:
             self._stop(413, f"the body has {int(length)} bytes; at most {self.limits.body} are read")
-        if b"host" not in headers and self._parser.get_http_version() == "1.1":
+        self._newer = newer = self._parser.get_http_version() == "1.1"
+        if not newer and self._parser.get_http_version() != "1.0":
+            self._stop(400, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+        if b"host" not in headers and newer:
             self._stop(400, "the Host header is missing")
         expected = headers.get(b"expect")
         if expected is not None:
@@ -268,7 +272,7 @@ class Connection(asyncio.Protocol):
         self._fresh = False
         persistent: bytes | None = None
         if parser.should_keep_alive():
-            persistent = b"" if parser.get_http_version() == "1.1" else b"Connection: keep-alive\r\n"
+            persistent = b"" if self._newer else b"Connection: keep-alive\r\n"
         else:
             self.deaf = True
         exchange = Exchange(self, parser.get_method(), self._target, self._headers, body, persistent)

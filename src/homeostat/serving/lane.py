@@ -282,4 +282,8 @@ def one_line(error: HomeostatError) -> str:
     >>> one_line(HomeostatError("no such input", hint="did you mean 'a'?"))
     "no such input (did you mean 'a'?)"
     """
-    return f"{error.message} ({error.hint})" if error.hint else error.message
+    line = f"{error.message} ({error.hint})" if error.hint else error.message
+    if line.isprintable():
+        return line
+    # A message may hold names as a client sent them, with line ends and worse.
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in line)

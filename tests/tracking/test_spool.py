@@ -198,7 +198,7 @@ def test_a_torn_or_damaged_file_gives_every_whole_frame_before_the_damage(
 
 def test_what_is_sent_is_dropped_from_a_long_run_s_file(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("homeostat.tracking.live._SPOOL_BYTES", 1000)
-    with hs.run(ws=ws, id="long") as run:
+    with hs.run(ws=ws, id="long", surroundings=False, machine=False) as run:
         for part in range(5):
             for step in range(100):
                 run.log({"loss": 1.0}, step=part * 100 + step)

@@ -81,7 +81,7 @@ class Housekeeping:
         from homeostat.loop import run_due
         from homeostat.notify import deliver_due
         from homeostat.pipelines import recover
-        from homeostat.serving import fold
+        from homeostat.serving import fold, review_due
         from homeostat.tracking import collect_runs, mark_lost
 
         duties: list[Callable[[], object]] = [
@@ -92,6 +92,7 @@ class Housekeeping:
             lambda: mark_lost(self._workspace),
             lambda: recover(self._workspace),
             lambda: fold(self._workspace),
+            lambda: review_due(self._workspace),
         ]
         while not self._stop.wait(_TICK_S):
             for duty in duties:

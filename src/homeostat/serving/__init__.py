@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from homeostat.core.door import door
 
 if TYPE_CHECKING:
+    from homeostat.serving.canary import CanaryPolicy as CanaryPolicy
+    from homeostat.serving.canary import Judgement as Judgement
     from homeostat.serving.client import PredictionClient as PredictionClient
     from homeostat.serving.deployments import deploy as deploy
     from homeostat.serving.deployments import deployment_history as deployment_history
@@ -13,10 +15,16 @@ if TYPE_CHECKING:
     from homeostat.serving.deployments import rollback as rollback
     from homeostat.serving.deployments import set_routes as set_routes
     from homeostat.serving.deployments import undeploy as undeploy
+    from homeostat.serving.feedback import record_feedback as record_feedback
+    from homeostat.serving.model import Canary as Canary
+    from homeostat.serving.model import CanaryReview as CanaryReview
+    from homeostat.serving.model import CanaryStep as CanaryStep
+    from homeostat.serving.model import Comparison as Comparison
     from homeostat.serving.model import Deployment as Deployment
     from homeostat.serving.model import DeploymentChange as DeploymentChange
     from homeostat.serving.model import DeploymentChanged as DeploymentChanged
     from homeostat.serving.model import Endpoint as Endpoint
+    from homeostat.serving.model import Feedback as Feedback
     from homeostat.serving.model import FoldResult as FoldResult
     from homeostat.serving.model import Route as Route
     from homeostat.serving.model import ServingState as ServingState
@@ -26,6 +34,10 @@ if TYPE_CHECKING:
     from homeostat.serving.prediction_table import count_predictions as count_predictions
     from homeostat.serving.prediction_table import fold as fold
     from homeostat.serving.prediction_table import predictions as predictions
+    from homeostat.serving.rollouts import compare as compare
+    from homeostat.serving.rollouts import review_canaries as review_canaries
+    from homeostat.serving.rollouts import review_due as review_due
+    from homeostat.serving.rollouts import start_canary as start_canary
     from homeostat.serving.supervisor import Supervisor as Supervisor
 
 __getattr__, __dir__ = door(__name__)

@@ -18,6 +18,7 @@ from homeostat.serving.catalog import Catalog
 from homeostat.serving.coding import inflate
 from homeostat.serving.explaining import explain_rows, rows_to_explain
 from homeostat.serving.facts import Facts
+from homeostat.serving.feedback import read_feedback, record_feedback
 from homeostat.serving.fleet import Fleet
 from homeostat.serving.http1 import JSON, Exchange, Limits, Server
 from homeostat.serving.lane import one_line
@@ -141,6 +142,7 @@ class App:
         }
         if version is None:
             paths[("flush",)] = {b"POST": partial(self.flush, model)}
+            paths[("feedback",)] = {b"POST": partial(self.feedback, model)}
         return paths.get(rest)
 
     def _of_v1(self, named: str) -> dict[bytes, Handler] | None:
@@ -250,6 +252,18 @@ class App:
     def _body(self, exchange: Exchange) -> bytes:
         coding = exchange.headers.get(b"content-encoding")
         return exchange.body if coding is None else inflate(coding, exchange.body, self.server.limits.body)
+
+    def feedback(self, model: str, exchange: Exchange) -> None:
+        """POST /v2/models/MODEL/feedback: what answers turned out to be worth, one or many."""
+        self.access.actor(exchange, "serving:write")  # rewards move traffic: reading is not enough
+        self.catalog.served(model)
+        told = read_feedback(self._body(exchange))
+
+        async def tell() -> None:
+            recorded = await asyncio.to_thread(record_feedback, self._ws, model, told)
+            exchange.answer(200, JSON, b'{"recorded":%d}' % recorded)
+
+        self._later(exchange, tell())
 
     def metrics(self, exchange: Exchange) -> None:
         """GET /metrics: of every process on this port."""

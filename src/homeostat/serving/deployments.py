@@ -21,6 +21,8 @@ from homeostat.serving import store
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
 from homeostat.serving.routes import check_routes
 
+_LEAD_BACK_THEMSELVES = ("rollback", "canary step", "canary promoted", "canary back")
+
 
 @verb(permission="serving:write")
 def deploy(
@@ -44,7 +46,7 @@ def deploy(
     check_name(model, "model name")
     found = get_version(ws, model, version)
     routes = [Route(version=found.version)]
-    _check_servable(ws, model, routes)
+    check_servable(ws, model, routes)
     for name, what in ((key, "key"), (time, "time")):
         if name is not None and name in {field.name for field in found.signature.inputs}:
             raise InvalidInput(
@@ -60,10 +62,10 @@ def deploy(
     def write(connection: sa.Connection) -> Deployment:
         current = store.read_deployment(connection, model)
         base = current or Deployment(model=model, routes=[], salt=salt_of(model), generation=0, updated_ms=0)
-        changed = replace(base, routes=routes, **wanted)
+        changed = replace(base, routes=routes, canary=None, **wanted)
         if current is not None and changed == current:
             return current
-        return _record(ws, connection, changed, "deploy", current)
+        return record(ws, connection, changed, "deploy", current)
 
     return ws.db.write(write)
 
@@ -83,7 +85,7 @@ def set_routes(ws: Workspace, model: str, routes: list[Route], expect_generation
     somebody else changed the deployment first.
     """
     check_routes(routes)
-    _check_servable(ws, model, routes)
+    check_servable(ws, model, routes)
 
     def write(connection: sa.Connection) -> Deployment:
         current = store.read_deployment(connection, model)
@@ -97,7 +99,7 @@ def set_routes(ws: Workspace, model: str, routes: list[Route], expect_generation
             )
         if current.routes == routes:
             return current
-        return _record(ws, connection, replace(current, routes=routes), "routes", current)
+        return record(ws, connection, replace(current, routes=routes, canary=None), "routes", current)
 
     return ws.db.write(write)
 
@@ -117,8 +119,8 @@ def rollback(ws: Workspace, model: str) -> Deployment:
         if back_to is None:
             raise Refused(f"model '{model}' has no earlier deployment to return to")
         earlier, further = store.read_change(connection, model, back_to)
-        changed = replace(current, routes=earlier.routes)
-        return _record(ws, connection, changed, "rollback", current, back_to=further)
+        changed = replace(current, routes=earlier.routes, canary=None)
+        return record(ws, connection, changed, "rollback", current, back_to=further)
 
     return ws.db.write(write)
 
@@ -131,8 +133,8 @@ def undeploy(ws: Workspace, model: str) -> None:
         current = store.read_deployment(connection, model)
         if current is None:
             raise store.not_deployed(model)
-        gone = replace(current, routes=[])
-        _record(ws, connection, gone, "undeploy", current)
+        gone = replace(current, routes=[], canary=None)
+        record(ws, connection, gone, "undeploy", current)
         connection.execute(sa.delete(store.deployment).where(store.deployment.c.model == model))
         connection.execute(sa.delete(store.state).where(store.state.c.model == model))
 
@@ -169,7 +171,8 @@ def deployment_history(ws: Workspace, model: str, limit: int = 100) -> list[Depl
     return ws.db.read(lambda c: [store.to_change(row) for row in c.execute(query)])
 
 
-def _check_servable(ws: Workspace, model: str, routes: list[Route]) -> None:
+def check_servable(ws: Workspace, model: str, routes: list[Route]) -> None:
+    """Refused when a version that would answer was refused by its gates; NotFound for an unknown one."""
     for route in routes:
         found = get_version(ws, model, route.version)
         if found.status == "refused" and route.role != "shadow":
@@ -181,7 +184,7 @@ def _check_servable(ws: Workspace, model: str, routes: list[Route]) -> None:
             )
 
 
-def _record(
+def record(
     ws: Workspace,
     connection: sa.Connection,
     changed: Deployment,
@@ -189,6 +192,7 @@ def _record(
     current: Deployment | None,
     back_to: int | None = None,
 ) -> Deployment:
+    """Write the next generation. `back_to`: where a rollback from it leads, for reasons that say so themselves."""
     generation = store.last_generation(connection, changed.model) + 1
     at_ms = now_ms()
     new = replace(changed, generation=generation, updated_ms=at_ms)
@@ -200,7 +204,7 @@ def _record(
         where = (store.deployment.c.model == new.model, store.deployment.c.generation == current.generation)
         if not connection.execute(sa.update(store.deployment).where(*where).values(**values)).rowcount:
             raise Conflict(f"the deployment of '{new.model}' was changed at the same moment", hint="try again")
-    if reason != "rollback":
+    if reason not in _LEAD_BACK_THEMSELVES:
         back_to = current.generation if current is not None else None
     connection.execute(
         sa.insert(store.change).values(

@@ -6,6 +6,7 @@ from typing import Literal
 
 from homeostat.core.event import Event
 from homeostat.core.records import Record
+from homeostat.serving.canary import CanaryPolicy, Judgement
 
 Role = Literal["champion", "canary", "shadow"]
 
@@ -23,6 +24,24 @@ class Route(Record):
     version: int
     weight: float = 1.0
     role: Role = "champion"
+
+
+class CanaryStep(Record):
+    """A share of the requests, and since when."""
+
+    weight: float
+    at_ms: int
+
+
+class Canary(Record):
+    """A version that rises and falls by itself. `slow_us`: what counts as a slow answer; 0 when the champion had
+    answered too little to tell. `before`: the generation that it goes back to."""
+
+    version: int
+    policy: CanaryPolicy
+    steps: list[CanaryStep]
+    slow_us: int
+    before: int
 
 
 class Deployment(Record):
@@ -46,6 +65,7 @@ class Deployment(Record):
     time: str = "time"
     max_waiting: int = 2048
     timeout_ms: int = 30_000
+    canary: Canary | None = None
 
     @property
     def champion(self) -> int:
@@ -54,7 +74,8 @@ class Deployment(Record):
 
 
 class DeploymentChange(Record):
-    """One generation of a deployment, as it was recorded. `reason`: "deploy", "routes", "rollback" or "undeploy"."""
+    """One generation of a deployment, as it was recorded. `reason`: "deploy", "routes", "rollback", "undeploy",
+    "canary", "canary step", "canary promoted" or "canary back"."""
 
     model: str
     generation: int
@@ -79,6 +100,40 @@ class ServingState(Record):
     generation: int
     state: str
     reason: str
+
+
+class Feedback(Record):
+    """What the answer to a request turned out to be worth: more is better."""
+
+    request_id: str
+    reward: float
+
+
+class CanaryReview(Record):
+    """What was found of a canary at a look, and the weight that it has from then on (0: taken back)."""
+
+    model: str
+    version: int
+    weight: float
+    judgement: Judgement
+    at_ms: int
+
+
+class Comparison(Record):
+    """A version beside the champion (`baseline`), on one measure: observations and means of both, the difference, and
+    an interval that holds at every look; None while there is too little of one of them."""
+
+    measure: str
+    version: int
+    baseline: int
+    n: int
+    n_baseline: int
+    mean: float
+    mean_baseline: float
+    difference: float
+    lo: float | None
+    hi: float | None
+    verdict: Literal["better", "worse", "undecided"]
 
 
 class FoldResult(Record):

@@ -141,6 +141,23 @@ def _read(
     return newest(frames, routes)
 
 
+def requests_since(ws: Workspace, model: str, since_ms: int) -> pl.DataFrame:
+    """The requests of `model` that named no version and were answered since then, by the server's own clock: a row for
+    each, with the log's own columns."""
+    import polars as pl
+
+    from homeostat.serving.log_frame import SCHEMA, newest, to_frame
+
+    wanted = (pl.col("logged_ms") >= since_ms, pl.col("row") == 0)
+    stored, batches = _snapshot(ws, model, None, None)
+    frames = [
+        pl.scan_parquet(ws.blobs.local_path(digest)).filter(*wanted).select(SCHEMA.names()).collect()
+        for digest in stored
+    ]
+    frames += [to_frame(batch, set(), None, None).filter(*wanted) for batch in batches]
+    return newest(frames, _ANSWERED)
+
+
 def _snapshot(ws: Workspace, model: str, from_ms: int | None, to_ms: int | None) -> tuple[list[str], list[Batch]]:
     """Segments and spooled batches that together hold every row once, whatever a fold does meanwhile."""
     query = sa.select(store.segment.c.digest).where(store.segment.c.model == model).order_by(store.segment.c.id)

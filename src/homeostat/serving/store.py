@@ -59,6 +59,15 @@ segment = sa.Table(
     sa.Column("to_ms", sa.BigInteger, nullable=False),
     sa.Index("serving_segment_model", "model", "to_ms"),
 )
+feedback = sa.Table(
+    "serving_feedback",
+    metadata,
+    sa.Column("model", sa.String(255), primary_key=True),
+    sa.Column("request_id", sa.String(255), primary_key=True),
+    sa.Column("reward", sa.Float, nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Index("serving_feedback_time", "model", "at_ms"),
+)
 # Spool files whose rows are in segments but which are not deleted yet.
 folded = sa.Table("serving_folded", metadata, sa.Column("file", sa.String(255), primary_key=True))
 

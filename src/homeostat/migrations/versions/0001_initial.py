@@ -399,6 +399,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("model"),
     )
     op.create_table(
+        "serving_feedback",
+        sa.Column("model", sa.String(length=255), nullable=False),
+        sa.Column("request_id", sa.String(length=255), nullable=False),
+        sa.Column("reward", sa.Float(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("model", "request_id"),
+    )
+    with op.batch_alter_table("serving_feedback", schema=None) as batch_op:
+        batch_op.create_index("serving_feedback_time", ["model", "at_ms"], unique=False)
+
+    op.create_table(
         "serving_folded", sa.Column("file", sa.String(length=255), nullable=False), sa.PrimaryKeyConstraint("file")
     )
     op.create_table(

@@ -1,0 +1,82 @@
+"""Verbs: what answers turned out to be worth, told by the id of their request."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import sqlalchemy as sa
+
+from homeostat.core.clock import now_ms
+from homeostat.core.errors import InvalidInput
+from homeostat.core.verbs import verb
+from homeostat.core.workspace import Workspace
+from homeostat.serving import store
+from homeostat.serving.model import Feedback
+
+MAX_AT_ONCE = 10_000
+_CHUNK = 500  # what a statement may name at once, in every database
+
+
+class _Many(msgspec.Struct):
+    feedback: list[Feedback]
+
+
+@verb(permission="serving:write")
+def record_feedback(ws: Workspace, model: str, feedback: list[Feedback]) -> int:
+    """Record rewards for answered requests; the newest counts where a request is told of twice. Their number.
+
+    A reward is what the caller wants more of: 1 for a click and 0 for none, a margin, minus an error. It is joined to
+    the prediction log by the request's id when versions are compared; it may come before the log is written.
+
+    Raises: InvalidInput for an empty id or a reward that is not a finite number.
+    """
+    if len(feedback) > MAX_AT_ONCE:
+        raise InvalidInput(f"{len(feedback)} rewards at once", hint=f"send at most {MAX_AT_ONCE}")
+    for one in feedback:
+        if not 0 < len(one.request_id) <= 255:
+            raise InvalidInput("a request id has 1 to 255 characters", hint="the id of the answer")
+        if not math.isfinite(one.reward):
+            raise InvalidInput(f"the reward of '{one.request_id}' is not a finite number")
+    at_ms = now_ms()
+    rows = {one.request_id: one.reward for one in feedback}
+    ids = list(rows)
+
+    def write(connection: sa.Connection) -> None:
+        table = store.feedback
+        for start in range(0, len(ids), _CHUNK):
+            chunk = ids[start : start + _CHUNK]
+            connection.execute(sa.delete(table).where(table.c.model == model, table.c.request_id.in_(chunk)))
+            connection.execute(
+                sa.insert(table),
+                [{"model": model, "request_id": id, "reward": rows[id], "at_ms": at_ms} for id in chunk],
+            )
+
+    if ids:
+        ws.db.write(write)
+    return len(feedback)
+
+
+def read_feedback(body: bytes) -> list[Feedback]:
+    """The rewards in a request to the data plane: `{"request_id": …, "reward": …}`, or a list under "feedback".
+
+    Raises: InvalidInput when the body is neither.
+
+    >>> read_feedback(b'{"request_id": "r1", "reward": 1}')
+    [Feedback(request_id='r1', reward=1.0)]
+    """
+    try:
+        if b'"feedback"' in body:
+            return msgspec.json.decode(body, type=_Many).feedback
+        return [msgspec.json.decode(body, type=Feedback)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            f"the body is not feedback: {error}", hint='{"feedback": [{"request_id": "r1", "reward": 1}]}'
+        ) from None
+
+
+def rewards_since(ws: Workspace, model: str, since_ms: int) -> list[tuple[str, float]]:
+    """(request id, reward) of what was told since then."""
+    table = store.feedback
+    query = sa.select(table.c.request_id, table.c.reward).where(table.c.model == model, table.c.at_ms >= since_ms)
+    return ws.db.read(lambda c: [(row.request_id, row.reward) for row in c.execute(query)])

@@ -1,0 +1,1 @@
+"""Tracking beside the MLflow server: the same answers, and what they cost."""

@@ -88,8 +88,9 @@ def parse_order(text: str, language: Language) -> tuple[str, str, bool]:
 
 def resolve(name: str, language: Language) -> tuple[str, str]:
     """(entity, key) that a name means. Raises ForeignError."""
-    entity, dot, key = name.partition(".")
-    if name[0] in "`\"'" or not dot:
+    quoted = name.find("`.", 1) + 1 if name[0] == "`" else 0
+    entity, dot, key = (name[:quoted], ".", name[quoted + 1 :]) if quoted else name.partition(".")
+    if not dot or (name[0] in "`\"'" and not quoted):
         entity, key = "attribute", name
     entity = _bare(entity)
     if entity not in language.entities:

@@ -33,6 +33,16 @@ def test_a_worse_challenger_is_refused_in_plain_words() -> None:
     assert made.expected is None
 
 
+def test_a_gain_whose_plain_interval_lies_above_zero_is_doubted_aloud() -> None:
+    seen = gap(0.018, 0.0088)
+    assert seen.lo > 0.0
+    made = judge(judge_facts(gap=seen, offers_before=9), JudgeRule())
+    assert made.kind == "refuse"
+    assert made.headline.endswith("is not surely better than v1.")
+    assert "and for nine earlier challengers, only a gain above −0.0" in made.reason
+    assert "Allowing" not in judge(judge_facts(gap=gap(0.004, 0.006)), JudgeRule()).reason
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

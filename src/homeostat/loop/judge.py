@@ -176,7 +176,7 @@ def _reason(facts: JudgeFacts, rule: JudgeRule, against: list[str], kind: Kind) 
     if kind == "refuse":
         first = against[0] in ("it is worse",) or against[0].startswith("it is not surely better")
         rest = against[1:] if first and gap is not None else against
-        return sentences(said, upper("; ".join(rest[:3])))
+        return sentences(said, _doubt(gap, facts.offers_before, rule), upper("; ".join(rest[:3])))
     levels = len(facts.slices)
     slices = ""
     if rule.slice_worse_by is not None and levels:
@@ -184,6 +184,17 @@ def _reason(facts: JudgeFacts, rule: JudgeRule, against: list[str], kind: Kind) 
         slices = f"No {column} of {levels} is worse by more than {rule.slice_worse_by:g}"
     met = f"{upper(count(facts.offers_before, 'challenger'))} came before it, and the test allows for that"
     return sentences(said, slices, met if facts.offers_before else "", f"Canary {rule.by}" if kind == "promote" else "")
+
+
+def _doubt(gap: Gap | None, offers_before: int, rule: JudgeRule) -> str:
+    """Why a gap is doubted whose plain interval lies above what is asked for; else nothing."""
+    if gap is None or gap.lo <= rule.min_gain:
+        return ""
+    lower = lower_bound(gap, offers_before, rule)
+    if lower > rule.min_gain:
+        return ""
+    earlier = f" and for {count(offers_before, 'earlier challenger')}" if offers_before else ""
+    return f"Allowing for how its {count(gap.days, 'day')} differ{earlier}, only a gain above {gain(lower)} is sure"
 
 
 def _evidence(facts: JudgeFacts, rule: JudgeRule) -> list[Evidence]:

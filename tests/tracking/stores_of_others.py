@@ -23,7 +23,7 @@ def history(run: dict[str, Any]) -> dict[str, list[tuple[int, float, int]]]:
     """(time, value, step) by key."""
     return {
         "loss": [(START + i, 1.0 / (i + 1), i) for i in range(run["points"])],
-        "deep/key": [(START, math.nan, 0), (START + 1, -0.0, -5)],
+        "deep/key": [(START, math.nan, 0), (START + 1, -0.0, -5), (START + 2, 7.0, -5)],
         "end less": [(START, math.inf, 0)],
     }
 
@@ -49,7 +49,9 @@ def artifacts(folder: Path, run: dict[str, Any]) -> None:
 
 def file_store(root: Path) -> Path:
     """A folder `mlruns`."""
-    _put(root / "7" / "meta.yaml", yaml.safe_dump({"experiment_id": "7", "name": "first", "creation_time": START}))
+    _put(
+        root / "7" / "meta.yaml", yaml.safe_dump({"experiment_id": "7", "name": "/team/first", "creation_time": START})
+    )
     _put(root / "7" / "tags" / "owner", "ann")
     for run in RUNS:
         folder = root / "7" / run["id"]
@@ -100,7 +102,7 @@ def database(path: Path, files: Path) -> Path:
     """A file `mlflow.db`, its artifacts below `files`."""
     with sqlite3.connect(path) as db:
         db.executescript(SCHEMA)
-        db.execute("insert into experiments values (7, 'first', 'active', ?)", (START,))
+        db.execute("insert into experiments values (7, '/team/first', 'active', ?)", (START,))
         db.execute("insert into experiment_tags values ('owner', 'ann', 7)")
         for run in RUNS:
             folder = files / run["id"]

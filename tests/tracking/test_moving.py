@@ -27,11 +27,11 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_everything_of_a_run_comes(any_ws: hs.Workspace, address: str) -> None:
     report = import_runs(any_ws, open_source(address), address)
     assert (report.experiments, report.copied, report.already, report.left) == (1, 4, 0, {})
-    assert report.points == sum(run["points"] + 3 for run in others.RUNS)
+    assert report.points == sum(run["points"] + 4 for run in others.RUNS)
     assert report.files == 2 * len(others.RUNS)
     for told in others.RUNS[:2]:
         run = any_ws.tracking.get_run(told["id"])
-        assert (run.name, run.experiment, run.parent_id) == (told["name"], "first", told["parent"])
+        assert (run.name, run.experiment, run.parent_id) == (told["name"], "/team/first", told["parent"])
         assert run.status == {3: "finished", 4: "failed"}[told["status"]]
         assert (run.start_ms, run.end_ms) == (others.START, others.START + 5000)
         assert run.params == others.params(told)
@@ -39,9 +39,14 @@ def test_everything_of_a_run_comes(any_ws: hs.Workspace, address: str) -> None:
         points = any_ws.tracking.metric_history(told["id"], "loss")
         assert [(p.at_ms, p.value, p.step) for p in points] == others.history(told)["loss"]
         odd = any_ws.tracking.metric_history(told["id"], "deep/key")
-        assert (odd[0].value, odd[0].step) == (0.0, -5) and math.isnan(odd[1].value or 0.0)
+        assert (odd[0].value, odd[0].step) == (7.0, -5)  # of several points of a step our history tells the newest
+        assert math.isnan(odd[1].value or 0.0)
         assert any_ws.tracking.read_artifact(told["id"], "notes/why.txt").decode() == f"because of {told['name']}"
     assert any_ws.tracking.get_run("d" * 32).status == "running"
+    experiment = next(e for e in any_ws.tracking.list_experiments() if e.name == "/team/first")
+    assert experiment.tags == {"owner": "ann"}
+    found = any_ws.tracking.search_runs("/team/first").runs
+    assert {run.id[0] for run in found} == {"a", "b", "d"}  # what was thrown away is here, and hidden as it was
 
 
 def test_a_second_import_copies_nothing_but_what_still_runs(ws: hs.Workspace, address: str) -> None:

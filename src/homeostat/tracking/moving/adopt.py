@@ -16,11 +16,12 @@ from homeostat.core.blobs import digest_of
 from homeostat.core.errors import Corrupt, NotFound
 from homeostat.core.records import Record, to_json
 from homeostat.core.workspace import Workspace
+from homeostat.tracking import store
 from homeostat.tracking.artifacts import list_artifacts, log_artifact
-from homeostat.tracking.metrics import log_batch, metric_history
+from homeostat.tracking.metrics import log_batch, points_of
 from homeostat.tracking.model import EndStatus, Metric
 from homeostat.tracking.moving.records import MovedRun, Point, Source
-from homeostat.tracking.runs import create_run, finish_run, get_run, set_tags
+from homeostat.tracking.runs import create_run, delete_run, finish_run, get_run, set_tags
 
 DONE = "homeostat.imported"
 _BATCH = 1000
@@ -69,8 +70,9 @@ def adopt_run(ws: Workspace, source: Source, origin: str, experiment: str, run: 
     points = 0
     for key in run.keys:
         points += _copy_points(ws, run.id, key, source.history(run, key), sent)
-        arrived = metric_history(ws, run.id, key)
-        _add(here, key, (Point(value=_number(one), at_ms=one.at_ms, step=one.step) for one in arrived))
+        # All of them, also where several share a step.
+        arrived = ws.db.read(lambda c, key=key: points_of(c, store.seq_of(c, run.id), key))
+        _add(here, key, (Point(value=_number(one.value), at_ms=one.at_ms, step=one.step) for one in arrived))
     files = _copy_files(ws, source, run, sent) if run.files else 0
     for kept in list_artifacts(ws, run.id) if run.files else []:
         here.add(f"{kept.path}\0{kept.digest}\n".encode())
@@ -85,6 +87,8 @@ def adopt_run(ws: Workspace, source: Source, origin: str, experiment: str, run: 
     if ended is not None:
         finish_run(ws, run.id, ended, end_ms=run.end_ms if run.end_ms is not None else run.start_ms)
         set_tags(ws, run.id, {DONE: to_json(copied)})
+    if run.lifecycle == "deleted":
+        delete_run(ws, run.id)
     return copied
 
 
@@ -132,5 +136,5 @@ def _copy_files(ws: Workspace, source: Source, run: MovedRun, sent: _Tally) -> i
     return len(lines)
 
 
-def _number(point: Metric) -> float:
-    return math.nan if point.value is None else point.value
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

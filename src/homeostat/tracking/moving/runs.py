@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from homeostat.core.errors import HomeostatError
+from homeostat.core.errors import AlreadyExists, HomeostatError
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
+from homeostat.tracking.experiments import create_experiment, delete_experiment
 from homeostat.tracking.moving.adopt import adopt_run, is_here
-from homeostat.tracking.moving.records import Source
+from homeostat.tracking.moving.records import MovedExperiment, Source
 
 
 class RunsImported(Record):
@@ -34,6 +35,7 @@ def import_runs(
     left: dict[str, str] = {}
     for experiment in source.experiments():
         experiments += 1
+        new = _begin(ws, experiment)
         for run in source.runs(experiment.id):
             if is_here(ws, run.id):
                 already += 1
@@ -45,4 +47,15 @@ def import_runs(
                 else:
                     copied, points, files = copied + 1, points + found.points, files + found.files
             told(copied + already + len(left), run.name)
+        if new and experiment.lifecycle == "deleted":
+            delete_experiment(ws, experiment.name)
     return RunsImported(experiments=experiments, copied=copied, already=already, points=points, files=files, left=left)
+
+
+def _begin(ws: Workspace, experiment: MovedExperiment) -> bool:
+    """Make the experiment; False when there is one of that name."""
+    try:
+        create_experiment(ws, experiment.name, tags=experiment.tags)
+    except AlreadyExists:
+        return False
+    return True

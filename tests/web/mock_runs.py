@@ -6,7 +6,11 @@ import json
 from collections import Counter
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import Response
+
 from homeostat.core.records import from_json, to_json
+from homeostat.server import preview
 from homeostat.tracking.curves import thin
 from homeostat.tracking.model import Metric
 from homeostat.tracking.terms import Term, parse
@@ -114,3 +118,21 @@ def curves(runs: list[Json], asked: dict[str, str]) -> Json:
         for ident, key, points in logged
         if points
     ]
+
+
+FILES = {
+    "config.json": b'{"objective": "binary", "seed": 7}',
+    "model.pkl": b"\x80",
+    "report.csv": b'carrier,auc\nYV,0.681\n"Delta, Inc.",0.77\n',
+    "report.html": b"<h1>Report</h1><script>parent.document.title = 'taken'</script>",
+}
+
+
+def artifacts(run: str) -> list[Json]:
+    files = FILES if run == "run-train-4" else {}
+    return [{"path": path, "digest": "d", "size": len(data), "at_ms": 0} for path, data in files.items()]
+
+
+async def preview_of(request: Request) -> Response:
+    path = request.path_params["path"]
+    return preview.shown(path, FILES[path])

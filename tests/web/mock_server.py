@@ -121,7 +121,7 @@ ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
     "tracking/metric_curves": lambda m, q: mock_runs.curves(m.runs, q),
     "tracking/get_run": lambda m, q: _one(m.runs, "id", q["id"]),
     "pipelines/get_pipeline_run": lambda m, q: figures_models.pipeline_run(m.runs, q["run"]),
-    "tracking/list_artifacts": lambda m, q: [],
+    "tracking/list_artifacts": lambda m, q: mock_runs.artifacts(q["id"]),
     "registry/list_models": lambda m, _: m.models,
     "registry/list_versions": lambda m, q: figures_models.versions() if q["model"] == "flight-delay" else [],
     "explain/importance": lambda m, _: figures_models.importance(),
@@ -141,6 +141,7 @@ def make_app(mock: Mock) -> Starlette:
             Route("/api/v1/events", mock.events),
             Route("/api/v1/{slice}/{verb}", mock.call),
             Route("/api/v1/{slice}/{verb}", mock.change, methods=["POST"]),
+            Route("/preview/{run}/{path:path}", mock_runs.preview_of),
             Route("/assets/{path:path}", pages.asset),
             *(Route(place, pages.page) for place in places),
         ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.web.conftest import Watched
 from tests.web.mock_server import Mock
 from tests.web.test_pages import bold, say, settle
 
@@ -162,3 +163,37 @@ def test_nothing_found_is_told(page: Any, path: str) -> None:
     page.goto(path)
     settle(page)
     assert re.search("None of these runs exists|0 runs", say(page))
+
+
+def test_files_are_shown_and_none_of_them_can_act(watched: Watched) -> None:
+    page = watched.page
+    page.goto("/runs/run-train-4?file=report.csv")
+    settle(page)
+    page.locator(".preview td", has_text="Delta, Inc.").wait_for()
+    page.get_by_role("button", name="config.json").click()
+    page.locator("pre.preview", has_text='"seed": 7').wait_for()
+    page.get_by_role("button", name="model.pkl").click()
+    assert "download it" in page.locator(".preview").inner_text()
+    frame = page.locator("iframe.preview")
+    with page.expect_response("**/preview/run-train-4/report.html") as answered:
+        page.get_by_role("button", name="report.html").click()
+    assert answered.value.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert frame.get_attribute("sandbox") == ""
+    page.frame_locator("iframe.preview").get_by_role("heading", name="Report").wait_for()
+    assert page.title() == "train-v4 · Runs · Homeostat"
+    assert all("Blocked script execution" in complaint for complaint in watched.complaints)
+    watched.complaints.clear()
+
+
+def test_notes_and_tags_are_written_where_they_are_read(page: Any, mock: Mock) -> None:
+    page.goto("/runs/run-train-4")
+    settle(page)
+    page.get_by_role("button", name="write a note").click()
+    page.get_by_label("Note", exact=True).fill("Learned from all history.")
+    page.keyboard.press("Control+Enter")
+    page.locator(".note-text", has_text="Learned from all history.").wait_for()
+    page.get_by_label("Add a tag").fill("team=delay=ops")
+    page.keyboard.press("Enter")
+    page.locator(".tags li", has_text="delay=ops").wait_for()
+    run = next(run for run in mock.runs if run["id"] == "run-train-4")
+    assert run["tags"] == {"mlflow.note.content": "Learned from all history.", "team": "delay=ops"}

@@ -17,7 +17,7 @@ from homeostat.core.slices import SLICES
 from homeostat.core.verbs import Verb, verbs_of
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
-from homeostat.server import pages
+from homeostat.server import pages, preview
 from homeostat.server.access import Access, is_loopback
 from homeostat.server.answers import json_response, on_any_error, on_homeostat_error, on_http_error, on_os_error
 from homeostat.server.foreign import Foreign, all_rpcs
@@ -61,6 +61,12 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
         Guarded(path="/healthz", methods=("GET",), permission=PUBLIC, endpoint=health),
         Guarded(path="/login", methods=("GET",), permission=PUBLIC, endpoint=pages.login_form),
         Guarded(path="/login", methods=("POST",), permission=PUBLIC, endpoint=pages.login),
+        Guarded(
+            path="/preview/{run}/{path:path}",
+            methods=("GET",),
+            permission="tracking:read",
+            endpoint=preview.endpoint(workspace),
+        ),
         Guarded(path="/assets/{path:path}", methods=("GET",), permission=PUBLIC, endpoint=pages.asset),
         *(
             Guarded(path=path, methods=("GET",), permission="loop:read", endpoint=pages.page)

@@ -63,7 +63,7 @@ export class ApiError extends Error {
 export const basePath: string = typeof document === "undefined" ? "/" : new URL(document.baseURI).pathname;
 
 /** The address of a verb with its arguments; absent ones are left out, lists and objects travel as JSON. */
-export function address(verb: Verb, args: Record<string, unknown>): string {
+export function address(verb: Verb | "tracking/read_artifact", args: Record<string, unknown>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(args)) {
     if (value === undefined || value === null || value === "") continue;

@@ -9,7 +9,7 @@ import { useWidth } from "../../components/use-width";
 
 const HEIGHT = 190;
 const LEFT = 48;
-const RIGHT = 10;
+const RIGHT = 18;
 const BOTTOM = 22;
 const TOLD = 6;
 
@@ -23,13 +23,15 @@ interface LineChartProps {
   log: boolean;
   /** Whether fewer is better: the readout names the best first. */
   less: boolean;
+  /** Whether the readout names each line: groups stand in no list above. */
+  named: boolean;
 }
 
-export function LineChart({ title, curves, axis, log, less }: LineChartProps) {
+export function LineChart({ title, curves, axis, log, less, named }: LineChartProps) {
   const [ref, width] = useWidth<HTMLDivElement>(420);
   const pointer = usePointer(LEFT, width - RIGHT);
   return (
-    <Card title={title} aside={<Readout curves={curves} less={less} axis={axis} />} className="line-card">
+    <Card title={title} aside={<Readout curves={curves} less={less} axis={axis} named={named} />} className="line-card">
       <div ref={ref} className="line-chart" {...pointer}>
         <Drawing title={title} curves={curves} axis={axis} log={log} width={width} />
         <Cursor curves={curves} log={log} width={width} />
@@ -127,7 +129,7 @@ const at = (curve: Curve, x: number | null): number | null => {
   return curve.ys[nearest(curve.xs, x, (one) => one)] ?? null;
 };
 
-function Readout({ curves, less, axis }: { curves: readonly Curve[]; less: boolean; axis: XAxis }) {
+function Readout({ curves, less, axis, named }: { curves: readonly Curve[]; less: boolean; axis: XAxis; named: boolean }) {
   const x = useCursor();
   const told = curves
     .map((curve) => ({ curve, value: at(curve, x) }))
@@ -140,6 +142,7 @@ function Readout({ curves, less, axis }: { curves: readonly Curve[]; less: boole
       {told.slice(0, curves.length > 1 ? TOLD : 1).map(({ curve, value }) => (
         <span key={curve.id} title={curve.label}>
           {curves.length > 1 && <i className={`swatch ${look(curve.slot)}`} />}
+          {named && <span className="note">{curve.label}</span>}
           <b className="value">{number(value, curves.length > 1 ? 3 : 4)}</b>
         </span>
       ))}

@@ -46,6 +46,7 @@ export function MetricSection({ runs }: { runs: readonly Run[] }) {
   const domain = extent((charts ?? []).flatMap((chart) => chart.curves.flatMap((c) => [c.xs[0], c.xs.at(-1)]))) ?? [0, 1];
   // A metric that was logged once is a figure, not a course: its value stands in the table.
   const drawn = (charts ?? []).filter((chart) => chart.curves.some((c) => c.xs.length > 1));
+  if (charts !== null && drawn.length === 0) return null;
   return (
     <section className="metric-section" aria-label="Metrics">
       <div className="toolbar chart-bar">
@@ -67,7 +68,7 @@ export function MetricSection({ runs }: { runs: readonly Run[] }) {
       <Timeline domain={domain}>
         <div className="line-charts">
           {drawn.map(({ key, curves: lines }) => (
-            <LineChart key={key} title={spell(key)} curves={lines} axis={axis} log={log === "1"} less={lessIsBetter(key)} />
+            <LineChart key={key} title={spell(key)} curves={lines} axis={axis} log={log === "1"} less={lessIsBetter(key)} named={by !== ""} />
           ))}
         </div>
       </Timeline>

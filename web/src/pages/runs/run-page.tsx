@@ -1,15 +1,18 @@
 // One run: what went in, what came out, how it went, what it read and made.
+import "./runs.css";
 import { useMemo } from "react";
 import type { Run } from "../../lib/records";
 import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
-import { brief, bytes, duration, exact, moment, number, plural, short } from "../../lib/format";
+import { brief, duration, exact, moment, number, plural, short } from "../../lib/format";
 import { Link, path } from "../../lib/router";
 import { Answer, Card, Code, Pill, Say, Time, Trouble } from "../../components/basics";
 import { Page } from "../../components/page";
 import { LineageCard } from "../../components/lineage-card";
 import { MetricSection } from "../compare/metric-section";
+import { Artifacts } from "./artifacts";
 import { Children } from "./children";
+import { Notes } from "./notes";
 
 const STATES = {
   running: { tone: "accent", icon: "dot" },
@@ -66,6 +69,7 @@ function RunView({ run }: { run: Run }) {
         <Facts run={run} />
         <Figures run={run} />
       </div>
+      <Notes run={run} />
       <MetricSection runs={alone} />
       <LineageCard kind="run" asset={run.id} />
       <Artifacts id={run.id} />
@@ -87,7 +91,7 @@ function Facts({ run }: { run: Run }) {
   return (
     <Card title="Facts">
       <dl className="facts-list">
-        {[...rows, ...Object.entries(run.tags)].map(([name, value]) => (
+        {rows.map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
             <dd>{value}</dd>
@@ -121,23 +125,6 @@ function Figures({ run }: { run: Run }) {
           </div>
         ))}
         {params.length + metrics.length === 0 && <p className="quiet">None were logged.</p>}
-      </dl>
-    </Card>
-  );
-}
-
-function Artifacts({ id }: { id: string }) {
-  const artifacts = useVerb("tracking/list_artifacts", { id });
-  if (artifacts.data === undefined || artifacts.data.length === 0) return null;
-  return (
-    <Card title="Files" aside={plural(artifacts.data.length, "file")}>
-      <dl className="facts-list">
-        {artifacts.data.map((file) => (
-          <div key={file.path}>
-            <dt className="mono">{file.path}</dt>
-            <dd>{bytes(file.size)}</dd>
-          </div>
-        ))}
       </dl>
     </Card>
   );

@@ -43,6 +43,10 @@ PROTOCOLS = (
     "homeostat.tracking.mlflow.inputs",
     "homeostat.tracking.mlflow.metrics",
     "homeostat.tracking.mlflow.search",
+    "homeostat.tracking.mlflow.artifacts",
+    "homeostat.tracking.mlflow.logged_models",
+    "homeostat.tracking.mlflow.traces",
+    "homeostat.tracking.mlflow.assessments",
 )
 
 # Files of the home that hold what is kept nowhere else, as patterns: whole once they are named ...

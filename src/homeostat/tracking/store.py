@@ -185,6 +185,82 @@ artifact = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
 )
+# Models as clients logged them: files under `…/models/ID/artifacts`, with parameters and tags of their own.
+logged_model = sa.Table(
+    "tracking_logged_model",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("experiment_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.String(500), nullable=False),
+    sa.Column("artifact_location", sa.Text, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("updated_ms", sa.BigInteger, nullable=False),
+    # "pending" until all its files are there, then "ready" or "failed".
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("status_message", sa.Text, nullable=False),
+    sa.Column("lifecycle", sa.String(16), nullable=False),
+    sa.Column("model_type", sa.String(500), nullable=False),
+    sa.Column("source_run_id", sa.String(64), nullable=False),
+    sa.Index("tracking_logged_model_experiment", "experiment_id", "created_ms", "id"),
+    sa.Index("tracking_logged_model_run", "source_run_id"),
+)
+logged_model_param = sa.Table(
+    "tracking_logged_model_param",
+    metadata,
+    sa.Column("model_id", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+logged_model_tag = sa.Table(
+    "tracking_logged_model_tag",
+    metadata,
+    sa.Column("model_id", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+# Traces of applications: what each request went through, and what people and judges said of it.
+trace = sa.Table(
+    "tracking_trace",
+    metadata,
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("experiment_id", sa.BigInteger, nullable=False),
+    sa.Column("request_ms", sa.BigInteger, nullable=False),
+    sa.Column("duration_ms", sa.BigInteger),
+    sa.Column("state", sa.String(32), nullable=False),
+    sa.Column("client_request_id", sa.Text, nullable=False),
+    # As JSON objects of texts.
+    sa.Column("metadata", sa.Text, nullable=False),
+    sa.Column("tags", sa.Text, nullable=False),
+    sa.Column("request_preview", sa.Text),
+    sa.Column("response_preview", sa.Text),
+    sa.Index("tracking_trace_experiment", "experiment_id", "request_ms", "id"),
+)
+span = sa.Table(
+    "tracking_span",
+    metadata,
+    sa.Column("trace_id", sa.String(128), primary_key=True),
+    sa.Column("span_id", sa.String(32), primary_key=True),
+    sa.Column("start_ns", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+assessment = sa.Table(
+    "tracking_assessment",
+    metadata,
+    sa.Column("trace_id", sa.String(128), primary_key=True),
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+# Artifacts that are not a run's: `root` is their folder ("0/models/m-1f…/artifacts"), `path` goes on from there.
+file = sa.Table(
+    "tracking_file",
+    metadata,
+    sa.Column("root", sa.String(1024), primary_key=True),
+    sa.Column("path", sa.String(1024), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+)
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], keys: list[str]) -> None:

@@ -487,6 +487,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_seq", "path"),
     )
     op.create_table(
+        "tracking_assessment",
+        sa.Column("trace_id", sa.String(length=128), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("trace_id", "id"),
+    )
+    op.create_table(
         "tracking_chunk",
         sa.Column("run_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
@@ -530,6 +538,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("experiment_id", "key"),
     )
     op.create_table(
+        "tracking_file",
+        sa.Column("root", sa.String(length=1024), nullable=False),
+        sa.Column("path", sa.String(length=1024), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("root", "path"),
+    )
+    op.create_table(
         "tracking_journal",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("run_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -540,6 +557,39 @@ def upgrade() -> None:
     with op.batch_alter_table("tracking_journal", schema=None) as batch_op:
         batch_op.create_index("tracking_journal_run", ["run_seq", "id"], unique=False)
 
+    op.create_table(
+        "tracking_logged_model",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("experiment_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(length=500), nullable=False),
+        sa.Column("artifact_location", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("status_message", sa.Text(), nullable=False),
+        sa.Column("lifecycle", sa.String(length=16), nullable=False),
+        sa.Column("model_type", sa.String(length=500), nullable=False),
+        sa.Column("source_run_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("tracking_logged_model", schema=None) as batch_op:
+        batch_op.create_index("tracking_logged_model_experiment", ["experiment_id", "created_ms", "id"], unique=False)
+        batch_op.create_index("tracking_logged_model_run", ["source_run_id"], unique=False)
+
+    op.create_table(
+        "tracking_logged_model_param",
+        sa.Column("model_id", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("model_id", "key"),
+    )
+    op.create_table(
+        "tracking_logged_model_tag",
+        sa.Column("model_id", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("model_id", "key"),
+    )
     op.create_table(
         "tracking_model_metric",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -631,6 +681,14 @@ def upgrade() -> None:
         batch_op.create_index("tracking_series_last", ["key", "last_value", "run_seq"], unique=False)
 
     op.create_table(
+        "tracking_span",
+        sa.Column("trace_id", sa.String(length=128), nullable=False),
+        sa.Column("span_id", sa.String(length=32), nullable=False),
+        sa.Column("start_ns", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("trace_id", "span_id"),
+    )
+    op.create_table(
         "tracking_tag",
         sa.Column("run_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
@@ -638,6 +696,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_seq", "key"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "tracking_trace",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("experiment_id", sa.BigInteger(), nullable=False),
+        sa.Column("request_ms", sa.BigInteger(), nullable=False),
+        sa.Column("duration_ms", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("client_request_id", sa.Text(), nullable=False),
+        sa.Column("metadata", sa.Text(), nullable=False),
+        sa.Column("tags", sa.Text(), nullable=False),
+        sa.Column("request_preview", sa.Text(), nullable=True),
+        sa.Column("response_preview", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("tracking_trace", schema=None) as batch_op:
+        batch_op.create_index("tracking_trace_experiment", ["experiment_id", "request_ms", "id"], unique=False)
+
     op.create_table(
         "tuning_study",
         sa.Column("id", sa.String(length=32), nullable=False),

@@ -68,7 +68,7 @@ async def create(ws: Workspace, args: Args) -> dict[str, Any]:
             "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values"
             f" (run_name='{name}', mlflow.runName='{told}')."
         )
-    name = name or told or _some_name()
+    name = name or told or some_name()
     owner, start = args.text("user_id", longest=256), args.integer("start_time", default=0)
     made = new_hex_id()
 
@@ -236,6 +236,7 @@ def _active_experiment(c: sa.Connection, experiment: int) -> tuple[str, str]:
     return where, name
 
 
-def _some_name() -> str:
+def some_name() -> str:
+    """A name for what was given none."""
     adjective, noun = random.choice(_ADJECTIVES.split()), random.choice(_NOUNS.split())  # noqa: S311 - not a secret
     return f"{adjective}-{noun}-{random.randint(1, 999)}"  # noqa: S311

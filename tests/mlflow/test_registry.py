@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import homeostat as hs
 from tests.mlflow.client import Client
 
 
@@ -131,3 +132,23 @@ def test_webhooks(mlflow_client: Client) -> None:
                 raise AssertionError(url)
         """
     )
+
+
+def test_a_logged_model_becomes_a_version_that_says_what_it_holds(mlflow_client: Client) -> None:
+    mlflow_client.check(
+        """
+        import mlflow, numpy as np
+        from sklearn.linear_model import LinearRegression
+
+        rows = np.arange(6.0).reshape(3, 2)
+        with mlflow.start_run():
+            mlflow.sklearn.log_model(
+                LinearRegression().fit(rows, rows[:, 0]), name="model", registered_model_name="held",
+                input_example=rows, pip_requirements=["scikit-learn"])
+        """
+    )
+    with hs.open(mlflow_client.url) as ws:
+        version = ws.registry.get_version("held", 1)
+    assert version.flavor == "mlflow" and "sklearn" in version.flavors and "MLmodel" in version.files
+    assert [field.dtype for field in version.signature.inputs] == ["FP64"]
+    assert "scikit-learn" in version.environment and version.run_id and version.model_id.startswith("m-")

@@ -22,6 +22,7 @@ from homeostat.registry.names import check_model_name
 from homeostat.registry.versions import add, texts
 
 _RUN = re.compile(r"runs:/+([A-Za-z0-9][\w-]{0,255})/(.+)\Z")
+_LOGGED = re.compile(r"models:/+(m-[A-Za-z0-9-]{1,64})/?\Z")
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 _LONGEST = 4096
 _UNTRIED = OnnxReport(available=False, agrees=False, tolerance=0.0, reason="kept in its own form")
@@ -100,21 +101,22 @@ def describe(ws: Workspace, files: dict[str, File], version: ModelVersion) -> Mo
 
 def files_of(ws: Workspace, source: str) -> dict[str, File]:
     """The files below an address of this workspace, by their path from there; none for another address."""
-    match = _RUN.match(source)
-    named = [match[1], *match[2].split("/")] if match else []
-    path = proxied_path(source)
-    if path is not None and path[2:3] == ["artifacts"]:  # experiment/run/artifacts/…
-        named = [path[1], *path[3:]]
-    if not named:
-        return {}
-    from homeostat.tracking import list_artifacts
+    from homeostat.tracking import files_below, get_logged_model, list_artifacts
 
-    folder = "".join(f"{part}/" for part in named[1:] if part)
-    return {
-        kept.path.removeprefix(folder): File(digest=kept.digest, size=kept.size)
-        for kept in list_artifacts(ws, named[0])
-        if kept.path.startswith(folder)
-    }
+    match = _RUN.match(source)
+    if match is not None:
+        folder = match[2].strip("/") + "/"
+        found = [
+            (kept.path.removeprefix(folder), kept)
+            for kept in list_artifacts(ws, match[1])
+            if kept.path.startswith(folder)
+        ]
+        return {path: File(digest=kept.digest, size=kept.size) for path, kept in found}
+    logged = _LOGGED.match(source)
+    path = proxied_path(get_logged_model(ws, logged[1]).artifact_location if logged else source)
+    if not path:
+        return {}
+    return {kept.path: File(digest=kept.digest, size=kept.size) for kept in files_below(ws, "/".join(path))}
 
 
 def proxied_path(source: str) -> list[str] | None:

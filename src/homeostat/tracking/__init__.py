@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from homeostat.core.door import door
 
 if TYPE_CHECKING:
+    from homeostat.tracking.artifact_files import files_below as files_below
     from homeostat.tracking.artifacts import list_artifacts as list_artifacts
     from homeostat.tracking.artifacts import log_artifact as log_artifact
     from homeostat.tracking.artifacts import read_artifact as read_artifact
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.heartbeat import mark_lost as mark_lost
     from homeostat.tracking.live import LiveRun as LiveRun
     from homeostat.tracking.live import run as run
+    from homeostat.tracking.logged_models import get_logged_model as get_logged_model
     from homeostat.tracking.metrics import log_batch as log_batch
     from homeostat.tracking.metrics import log_metrics as log_metrics
     from homeostat.tracking.metrics import metric_history as metric_history

@@ -90,6 +90,23 @@ def entries(ws: Workspace, place: Place) -> list[Entry]:
     return [folders[path] for path in sorted(folders)]
 
 
+def files_below(ws: Workspace, path: str) -> list[Artifact]:
+    """Every file below the folder `path` of the artifact service, by its path from there. Raises: InvalidInput."""
+    place = place_of(ws, path)
+    prefix = f"{place.path}/" if place.path else ""
+
+    def read(connection: sa.Connection) -> list[Artifact]:
+        table, owner = _table(connection, place)
+        rows = connection.execute(sa.select(table).where(*_is(table, owner)).order_by(table.c.path)).all()
+        return [
+            Artifact(path=row.path.removeprefix(prefix), digest=row.digest, size=row.size, at_ms=row.at_ms)
+            for row in rows
+            if row.path.startswith(prefix)
+        ]
+
+    return ws.db.read(read)
+
+
 def remove(ws: Workspace, place: Place) -> int:
     """Forget the file at `place`, or all below the folder; how many they were. Bytes go when nothing names them."""
 

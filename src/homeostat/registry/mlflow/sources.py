@@ -17,7 +17,7 @@ from homeostat.registry import models, versions
 from homeostat.registry.model import ModelVersion
 from homeostat.registry.names import is_prompt
 from homeostat.registry.sources import proxied_path
-from homeostat.tracking import runs_by_id
+from homeostat.tracking import get_logged_model, runs_by_id
 
 PROMPT_SOURCES = ("dummy-source", "prompt-template")
 _LONGEST = 4096
@@ -71,7 +71,7 @@ def _of_model(ws: Workspace, given: Lineage, parts: SplitResult, has_run: bool, 
     if not which and "@" not in name:
         if not given.model_id or name != given.model_id:
             raise _not_of(source, "model_id")
-        return given
+        return _of_logged(ws, given)
     try:
         parent = _version_at(ws, name, which)
         prompt = is_prompt(models.get_model(ws, parent.model).tags)
@@ -92,6 +92,14 @@ def _of_model(ws: Workspace, given: Lineage, parts: SplitResult, has_run: bool, 
         f"models:/{parent.model}/{parent.version}", given.run_id if has_run else parent.run_id or "",
         given.model_id if has_model else parent.model_id, parent,
     )  # fmt: skip
+
+
+def _of_logged(ws: Workspace, given: Lineage) -> Lineage:
+    try:
+        logged = get_logged_model(ws, given.model_id)
+    except NotFound:
+        raise _not_of(given.source, "model_id") from None
+    return given._replace(run_id=given.run_id or logged.source_run_id)
 
 
 def _version_at(ws: Workspace, name: str, which: str) -> ModelVersion:

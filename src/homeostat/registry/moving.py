@@ -18,7 +18,8 @@ from homeostat.tracking import MovedModel, MovedVersion, Source, create_run, fin
 
 _STAGES: dict[str, Stage] = {stage: stage for stage in get_args(Stage)}
 _ORIGIN = "homeostat.imported"
-_WITHIN_RUN = re.compile(r".*?/?([A-Za-z0-9][\w-]{0,63})/artifacts/(.+?)/?\Z")
+# `runs:/RUN/path`, or the place of a run's files with the path below it.
+_WITHIN_RUN = re.compile(r"(?:runs:/+([A-Za-z0-9][\w-]{0,63})|.*?/?([A-Za-z0-9][\w-]{0,63})/artifacts)/(.+?)/?\Z")
 
 
 class ModelsImported(Record):
@@ -86,8 +87,8 @@ def _adopt(ws: Workspace, source: Source, model: MovedModel) -> tuple[int, int]:
 def _files(ws: Workspace, source: Source, version: MovedVersion) -> str:
     """An address in this workspace under which the version's files lie."""
     within = _WITHIN_RUN.match(version.files)
-    if within and _known_run(ws, within[1]):
-        return f"runs:/{within[1]}/{within[2]}"
+    if within and _known_run(ws, within[1] or within[2]):
+        return f"runs:/{within[1] or within[2]}/{within[3]}"
     paths = list(source.list_files(version.files)) if version.files else []
     if not paths:
         return version.files or "unknown:"

@@ -69,7 +69,7 @@ from homeostat.core.errors import StorageFull
 ws = hs.open(sys.argv[1])
 run = ws.tracking.create_run(id="a" * 32)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
 answered = 0
 try:
     while answered < 5000:

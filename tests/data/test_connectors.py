@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import homeostat as hs
-from homeostat.core.errors import HomeostatError, InvalidInput, NotFound, TooLarge, Unavailable
+from homeostat.core.errors import HomeostatError, InvalidInput, NotFound, TooLarge
 from homeostat.data.connectors.csv import read_csv
 from homeostat.data.connectors.packed import gunzip, unzip
 
@@ -230,7 +230,7 @@ def test_what_unpacks_too_large_is_refused() -> None:
 def test_a_missing_file_is_named(ws: hs.Workspace, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="there is no file"):
         ws.data.import_file("t", str(tmp_path / "no.csv"))
-    with pytest.raises(Unavailable, match="cannot be read"):
+    with pytest.raises(InvalidInput, match="is a folder"):
         ws.data.import_file("t", str(tmp_path))
 
 

@@ -84,7 +84,7 @@ def test_every_mistake_is_named(change: str, says: str, hint: str) -> None:
 
 
 def test_what_is_no_configuration_is_refused() -> None:
-    for text, says in (("", "is empty"), ("[1]", "is empty"), ("a: [", "not YAML"), ("hold: [x]", "no 'model'")):
+    for text, says in (("", "is empty"), ("[1]", "no keys"), ("a: [", "not YAML"), ("hold: [x]", "no 'model'")):
         with pytest.raises(InvalidInput, match=says):
             read_config(text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -60,7 +61,8 @@ class Cluster:
 
     def stop(self) -> None:
         self._admin.dispose()
-        self._process.terminate()
+        # At once: a polite end would wait for every connection that a test has left open, and nothing here is kept.
+        self._process.send_signal(signal.SIGQUIT)
         self._process.wait(30)
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -63,7 +63,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(whole: tuple[Path, di
     for number in range(int(os.environ.get("HOMEOSTAT_KILLS", "3"))):
         # By turns the demo's own process alone, whose servers and steps must notice by themselves, and all at once.
         kill = runs.kill_group_after if number % 2 else runs.kill_after
-        kills += kill(runs.start(home, report, *FORM), moments.uniform(3, 60 if FULL else 25))
+        kills += kill(runs.start(home, report, *FORM), moments.uniform(3, 40 if FULL else 25))
     assert kills >= 1
     ended = runs.finish(runs.start(home, report, *FORM), home, report, 900)
     assert runs.lasting(ended) == runs.lasting(expected)

@@ -15,9 +15,7 @@ from tests.tracking import stores_of_others as others
 
 @pytest.fixture(params=["files", "database"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "files":
-        return str(others.file_store(tmp_path / "mlruns"))
-    return f"sqlite:///{others.database(tmp_path / 'mlflow.db', tmp_path / 'artifacts')}"
+    return others.address_of(request.param, tmp_path)
 
 
 def test_versions_come_with_their_files_and_aliases(any_ws: hs.Workspace, address: str) -> None:

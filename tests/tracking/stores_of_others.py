@@ -128,3 +128,10 @@ def database(path: Path, files: Path) -> Path:
             row = ("m", number, START, None, "None", source, RUNS[0]["id"], None)
             db.execute("insert into model_versions values (?, ?, ?, ?, ?, ?, ?, ?)", row)
     return path
+
+
+def address_of(kind: str, folder: Path) -> str:
+    """The little world in `folder` as "files" or as a "database"; what `homeostat import mlflow` is given."""
+    if kind == "files":
+        return str(file_store(folder / "mlruns"))
+    return f"sqlite:///{database(folder / 'mlflow.db', folder / 'artifacts')}"

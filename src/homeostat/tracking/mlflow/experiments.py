@@ -66,7 +66,7 @@ def get_by_name(ws: Workspace, args: Args) -> dict[str, Any]:
     name = args.text("experiment_name", required=True)
 
     def read(c: sa.Connection) -> dict[str, Any]:
-        found = rows(c, f"select {_COLUMNS} from tracking_experiment e where e.name = ?", (name,))  # noqa: S608
+        found = rows(c, f"select {_COLUMNS} from tracking_experiment e where e.name = ?", (name,))  # noqa: S608 - columns of this file; values are bound
         if not found:
             raise ForeignError("RESOURCE_DOES_NOT_EXIST", f"Could not find experiment with name '{name}'", 404)
         return _shaped(c, found)[0]
@@ -149,7 +149,7 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
             sql, more = _condition(c, tree)
             where, bound = f"{where} and {sql}", [*bound, *more]
         query = (
-            f"select {_COLUMNS} from tracking_experiment e where {where}"  # noqa: S608
+            f"select {_COLUMNS} from tracking_experiment e where {where}"  # noqa: S608 - columns of this file; values are bound
             f" order by {_order(c, clauses)} limit ? offset ?"
         )
         found = rows(c, query, [*bound, limit + 1, start])
@@ -200,7 +200,7 @@ def _condition(c: sa.Connection, node: Any) -> tuple[str, list[Any]]:
 
 
 def _row(c: sa.Connection, wanted: int) -> Any:
-    found = rows(c, f"select {_COLUMNS} from tracking_experiment e where e.id = ?", (wanted,))  # noqa: S608
+    found = rows(c, f"select {_COLUMNS} from tracking_experiment e where e.id = ?", (wanted,))  # noqa: S608 - columns of this file; values are bound
     if not found:
         raise ForeignError("RESOURCE_DOES_NOT_EXIST", f"No Experiment with id={wanted} exists", 404)
     return found[0]

@@ -72,7 +72,7 @@ def search_datasets(ws: Workspace, args: Args) -> dict[str, Any]:
             f"SearchDatasets request cannot specify more than 20 experiment_ids. Received {len(ids)} experiment_ids."
         )
     query = (
-        "select distinct d.experiment_id, d.name, d.digest, u.context from tracking_dataset d"  # noqa: S608
+        "select distinct d.experiment_id, d.name, d.digest, u.context from tracking_dataset d"  # noqa: S608 - only marks
         " join tracking_run_dataset u on u.dataset_id = d.id join tracking_run r on r.seq = u.run_seq"
         f" where r.lifecycle = 'active' and d.experiment_id in ({marks(len(ids))})"
         f" order by d.experiment_id, d.name, d.digest, u.context limit {_SUMMARIES}"

@@ -115,7 +115,7 @@ def _sampled(steps: list[int], limit: int) -> set[int]:
 
 
 def _known(c: sa.Connection, ids: list[str]) -> list[tuple[str, int]]:
-    query = f"select id, seq from tracking_run where id in ({marks(len(ids))}) order by id"  # noqa: S608
+    query = f"select id, seq from tracking_run where id in ({marks(len(ids))}) order by id"  # noqa: S608 - only marks
     return rows(c, query, ids)
 
 

@@ -205,7 +205,7 @@ def put_params(c: sa.Connection, seq: int, params: list[tuple[str, str]]) -> lis
     """Insert parameters within the open transaction; those that have another value already, with both values."""
     if not params:
         return []
-    query = f"select key, value from tracking_param where run_seq = ? and key in ({marks(len(params))})"  # noqa: S608
+    query = f"select key, value from tracking_param where run_seq = ? and key in ({marks(len(params))})"  # noqa: S608 - only marks
     there = dict(rows(c, query, (seq, *(key for key, _ in params))))
     changed = [(key, there[key], value) for key, value in params if there.get(key, value) != value]
     if not changed:
@@ -239,4 +239,4 @@ def _active_experiment(c: sa.Connection, experiment: int) -> tuple[str, str]:
 def some_name() -> str:
     """A name for what was given none."""
     adjective, noun = random.choice(_ADJECTIVES.split()), random.choice(_NOUNS.split())  # noqa: S311 - not a secret
-    return f"{adjective}-{noun}-{random.randint(1, 999)}"  # noqa: S311
+    return f"{adjective}-{noun}-{random.randint(1, 999)}"  # noqa: S311 - a name, not a secret

@@ -111,7 +111,7 @@ def _select(c: sa.Connection, search: Search, index_first: bool) -> list[Any]:
             order.append(key_.level)
         order.append(f"{key_.value} {'asc' if key_.ascending else 'desc'}")
     sql = (
-        f"select {COLUMNS}{chosen} from {TABLES}{''.join(joins)} where {' and '.join(where)}"  # noqa: S608
+        f"select {COLUMNS}{chosen} from {TABLES}{''.join(joins)} where {' and '.join(where)}"  # noqa: S608 - names of this file; values are bound
         f" order by {', '.join(order)} limit ?"
     )
     return rows(c, sql, [*parameters, search.limit + 1])
@@ -181,11 +181,11 @@ def _comparison(c: sa.Connection, node: Comparison, ordered: str | None) -> Sql:
         column = "u.context" if key == "context" else f"d.{key}"
         sql, bound = compared(c, column, operator, value)
         return (
-            "exists (select 1 from tracking_run_dataset u join tracking_dataset d on d.id = u.dataset_id"  # noqa: S608
+            "exists (select 1 from tracking_run_dataset u join tracking_dataset d on d.id = u.dataset_id"  # noqa: S608 - names of this file; values are bound
             f" where u.run_seq = r.seq and {sql})",
             bound,
         )
-    there = f"select 1 from {_TABLES[entity]} x where x.run_seq = r.seq and x.key = ?"  # noqa: S608
+    there = f"select 1 from {_TABLES[entity]} x where x.run_seq = r.seq and x.key = ?"  # noqa: S608 - names of this file; values are bound
     if value is None:
         return f"{'not ' if operator == 'IS NULL' else ''}exists ({there})", [key]
     sql, bound = compared(c, "x.value", operator, value)
@@ -195,7 +195,7 @@ def _comparison(c: sa.Connection, node: Comparison, ordered: str | None) -> Sql:
 def _metric_of(c: sa.Connection, key: str, operator: str, value: float) -> Sql:
     sql, bound = _metric("x", operator, value)
     matching = f"from tracking_series x where x.key = ? and {sql}"
-    few = f"select count(*) from (select 1 {matching} limit {_FEW + 1}) n"  # noqa: S608
+    few = f"select count(*) from (select 1 {matching} limit {_FEW + 1}) n"  # noqa: S608 - names of this file; values are bound
     if operator != "!=" and rows(c, few, [key, *bound])[0][0] <= _FEW:
         return f"r.seq in (select x.run_seq {matching})", [key, *bound]
     return f"exists (select 1 {matching} and x.run_seq = r.seq)", [key, *bound]

@@ -40,7 +40,7 @@ class ServerSource:
             ) from error
 
     def experiments(self) -> Iterator[MovedExperiment]:
-        for one in self._pages("experiments/search", "experiments", {"view_type": "ALL"}):
+        for one in self._pages("POST", "experiments/search", "experiments", {"view_type": "ALL"}):
             yield MovedExperiment(
                 id=one["experiment_id"], name=one["name"], lifecycle=one.get("lifecycle_stage", "active"),
                 tags=_pairs(one.get("tags")), created_ms=int(one.get("creation_time", 0)),
@@ -48,7 +48,7 @@ class ServerSource:
 
     def runs(self, experiment: str) -> Iterator[MovedRun]:
         asked = {"experiment_ids": [experiment], "run_view_type": "ALL", "order_by": ["attributes.start_time ASC"]}
-        for one in self._pages("runs/search", "runs", asked):
+        for one in self._pages("POST", "runs/search", "runs", asked):
             info, data = one["info"], one.get("data", {})
             tags = _pairs(data.get("tags"))
             yield MovedRun(
@@ -62,24 +62,17 @@ class ServerSource:
             )  # fmt: skip
 
     def history(self, run: MovedRun, key: str) -> Iterator[Point]:
-        token = ""
-        while True:
-            query = {"run_id": run.id, "metric_key": key, "max_results": _POINTS}
-            found = self._json("GET", "metrics/get-history", {**query, **({"page_token": token} if token else {})})
-            for one in found.get("metrics", []):
-                yield Point(value=float(one["value"]), at_ms=int(one["timestamp"]), step=int(one.get("step", 0)))
-            token = found.get("next_page_token", "")
-            if not token:
-                return
+        asked = {"run_id": run.id, "metric_key": key, "max_results": _POINTS}
+        for one in self._pages("GET", "metrics/get-history", "metrics", asked):
+            yield Point(value=float(one["value"]), at_ms=int(one["timestamp"]), step=int(one.get("step", 0)))
 
     def models(self) -> Iterator[MovedModel]:
-        for one in self._get_pages("registered-models/search", "registered_models"):
+        for one in self._pages("GET", "registered-models/search", "registered_models", {}):
             name = one["name"]
             literal = "'" + name.replace("'", "\\'") + "'"
-            versions = [
-                self._version(found)
-                for found in self._get_pages("model-versions/search", "model_versions", {"filter": f"name={literal}"})
-            ]
+            asked = {"filter": f"name={literal}"}
+            found = self._pages("GET", "model-versions/search", "model_versions", asked)
+            versions = [self._version(version) for version in found]
             whole = self._json("GET", "registered-models/get", {"name": name})["registered_model"]
             yield MovedModel(
                 name=name, description=whole.get("description", ""), tags=_pairs(whole.get("tags")),
@@ -131,21 +124,11 @@ class ServerSource:
 
     # -- calls
 
-    def _pages(self, call: str, name: str, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _pages(self, method: str, call: str, name: str, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         token = ""
         while True:
             more = {"page_token": token} if token else {}
-            found = self._json("POST", call, {"max_results": _PAGE, **asked, **more})
-            yield from found.get(name, [])
-            token = found.get("next_page_token", "")
-            if not token:
-                return
-
-    def _get_pages(self, call: str, name: str, asked: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        token = ""
-        while True:
-            more = {"page_token": token} if token else {}
-            found = self._json("GET", call, {"max_results": _PAGE, **(asked or {}), **more})
+            found = self._json(method, call, {"max_results": _PAGE, **asked, **more})
             yield from found.get(name, [])
             token = found.get("next_page_token", "")
             if not token:

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 import homeostat as hs
-from homeostat.core.errors import Unavailable
+from homeostat.core.doctor import examine
+from homeostat.core.errors import Corrupt, Unavailable
 from homeostat.core.schema import VERSION, version_table
 
 
@@ -27,6 +28,32 @@ def test_a_newer_database_is_refused(any_ws: hs.Workspace, workspace_url: str):
         _ = again.db
     assert "pip install" in caught.value.hint
     any_ws.db.write(lambda c: c.execute(sa.update(version_table).values(version_num=VERSION)))
+
+
+@pytest.mark.parametrize("how", ["cut to nothing", "deleted"])
+def test_a_lost_database_is_not_made_anew_beside_its_bytes(tmp_path: Path, how: str):
+    with hs.open(tmp_path) as ws:
+        ws.tracking.log_artifact(ws.tracking.create_run().id, "a.txt", b"kept")
+    file = tmp_path / "homeostat.db"
+    file.write_bytes(b"") if how == "cut to nothing" else file.unlink()
+    for _ in range(2):
+        with hs.open(tmp_path) as again, pytest.raises(Corrupt, match="while blobs beside it hold") as caught:
+            again.tracking.list_experiments()
+        assert ("is empty (0 bytes)" in caught.value.message) == (how == "cut to nothing")
+        assert "homeostat restore BACKUP" in caught.value.hint
+        with hs.open(tmp_path) as again, pytest.raises(Corrupt):
+            again.blobs.put_bytes(b"more")
+    with hs.open(tmp_path) as again:
+        (found,) = examine(again)
+    assert (found.check, found.state, "while blobs beside it hold" in found.message) == ("schema", "bad", True)
+    assert not file.exists() or file.stat().st_size == 0
+
+
+def test_an_empty_database_file_beside_nothing_is_a_new_workspace(tmp_path: Path):
+    (tmp_path / "homeostat.db").touch()
+    with hs.open(tmp_path) as ws:
+        ws.blobs.put_bytes(b"first")
+        assert ws.tracking.list_experiments() == []
 
 
 def test_two_processes_may_make_one_workspace_at_once(workspace_url: str):

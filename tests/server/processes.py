@@ -21,9 +21,9 @@ def free_port() -> int:
 class Up:
     """A started `homeostat up`; both planes answer when the constructor returns."""
 
-    def __init__(self, home: Path, port: int | None = None, *more: str) -> None:
+    def __init__(self, home: Path, port: int | None = None, *more: str, serve_port: int | None = None) -> None:
         self.port = port or free_port()
-        self.serve_port = free_port()
+        self.serve_port = serve_port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             command(home, self.port, self.serve_port, *more), stderr=subprocess.PIPE, text=True, env={**os.environ}

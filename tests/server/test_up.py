@@ -70,10 +70,23 @@ def test_a_second_server_on_a_home_names_the_first(start: Callable[..., Up], tmp
     up = start()
     code, said = refused(tmp_path / "home", free_port(), free_port())
     assert code == Unavailable.exit_code
-    assert f"another server already runs on {tmp_path / 'home'} (process {up.process.pid})" in said
+    named = f"another server already runs on {tmp_path / 'home'} (process {up.process.pid}, {up.url}, since 20"
+    assert named in said
     assert f"kill {up.process.pid}" in said
     with hs.open(up.url) as remote:
         assert remote.data.list_tables() == []
+
+
+def test_after_a_kill_the_next_server_starts_in_its_place(start: Callable[..., Up], tmp_path: Path):
+    """On the same home and the same ports: neither the lock nor a socket outlives its process."""
+    first = start()
+    assert first.stop(signal.SIGKILL)[0] == -signal.SIGKILL
+    second = Up(tmp_path / "home", first.port, serve_port=first.serve_port)
+    try:
+        with hs.open(second.url) as remote:
+            assert remote.data.list_tables() == []
+    finally:
+        assert second.stop(signal.SIGTERM)[0] == 0
 
 
 @pytest.mark.parametrize("which", ["control plane", "data plane"])

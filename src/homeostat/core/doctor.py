@@ -19,7 +19,8 @@ from homeostat.core.clock import iso
 from homeostat.core.db import Database, database_now_ms
 from homeostat.core.errors import HomeostatError, NotFound
 from homeostat.core.records import Record
-from homeostat.core.schema import VERSION, all_tables, stored_version
+from homeostat.core.schema import PUT_BACK, VERSION, all_tables, lost, stored_version
+from homeostat.core.server_lock import FILE, running
 from homeostat.core.slices import EXAMINERS
 from homeostat.core.workspace import Workspace
 
@@ -59,6 +60,8 @@ def examine(ws: Workspace, full: bool = False) -> list[Finding]:
 
 def _schema(ws: Workspace) -> Finding:
     url = ws.url if "://" in ws.url else f"sqlite:///{ws.home / 'homeostat.db'}"
+    if "://" not in ws.url and (told := lost(ws.home)):
+        return Finding(check="schema", state="bad", message=told, hint=PUT_BACK)
     if "://" not in ws.url and not (ws.home / "homeostat.db").is_file():
         raise NotFound(f"there is no workspace in {ws.home}", hint="name one with --home", home=str(ws.home))
     # Opened bare: opening it as a workspace would already upgrade it.
@@ -203,14 +206,6 @@ def examine_machine(ws: Workspace, full: bool) -> list[Finding]:
 
 
 def _server(ws: Workspace) -> str:
-    import fcntl
-
-    path = ws.home / "server.lock"
-    if not path.is_file():
-        return "none has run here"
-    with path.open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return f"running, as process {file.read().strip()}"
-    return "not running"
+    if (holder := running(ws.home)) is not None:
+        return f"running ({holder.words})"
+    return "not running" if (ws.home / FILE).is_file() else "none has run here"

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from homeostat.core.db import Database, metadata
-from homeostat.core.errors import Unavailable
+from homeostat.core.errors import Corrupt, Unavailable
 from homeostat.core.slices import STORES
 
 if TYPE_CHECKING:
@@ -42,6 +42,38 @@ def stored_version(db: Database) -> str | None:
         return connection.execute(sa.select(version_table.c.version_num)).scalar_one_or_none()
 
     return db.read(ask)
+
+
+def lost(home: Path) -> str | None:
+    """What is wrong when the SQLite database of `home` is gone or empty while the bytes it names are there; else None.
+
+    A new workspace makes its database first, so bytes and tables never lie beside none.
+    """
+    file = home / "homeostat.db"
+    if file.is_file() and file.stat().st_size:
+        return None
+    beside = [name for name, pattern in (("blobs", "[0-9a-f][0-9a-f]/*"), ("tables", "*/*.parquet"))
+              if next((home / name).glob(pattern), None) is not None]  # fmt: skip
+    if not beside:
+        return None
+    state = "is empty (0 bytes)" if file.is_file() else "is not there"
+    return f"the database {file} {state}, while {' and '.join(beside)} beside it hold what it told of"
+
+
+def refuse_lost(home: Path) -> None:
+    """Make no new database where one was lost: it would hide what is left.
+
+    Raises: Corrupt.
+    """
+    if told := lost(home):
+        raise Corrupt(
+            f"{told}; it was deleted or cut off, and a new one in its place would know nothing of them",
+            hint=f"{PUT_BACK} (or choose another --home for a new workspace)",
+            home=str(home),
+        )
+
+
+PUT_BACK = "`homeostat restore BACKUP --home NEW_FOLDER`; this folder stays as it is"
 
 
 def prepare(db: Database) -> None:

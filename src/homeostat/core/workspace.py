@@ -69,9 +69,11 @@ class Workspace:
     @cached_property
     def db(self) -> Database:
         """The metadata database, with its tables made or upgraded on first use."""
-        from homeostat.core.schema import prepare
+        from homeostat.core.schema import prepare, refuse_lost
 
         url = self.url if "://" in self.url else f"sqlite:///{self.home / 'homeostat.db'}"
+        if url != self.url:
+            refuse_lost(self.home)
         db: Database = engines.load(engines.DATABASES, url)(url)
         prepare(db)
         return db
@@ -79,6 +81,8 @@ class Workspace:
     @cached_property
     def blobs(self) -> BlobStore:
         """The store of content-addressed bytes."""
+        if "://" not in self.url:
+            _ = self.db  # made before the first bytes are: so bytes without a database mean that it was lost
         url = self.settings.bytes or (self.home / "blobs").as_uri()
         return engines.load(engines.BLOBS, url)(url, self.home)
 

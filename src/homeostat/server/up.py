@@ -15,10 +15,10 @@ import uvicorn
 from homeostat.core import events
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, Unavailable
+from homeostat.core.server_lock import ServerLock
 from homeostat.core.workspace import Workspace
 from homeostat.server.access import is_loopback
 from homeostat.server.live import Live
-from homeostat.server.lock import hold
 
 log = logging.getLogger("homeostat.server")
 
@@ -124,7 +124,7 @@ def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
     from homeostat.serving import Supervisor
 
     require_login_beyond_loopback(workspace, host)
-    lock = hold(workspace.home)
+    lock = ServerLock(workspace.home)
     # Opened before anything listens: a database that is damaged or away is told here, once, and not every second.
     workspace.db.read(lambda _: None)
     sock = listen(host, port, "control plane", "--port")
@@ -140,7 +140,9 @@ def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
     housekeeping.start()
     try:
         shown = f"[{host}]" if ":" in host else host
-        say(f"control plane  http://{shown}:{sock.getsockname()[1]}  (pages and API; home {workspace.home})")
+        address = f"http://{shown}:{sock.getsockname()[1]}"
+        lock.tell(address)
+        say(f"control plane  {address}  (pages and API; home {workspace.home})")
         say(f"data plane     http://{shown}:{serve_port}  (Open Inference Protocol)")
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5, lifespan="on"

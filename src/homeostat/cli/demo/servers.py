@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from homeostat.core.errors import Unavailable
-from homeostat.server.lock import hold
+from homeostat.core.server_lock import ServerLock
 from homeostat.server.up import listen
 
 _PATIENCE = 75  # times 0.2 s
@@ -48,7 +48,7 @@ class Servers:
         # Servers of an earlier start that was killed end by themselves, and need a moment for it.
         for attempt in range(_PATIENCE + 1):
             try:
-                hold(self._home).close()
+                ServerLock(self._home).close()
                 listen("127.0.0.1", self._port, "control plane", "--port").close()
                 listen("127.0.0.1", self._serve_port, "data plane", "--serve-port").close()
                 return

@@ -16,9 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,14 +23,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import homeostat as hs
+from bench.processes import cpu_s, free_port, running
 from homeostat.serving import deploy, wait_ready
 
 HERE = Path(__file__).parent / "peers"
@@ -49,63 +46,6 @@ class Target:
     port: int
     paths: dict[str, str]
     body: str  # "oip" or "rows"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def tree(pid: int) -> list[int]:
-    """The process and everything below it."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry.name))
-    found, waiting = [pid], [pid]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process tree, from the scheduler's nanoseconds."""
-    total = 0
-    for member in tree(pid):
-        try:
-            for thread in Path(f"/proc/{member}/task").iterdir():
-                total += int((thread / "schedstat").read_text().split()[0])
-        except OSError:
-            continue
-    return total / 1e9
-
-
-@contextmanager
-def running(command: list[str], folder: Path, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The command as a child with a session of its own, ended with all below it."""
-    with log.open("ab") as stream:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=stream, stderr=stream, env={**os.environ, **environment}, start_new_session=True
-        )
-    try:
-        yield process
-    finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-            except ProcessLookupError:
-                break
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                continue
 
 
 def bodies(scratch: Path) -> dict[tuple[str, int], Path]:

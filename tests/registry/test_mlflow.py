@@ -221,6 +221,8 @@ def test_searching_models(ask: Ask):
     assert search("name != 'alpha' AND tags.`the team` = 'x'") == ["Bravo", "charlie"]
     assert search('tag."the team" != "x"') == ["alpha"]
     assert search("tags.nothere != 'x'") == []
+    assert search("name = 'alpha' OR (tags.`the team` = 'x' AND NOT name LIKE 'B%')") == ["alpha", "charlie"]
+    assert search("tags.`the team` IS NULL") == [] and len(search("tags.nothere IS NULL")) == 3
     assert search("tags.`mlflow.prompt.is_prompt` = 'true'") == ["greet"]
     assert search("tags.`mlflow.prompt.is_prompt` != 'true'") == ["Bravo", "alpha", "charlie"]
     assert search(order_by=["name DESC"]) == ["charlie", "alpha", "Bravo"]
@@ -245,6 +247,7 @@ def test_searching_versions(ask: Ask):
     assert search() == ["a/1", "a/2", "b/1"]
     assert search("name='a'") == ["a/1", "a/2"] and search("version_number > 1") == ["a/2"]
     assert search("source_path = 's3://b/0'") == ["b/1"] and search("tags.n = '1' AND name = 'a'") == ["a/2"]
+    assert search("version_number = '2'") == ["a/2"] and search("NOT version_number = 2") == ["a/1", "b/1"]
     assert search("run_id IN ('x', 'y')") == [] and search("run_id NOT IN ('x')") == ["a/1", "a/2", "b/1"]
     ask("DELETE", f"{VERSIONS}/delete", name="a", version="1")
     assert search() == ["a/2", "b/1"]
@@ -255,7 +258,7 @@ def test_searching_versions(ask: Ask):
 @pytest.mark.parametrize(
     "given",
     [
-        {"filter": "name"}, {"filter": "name = "}, {"filter": "name = x"}, {"filter": "name = 'a' OR name = 'b'"},
+        {"filter": "name"}, {"filter": "name = "}, {"filter": "name = x"}, {"filter": "name = 'a' OR"},
         {"filter": "name = 'a' name = 'b'"}, {"filter": "x = 'a'"}, {"filter": "run.x = 'a'"}, {"filter": "name > 'a'"},
         {"filter": "name = 1"}, {"filter": "tags.a IN ('a')"}, {"filter": "name IN ()"}, {"filter": "name IN ('a'"},
         {"filter": "tags.a = 1"}, {"filter": "name = 'a'; drop table x"}, {"filter": "name RLIKE 'a'"},
@@ -268,6 +271,29 @@ def test_searching_versions(ask: Ask):
 )  # fmt: skip
 def test_what_cannot_be_searched(shared: Ask, given: dict[str, Any]):
     shared("GET", f"{MODELS}/search", (400, "INVALID_PARAMETER_VALUE", ""), **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"filter": "run.x = 'a'"}, "Invalid entity type 'run'. Valid entity types are ('attribute', 'tag', 'tags')"),
+        ({"filter": "x = 'a'"}, "Invalid attribute key 'x' specified. Valid keys are '"),
+        ({"filter": "tags.a IN ('a')"}, "Expected a quoted string value for tag (e.g. 'my-value'). Got value ("),
+        ({"filter": "tags.a = b"}, "Parameter value is either not quoted or unidentified quote types"),
+        ({"filter": "tags.a > 'b'"}, "Invalid comparator for tag: >"),
+        ({"filter": "name > 'a'"}, "Invalid comparator for attribute: >"),
+        ({"filter": "name = 1"}, "Expected a quoted string value or a list of quoted string values for attributes."),
+        ({"filter": "source_path IN ('a')"}, "Only ['name', 'run_id'] attributes support comparison with a list of"),
+        ({"filter": "version_number LIKE 'a'"}, "Invalid comparator for attribute version_number: LIKE"),
+        ({"filter": "version_number = 1.5"}, "Invalid value for numeric attribute 'version_number': '1.5'"),
+        ({"filter": "name = 'a' name = 'b'"}, "Invalid clause(s) in filter string: "),
+        ({"filter": "name IN ()"}, "expected a non-empty list of string values"),
+        ({"order_by": ["tags.x"]}, "Invalid order_by entity: tag"),
+        ({"order_by": ["name", "name desc"]}, "`order_by` contains duplicate fields"),
+    ],
+)
+def test_what_is_wrong_with_a_search_is_said_in_the_registrys_words(shared: Ask, given: dict[str, Any], said: str):
+    shared("GET", f"{VERSIONS}/search", (400, "INVALID_PARAMETER_VALUE", said), **given)
 
 
 def test_prompts_are_models_with_a_tag(ask: Ask, any_ws: hs.Workspace):

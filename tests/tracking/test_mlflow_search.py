@@ -8,7 +8,7 @@ import pytest
 
 import homeostat as hs
 from homeostat.core.foreign import ForeignError
-from homeostat.tracking.mlflow.search_grammar import parse_filter, parse_order
+from homeostat.core.foreign_search import parse_filter, parse_order
 from homeostat.tracking.mlflow.search_sql import RUNS
 from tests.server.running import Running
 from tests.tracking.test_mlflow import Client

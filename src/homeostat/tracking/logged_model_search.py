@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
+from homeostat.core.patterns import like
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
@@ -145,16 +146,6 @@ def _compared(ws: Workspace, column: Any, op: str, value: str, numeric: bool) ->
     if op in ("LIKE", "ILIKE"):
         return like(column, text, op == "LIKE", ws.db.reader.dialect.name == "sqlite")
     return column == text if op == "=" else column != text
-
-
-def like(column: Any, pattern: str, exact_case: bool, sqlite: bool) -> sa.ColumnElement[bool]:
-    """LIKE or ILIKE alike on both databases: SQLite's own LIKE knows no case."""
-    if not sqlite:
-        return column.like(pattern) if exact_case else column.ilike(pattern)
-    if not exact_case:
-        return column.like(pattern)
-    glob = "".join({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}.get(char, char) for char in pattern)
-    return column.op("GLOB", is_comparison=True)(glob)
 
 
 def _of(dataset: Dataset) -> sa.ColumnElement[bool]:

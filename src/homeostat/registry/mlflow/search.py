@@ -7,45 +7,48 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.foreign import invalid
+from homeostat.core.foreign_search import Comparison, Group, Language, offset_of, parse_filter, parse_order, token_of
+from homeostat.core.patterns import like
 from homeostat.core.workspace import Workspace
 from homeostat.registry import models, store
-from homeostat.registry.mlflow.grammar import Comparison, offset_of, parse, parse_order, token_of
 from homeostat.registry.model import Model, ModelVersion
 from homeostat.registry.names import PROMPT_TAG
 
-_MODEL_ORDER = {"name": "name", "timestamp": "updated_ms", "last_updated_timestamp": "updated_ms"}
-_VERSION_ORDER = {
-    "name": "model", "version_number": "version", "creation_timestamp": "created_ms",
-    "last_updated_timestamp": "updated_ms",
+_ENTITIES = {"attribute": "attribute", "tag": "tag", "tags": "tag"}
+_MODELS = Language(_ENTITIES, {"name": False}, lists=("name",), registry=True)
+_VERSIONS = Language(
+    _ENTITIES, {"name": False, "version_number": True, "run_id": False, "source_path": False},
+    lists=("name", "run_id"), registry=True,
+)  # fmt: skip
+_MODEL_ORDER = {
+    "name": store.model.c.name, "timestamp": store.model.c.updated_ms,
+    "last_updated_timestamp": store.model.c.updated_ms,
 }  # fmt: skip
-_NUMBERS = {"version_number": store.version.c.version}
-_TEXTS = {
+_VERSION_ORDER = {
+    "name": store.version.c.model, "version_number": store.version.c.version,
+    "creation_timestamp": store.version.c.created_ms, "last_updated_timestamp": store.version.c.updated_ms,
+}  # fmt: skip
+_ATTRIBUTES = {
+    "version_number": store.version.c.version,
     "name": store.version.c.model,
     "run_id": sa.func.coalesce(store.version.c.run_id, ""),
     "source_path": store.version.c.source,
 }
-_TEXT_OPERATORS = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN")
-_NUMBER_OPERATORS = ("=", "!=", ">", ">=", "<", "<=")
-_TAG_OPERATORS = ("=", "!=", "LIKE", "ILIKE")
 
 
 def find_models(
     ws: Workspace, filter_text: str, most: int, order: list[str], token: str
 ) -> tuple[list[Model], dict[str, list[ModelVersion]], str]:
     """A page of models, the newest version of each stage by model, and the token of the next page ("" at the end)."""
-    comparisons = parse(filter_text, ("name",), ("name",))
-    columns = parse_order(order, _MODEL_ORDER)
+    tree = parse_filter(filter_text, _MODELS)
+    by = _ordering(order, _MODEL_ORDER, "Invalid order by key")
     offset = offset_of(token)
+    tags = store.model_tag
+    tagged = [tags.c.model == store.model.c.name]
 
     def read(c: sa.Connection) -> tuple[list[Model], dict[str, list[ModelVersion]], str]:
-        case = _Case(c)
-        query = sa.select(store.model).where(store.model.c.deleted_ms.is_(None))
-        for one in comparisons:
-            if one.kind == "attribute":
-                query = query.where(case.compare(store.model.c.name, one, _TEXT_OPERATORS))
-        tags = store.model_tag
-        query = query.where(*_tagged(case, comparisons, tags, [tags.c.model == store.model.c.name]))
-        query = _ordered(query, store.model, columns, [("name", True)])
+        wanted = _Conditions(c, {"name": store.model.c.name}, tags, tagged).held(tree)
+        query = sa.select(store.model).where(store.model.c.deleted_ms.is_(None), *wanted).order_by(*by)
         found = models.records(c, query.limit(most + 1).offset(offset))
         page = found[:most]
         return page, latest(c, [model.name for model in page]), token_of(offset + most) if len(found) > most else ""
@@ -57,22 +60,15 @@ def find_versions(
     ws: Workspace, filter_text: str, most: int, order: list[str], token: str
 ) -> tuple[list[ModelVersion], str]:
     """A page of versions, and the token of the next page ("" at the end)."""
-    comparisons = parse(filter_text, ("name", "version_number", "run_id", "source_path"), ("name", "run_id"))
-    columns = parse_order(order or ["last_updated_timestamp DESC", "name ASC", "version_number DESC"], _VERSION_ORDER)
+    tree = parse_filter(filter_text, _VERSIONS)
+    by = _ordering(order or ["last_updated_timestamp DESC", "name ASC", "version_number DESC"], _VERSION_ORDER)
     offset = offset_of(token)
+    tags = store.version_tag
+    tagged = [tags.c.model == store.version.c.model, tags.c.version == store.version.c.version]
 
     def read(c: sa.Connection) -> tuple[list[ModelVersion], str]:
-        case = _Case(c)
-        query = store.select_versions()
-        for one in comparisons:
-            if one.kind == "attribute" and one.key in _NUMBERS:
-                query = query.where(_number(_NUMBERS[one.key], one))
-            elif one.kind == "attribute":
-                query = query.where(case.compare(_TEXTS[one.key], one, _TEXT_OPERATORS))
-        tags = store.version_tag
-        same = [tags.c.model == store.version.c.model, tags.c.version == store.version.c.version]
-        query = query.where(*_tagged(case, comparisons, tags, same))
-        query = _ordered(query, store.version, columns, [("model", True), ("version", False)])
+        wanted = _Conditions(c, _ATTRIBUTES, tags, tagged).held(tree)
+        query = store.select_versions().where(*wanted).order_by(*by)
         found = store.versions(c, query.limit(most + 1).offset(offset))
         return found[:most], token_of(offset + most) if len(found) > most else ""
 
@@ -97,75 +93,75 @@ def latest(c: sa.Connection, names: list[str]) -> dict[str, list[ModelVersion]]:
     return found
 
 
-class _Case:
-    """Comparisons that tell upper from lower case on every database."""
+class _Conditions:
+    """A filter's tree as conditions on one table and its tags. Prompts are models that only a filter for them finds."""
 
-    def __init__(self, c: sa.Connection) -> None:
+    def __init__(
+        self, c: sa.Connection, columns: dict[str, Any], tags: sa.Table, tagged: list[sa.ColumnElement[bool]]
+    ) -> None:
         self._sqlite = c.dialect.name == "sqlite"
+        self._columns = columns
+        self._tags = tags
+        self._tagged = tagged
+        self._prompts = False
 
-    def compare(self, column: Any, one: Comparison, operators: tuple[str, ...]) -> sa.ColumnElement[bool]:
-        if one.operator not in operators:
-            raise invalid(f"Invalid comparator for {one.kind}: {one.operator}")
-        if not isinstance(one.value, str | tuple):
-            raise invalid(
-                "Expected a quoted string value or a list of quoted string values for attributes."
-                f" Got value {one.value}"
-            )
-        match one.operator:
-            case "=":
-                return column == one.value
-            case "!=":
-                return column != one.value
-            case "IN":
-                return column.in_(one.value)
-            case "NOT IN":
-                return ~column.in_(one.value)
-            case "ILIKE":
-                return column.ilike(one.value)
-            case _:
-                # SQLite's LIKE does not tell the cases apart; its GLOB does.
-                return column.op("GLOB")(_glob(str(one.value))) if self._sqlite else column.like(one.value)
+    def held(self, tree: Any | None) -> list[sa.ColumnElement[bool]]:
+        self._prompts = _wants_prompts(tree)
+        found = [] if tree is None else [self._held(tree)]
+        if not self._prompts:
+            marked = self._tags.c.key == PROMPT_TAG, sa.func.lower(self._tags.c.value) == "true"
+            found.append(~sa.exists().where(*self._tagged, *marked))
+        return found
 
+    def _held(self, node: Any) -> sa.ColumnElement[bool]:
+        if isinstance(node, Group):
+            members = [self._held(member) for member in node.members]
+            if node.kind == "not":
+                return sa.not_(members[0])
+            return sa.and_(*members) if node.kind == "and" else sa.or_(*members)
+        assert isinstance(node, Comparison)
+        entity, key, operator, value = node
+        if entity == "attribute":
+            return self._compared(self._columns[key], operator, value)
+        if key == PROMPT_TAG and not self._prompts:
+            return sa.true()
+        there = [*self._tagged, self._tags.c.key == key]
+        if value is None:
+            found = sa.exists().where(*there)
+            return ~found if operator == "IS NULL" else found
+        return sa.exists().where(*there, self._compared(self._tags.c.value, operator, value))
 
-def _tagged(
-    case: _Case, comparisons: list[Comparison], tags: sa.Table, same: list[sa.ColumnElement[bool]]
-) -> list[sa.ColumnElement[bool]]:
-    by_key: dict[str, list[sa.ColumnElement[bool]]] = {}
-    for one in comparisons:
-        if one.kind == "tag":
-            by_key.setdefault(one.key, []).append(case.compare(tags.c.value, one, _TAG_OPERATORS))
-    found: list[sa.ColumnElement[bool]] = []
-    if not _wants_prompts(comparisons):
-        by_key.pop(PROMPT_TAG, None)
-        prompt = sa.func.lower(tags.c.value) == "true"
-        found.append(~sa.exists().where(*same, tags.c.key == PROMPT_TAG, prompt))
-    return found + [sa.exists().where(*same, tags.c.key == key, *held) for key, held in by_key.items()]
-
-
-def _wants_prompts(comparisons: list[Comparison]) -> bool:
-    for one in comparisons:
-        if one.kind == "tag" and one.key == PROMPT_TAG:
-            return (one.operator, str(one.value).lower()) in (("=", "true"), ("!=", "false"))
-    return False
+    def _compared(self, column: Any, operator: str, value: Any) -> sa.ColumnElement[bool]:
+        if operator in ("LIKE", "ILIKE"):
+            return like(column, str(value), operator == "LIKE", self._sqlite)
+        if operator in ("IN", "NOT IN"):
+            return column.in_(value) if operator == "IN" else column.not_in(value)
+        return column.op(operator, is_comparison=True)(value)
 
 
-def _number(column: sa.Column[int], one: Comparison) -> sa.ColumnElement[bool]:
-    if one.operator not in _NUMBER_OPERATORS:
-        raise invalid(f"Invalid comparator for attribute {one.key}: {one.operator}")
-    try:
-        if isinstance(one.value, float) or not -(2**31) <= int(one.value) < 2**31:
-            raise ValueError
-    except (TypeError, ValueError):
-        raise invalid(f"Invalid value for numeric attribute '{one.key}': {str(one.value)[:100]!r}") from None
-    return column.op(one.operator)(int(one.value))
+def _wants_prompts(node: Any | None) -> bool:
+    if isinstance(node, Group):
+        return any(map(_wants_prompts, node.members))
+    if node is None or node[:2] != ("tag", PROMPT_TAG):
+        return False
+    return (node.operator, str(node.value).lower()) in (("=", "true"), ("!=", "false"))
 
 
-def _ordered(
-    query: sa.Select[Any], table: sa.Table, columns: list[tuple[str, bool]], natural: list[tuple[str, bool]]
-) -> sa.Select[Any]:
-    wanted = [*columns, *(one for one in natural if one[0] not in [name for name, _ in columns])]
-    return query.order_by(*(table.c[name].asc() if up else table.c[name].desc() for name, up in wanted))
-
-
-def _glob(pattern: str) -> str:
-    return "".join({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}.get(char, char) for char in pattern)
+def _ordering(
+    clauses: list[str], columns: dict[str, Any], unknown: str = "Invalid attribute key"
+) -> list[sa.ColumnElement[Any]]:
+    """What to order by: each column once; a name, and the newest version of it first, where that is not said."""
+    language = Language(_ENTITIES, dict.fromkeys(columns, False), unknown=unknown)
+    found: dict[Any, sa.ColumnElement[Any]] = {}
+    for clause in clauses:
+        entity, key, ascending = parse_order(clause, language)
+        if entity != "attribute":
+            raise invalid(f"Invalid order_by entity: {entity}")
+        column = columns[key]
+        if column in found:
+            raise invalid(f"`order_by` contains duplicate fields: {clauses}"[:500])
+        found[column] = column.asc() if ascending else column.desc()
+    natural = {columns["name"]: columns["name"].asc()}
+    if "version_number" in columns:
+        natural[columns["version_number"]] = columns["version_number"].desc()
+    return list((found | {column: order for column, order in natural.items() if column not in found}).values())

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, Unavailable
 from homeostat.core.foreign import Args, ForeignError, invalid, present, rpc
+from homeostat.core.foreign_search import offset_of, token_of
 from homeostat.core.records import from_json, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.notify import check_hook, drop_hook, put_hook, try_hook
 from homeostat.registry import store
-from homeostat.registry.mlflow.grammar import offset_of, token_of
 from homeostat.registry.webhooks import body_of, channel_of
 
 _BASE = "2.0/mlflow/webhooks"

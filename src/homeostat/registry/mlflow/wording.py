@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
-from typing import Any
 
 from homeostat.core.foreign import Args, ForeignError, invalid
+from homeostat.core.foreign_names import check_length, check_name, check_path
 from homeostat.registry.names import LONGEST_ALIAS, LONGEST_KEY, LONGEST_NAME, LONGEST_VALUE
 
-_TAG = re.compile(r"[/\w.\- :]*\Z")
 _ALIAS = re.compile(r"[\w\-]*\Z")
-_CHARACTERS = (
-    "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:)"
-    " and slashes (/)."
-)
 PROMPT_TEXT = "mlflow.prompt.text"
 
 
@@ -25,8 +19,7 @@ def model_name(args: Args, key: str = "name") -> str:
         raise invalid(f"Missing value for required parameter '{key}'.")
     if "/" in name or ":" in name:
         raise invalid(f"Invalid model name '{name[:300]}'. Names cannot contain '/' or ':'.")
-    if why := _not_a_path(name):
-        raise _invalid_value("name", name, why)
+    check_path(name, "name")
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise invalid(f"Invalid model name '{name[:300]}'. Names have at most {LONGEST_NAME} printable characters.")
     return name
@@ -49,8 +42,7 @@ def alias_name(args: Args, writing: bool = False) -> str:
             f"Invalid alias name: '{alias[:300]}'. Names may only contain alphanumerics, underscores (_),"
             " and dashes (-)."
         )
-    if len(alias) > LONGEST_ALIAS:
-        raise _too_long("Registered model alias name", LONGEST_ALIAS)
+    check_length(alias, "Registered model alias name", LONGEST_ALIAS)
     if writing and alias.lower() == "latest":
         raise invalid("'latest' alias name (case insensitive) is reserved.")
     if writing and re.fullmatch(r"[vV]\d+", alias):
@@ -75,11 +67,9 @@ def tags(args: Args) -> dict[str, str]:
 def tag_value(args: Args) -> str:
     """The value that goes with a tag's key."""
     value = args.text("value")
-    if len(value) > LONGEST_VALUE:
-        if args.values.get("key") == PROMPT_TEXT:
-            raise invalid(f"Prompt text exceeds max length of {LONGEST_VALUE} characters.")
-        raise _too_long("value", LONGEST_VALUE)
-    return value
+    if len(value) > LONGEST_VALUE and args.values.get("key") == PROMPT_TEXT:
+        raise invalid(f"Prompt text exceeds max length of {LONGEST_VALUE} characters.")
+    return check_length(value, "value", LONGEST_VALUE)
 
 
 def no_model(name: str) -> ForeignError:
@@ -93,28 +83,4 @@ def no_version(name: str, version: int | str) -> ForeignError:
 
 
 def _checked_key(key: str) -> str:
-    if not _TAG.match(key):
-        raise _invalid_value("key", key, _CHARACTERS)
-    if why := _not_a_path(key):
-        raise _invalid_value("key", key, why)
-    if len(key) > LONGEST_KEY:
-        raise _too_long("key", LONGEST_KEY)
-    return key
-
-
-def _not_a_path(name: str) -> str:
-    path = posixpath.normpath(name)
-    if path == name and path != "." and not path.startswith(("..", "/")):
-        return ""
-    return (
-        "Names may be treated as files in certain cases, and must not resolve to other names"
-        f" when treated as such. This name would resolve to {path[:300]!r}"
-    )
-
-
-def _invalid_value(path: str, value: Any, why: str) -> ForeignError:
-    return invalid(f"Invalid value \"{str(value)[:300]}\" for parameter '{path}' supplied: {why}")
-
-
-def _too_long(what: str, limit: int) -> ForeignError:
-    return invalid(f"'{what}' exceeds the maximum length of {limit} characters")
+    return check_length(check_name(key, "key"), "key", LONGEST_KEY)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import AlreadyExists
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
+from homeostat.core.foreign_search import Comparison, Group, Language, offset_of, parse_filter, parse_order, token_of
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.experiments import (
     NAME_CHARS,
@@ -22,7 +21,6 @@ from homeostat.tracking.experiments import (
     tags_of,
 )
 from homeostat.tracking.mlflow import shapes
-from homeostat.tracking.mlflow.search_grammar import Comparison, Group, Language, parse_filter, parse_order
 from homeostat.tracking.mlflow.search_sql import compared
 from homeostat.tracking.mlflow.wording import check_key, experiment_id_of, text_of, view_of
 from homeostat.tracking.statements import change, marks, rows
@@ -141,7 +139,7 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
     stages = view_of(args, "view_type")
     tree = parse_filter(args.text("filter"), _LANGUAGE)
     clauses = [parse_order(clause, _LANGUAGE) for clause in args.texts("order_by")]
-    start = _offset(args.text("page_token"))
+    start = offset_of(args.text("page_token"))
 
     def read(c: sa.Connection) -> dict[str, Any]:
         where, bound = f"e.lifecycle in ({marks(len(stages))})", list[Any](stages)
@@ -155,8 +153,7 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
         found = rows(c, query, [*bound, limit + 1, start])
         answer: dict[str, Any] = {"experiments": _shaped(c, found[:limit])} if found else {}
         if len(found) > limit:
-            raw = msgspec.json.encode({"offset": start + limit})
-            answer["next_page_token"] = base64.b64encode(raw).decode()
+            answer["next_page_token"] = token_of(start + limit)
         return answer
 
     return ws.db.read(read)
@@ -243,12 +240,3 @@ def _tag(item: dict[str, Any]) -> tuple[str, str]:
     if len(value) > TAG_CHARS:
         raise invalid(f"'value' exceeds the maximum length of {TAG_CHARS} characters")
     return key, value
-
-
-def _offset(token: str) -> int:
-    if not token:
-        return 0
-    try:
-        return max(0, msgspec.json.decode(base64.b64decode(token), type=dict[str, int])["offset"])
-    except (ValueError, KeyError, msgspec.DecodeError):
-        raise invalid("Invalid page token, could not base64-decode") from None

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
+from homeostat.core.foreign_names import check_name, invalid_value
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.codec import Journalled, encode_journal
 from homeostat.tracking.inlet import inlet
@@ -17,8 +18,6 @@ from homeostat.tracking.mlflow.wording import (
     INT_MIN,
     KEY_CHARS,
     PARAM_CHARS,
-    check_name,
-    invalid_value,
     metric_number,
     not_active,
     not_found,

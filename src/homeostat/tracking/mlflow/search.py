@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.foreign import Args, invalid, rpc
+from homeostat.core.foreign_search import parse_filter, parse_order
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.mlflow import shapes
-from homeostat.tracking.mlflow.search_grammar import parse_filter, parse_order
 from homeostat.tracking.mlflow.search_sql import RUNS, Search, find
 from homeostat.tracking.mlflow.wording import experiment_id_of, view_of
 

@@ -15,7 +15,8 @@ import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.foreign import ForeignError, invalid
-from homeostat.tracking.mlflow.search_grammar import Comparison, Group, Language
+from homeostat.core.foreign_search import Comparison, Group, Language
+from homeostat.core.patterns import glob
 from homeostat.tracking.mlflow.shapes import COLUMNS, RUN_NAME, TABLES
 from homeostat.tracking.statements import marks, rows
 
@@ -215,22 +216,13 @@ def compared(c: sa.Connection, column: str, operator: str, value: Any) -> Sql:
         return f"lower({column}) like lower(?)" + _escape(c), [value]
     if operator == "LIKE":
         if c.dialect.name == "sqlite":  # whose LIKE looks away from case, while GLOB does not
-            return f"{column} glob ?", [_glob(value)]
+            return f"{column} glob ?", [glob(value)]
         return f"{column} like ?" + _escape(c), [value]
     return f"{column} {'<>' if operator == '!=' else operator} ?", [value]
 
 
 def _escape(c: sa.Connection) -> str:
     return " escape ''" if c.dialect.name == "postgresql" else ""
-
-
-def _glob(pattern: str) -> str:
-    """A LIKE pattern as a GLOB one.
-
-    >>> _glob("a_%*")
-    'a?*[*]'
-    """
-    return "".join({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}.get(char, char) for char in pattern)
 
 
 def _beyond(keys: list[Key], last: list[Any]) -> Sql:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
-from functools import lru_cache
 from typing import Any
 
-import msgspec
-
 from homeostat.core.foreign import Args, ForeignError, invalid, number_of
+from homeostat.core.foreign_names import check_length, check_name, invalid_value
 
 KEY_CHARS, PARAM_CHARS, TAG_CHARS = 250, 6000, 8000
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
-_NAME = re.compile(r"^[/\w.\- :]*\Z")
-_CHARACTERS = (
-    "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:)"
-    " and slashes (/)."
-)
 VIEWS = {
     "ACTIVE_ONLY": ("active",), "DELETED_ONLY": ("deleted",), "ALL": ("active", "deleted"),
     1: ("active",), 2: ("deleted",), 3: ("active", "deleted"),
@@ -41,26 +32,9 @@ def run_id(args: Args) -> str:
     return args.text("run_id") or args.text("run_uuid") or args.text("run_id", required=True)
 
 
-def check_name(name: str, path: str) -> str:
-    """`name` if it may name a metric, parameter or tag; `path` says where it stood."""
-    problem = _problem(name)
-    if problem:
-        raise invalid_value(path, name, problem)
-    return name
-
-
 def check_key(name: str, path: str, limit: str) -> str:
-    """As `check_name`, and not too long; `limit` names it in that error."""
-    check_name(name, path)
-    if len(name) > KEY_CHARS:
-        raise invalid(f"'{limit}' exceeds the maximum length of {KEY_CHARS} characters")
-    return name
-
-
-def invalid_value(path: str, value: Any, why: str = "") -> ForeignError:
-    """The error for a value at `path` that cannot be meant."""
-    shown = msgspec.json.encode(value).decode()
-    return invalid(f"Invalid value {shown[:500]} for parameter '{path}' supplied" + (f": {why}" if why else "."))
+    """`name` if it may name something at `path` and is not too long; `limit` names it in that error."""
+    return check_length(check_name(name, path), limit, KEY_CHARS)
 
 
 def required(args: dict[str, Any], name: str, path: str) -> Any:
@@ -134,16 +108,3 @@ def experiment_id_of(given: str) -> int:
     if not 0 <= number <= INT_MAX:
         raise invalid(f"Invalid experiment ID '{given[:100]}'. Experiment ID must be a valid integer.")
     return number
-
-
-@lru_cache(16_384)
-def _problem(name: str) -> str:
-    if not _NAME.match(name):
-        return _CHARACTERS
-    norm = posixpath.normpath(name)
-    if norm != name or norm == "." or norm.startswith(("..", "/")):
-        return (
-            "Names may be treated as files in certain cases, and must not resolve to other names"
-            f" when treated as such. This name would resolve to {norm!r}"
-        )
-    return ""

@@ -10,13 +10,18 @@
     name       := [entity "."] key        a key with other characters is in "double" or `back` quotes
     order      := name [ASC | DESC]
 
-MLflow itself knows AND only; OR, NOT and parentheses are ours. What a name may be is for a `Language` to say.
+MLflow itself knows AND only; OR, NOT and parentheses are ours. What a name may be is for a `Language` to say; the
+errors follow the wording that MLflow has for each of its searches.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from typing import Any, NamedTuple
+
+import msgspec
 
 from homeostat.core.foreign import ForeignError, invalid
 
@@ -60,6 +65,8 @@ class Language(NamedTuple):
     attributes: dict[str, bool]
     aliases: dict[str, str] = {}
     lists: tuple[str, ...] = ()  # attributes that may be compared with a list
+    registry: bool = False  # numbers may stand in quotes, and errors are worded as the model registry's
+    unknown: str = "Invalid attribute key"  # how the error for an attribute that there is not begins
 
 
 class _Token(NamedTuple):
@@ -94,19 +101,43 @@ def resolve(name: str, language: Language) -> tuple[str, str]:
         entity, key = "attribute", name
     entity = _bare(entity)
     if entity not in language.entities:
-        raise invalid(
-            f"Invalid entity type '{entity[:100]}'. Valid values are {sorted(set(language.entities.values()))}"
-        )
+        raise invalid(f"Invalid entity type '{entity[:100]}'. {_entities(language)}")
     entity, key = language.entities[entity], _bare(key)
     if entity == "attribute":
         key = language.aliases.get(key, key)
         if key not in language.attributes:
-            raise invalid(
-                f"Invalid attribute key '{key[:100]}' specified. Valid keys are '{sorted(language.attributes)}'"
-            )
+            raise invalid(f"{language.unknown} '{key[:100]}' specified. Valid keys are '{sorted(language.attributes)}'")
     if entity == "dataset" and key not in ("name", "digest", "context"):
         raise invalid(f"Invalid dataset key '{key[:100]}' specified. Valid keys are 'name', 'digest', 'context'")
     return entity, key
+
+
+def offset_of(token: str) -> int:
+    """Where the page that `token` names begins; 0 without one. Raises ForeignError."""
+    if not token:
+        return 0
+    try:
+        offset = msgspec.json.decode(base64.b64decode(token, validate=True), type=dict[str, int])["offset"]
+    except (binascii.Error, ValueError, KeyError, msgspec.DecodeError):
+        raise invalid("Invalid page token, could not base64-decode") from None
+    if not 0 <= offset < 2**31:
+        raise invalid(f"Invalid page token, parsed value={offset}")
+    return offset
+
+
+def token_of(offset: int) -> str:
+    """The token of the page that begins at `offset`.
+
+    >>> offset_of(token_of(20))
+    20
+    """
+    return base64.b64encode(msgspec.json.encode({"offset": offset})).decode()
+
+
+def _entities(language: Language) -> str:
+    if "metric" in language.entities:
+        return f"Valid values are {sorted(set(language.entities.values()))}"
+    return f"Valid entity types are {tuple(language.entities)}"
 
 
 def _bare(text: str) -> str:
@@ -195,6 +226,8 @@ class _Parser:
         return Comparison(entity, key, sign, self._value(entity, key, sign))
 
     def _list(self, entity: str, key: str) -> tuple[str, ...]:
+        if entity in ("tag", "parameter"):
+            raise self._unquoted_value(entity)
         if not (entity == "dataset" or (entity == "attribute" and key in self._language.lists)):
             raise invalid(
                 f"Only {sorted(self._language.lists)} attributes support comparison with a list of quoted string"
@@ -202,6 +235,10 @@ class _Parser:
             )
         self._need("mark", "(")
         values: list[str] = []
+        if self._take("mark", ")"):
+            raise invalid(
+                "While parsing a list in the query, expected a non-empty list of string values, but got empty list"
+            )
         while True:
             token = self._next()
             if token.kind != "text":
@@ -218,24 +255,42 @@ class _Parser:
         return tuple(values)
 
     def _value(self, entity: str, key: str, operator: str) -> Any:
-        token = self._next()
         numeric = entity == "metric" or (entity == "attribute" and self._language.attributes[key])
         allowed = NUMERIC if numeric else TEXTUAL
         if operator not in allowed:
+            if self._language.registry:
+                raise invalid(f"Invalid comparator for {entity}{f' {key}' if numeric else ''}: {operator}")
             raise invalid(f"Invalid comparator '{operator}' not one of '{list(allowed)}'")
         if numeric:
-            if token.kind != "number":
-                what = "metric" if entity == "metric" else f"numeric attribute: {key}"
-                raise invalid(f"Expected numeric value type for {what}. Found {token.text[:100]}")
-            value = float(token.text)
-            return int(token.text) if entity != "metric" and token.text.lstrip("+-").isdigit() else value
-        if token.kind != "text":
-            if entity == "attribute":
-                raise invalid(f"Expected a quoted string value for attributes. Got value {token.text[:100]}")
-            raise invalid(
-                f"Expected a quoted string value for {entity} (e.g. 'my-value'). Got value {token.text[:100]}"
+            return self._number(entity, key)
+        if self._at < len(self._tokens) and self._tokens[self._at].kind != "text":
+            raise self._unquoted_value(entity)
+        return _unquoted(self._next().text)
+
+    def _number(self, entity: str, key: str) -> float:
+        token = self._next()
+        text = token.text
+        if self._language.registry:
+            text = _unquoted(text) if token.kind == "text" else text
+            if token.kind not in ("number", "text") or not re.fullmatch(r"[+-]?\d{1,9}", text):
+                raise invalid(f"Invalid value for numeric attribute '{key}': {text[:100]!r}")
+        elif token.kind != "number":
+            what = "metric" if entity == "metric" else f"numeric attribute: {key}"
+            raise invalid(f"Expected numeric value type for {what}. Found {text[:100]}")
+        return int(text) if entity != "metric" and text.lstrip("+-").isdigit() else float(text)
+
+    def _unquoted_value(self, entity: str) -> ForeignError:
+        """The error for a value that is not a text in quotes, as the next token."""
+        token = self._next()
+        if entity == "attribute":
+            listed = " or a list of quoted string values" if self._language.registry else ""
+            return invalid(f"Expected a quoted string value{listed} for attributes. Got value {token.text[:100]}")
+        if self._language.registry and token.kind == "name":
+            return invalid(
+                "Parameter value is either not quoted or unidentified quote types used for string value"
+                f" {token.text[:100]}. Use either single or double quotes."
             )
-        return _unquoted(token.text)
+        return invalid(f"Expected a quoted string value for {entity} (e.g. 'my-value'). Got value {token.text[:100]}")
 
     def _next(self) -> _Token:
         if self._at >= len(self._tokens):

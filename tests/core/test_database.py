@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,20 @@ def test_a_full_disk_is_told_reading_goes_on_and_nothing_answered_is_lost(tmp_pa
         assert len(ws.tracking.get_run("a" * 32).tags) >= int(answered)
         ws.tracking.set_tags("a" * 32, {"space": "again"})
         assert ws.tracking.get_run("a" * 32).tags["space"] == "again"
+
+
+def test_who_no_longer_waits_does_not_stop_the_writer(any_ws: hs.Workspace):
+    """A request that is given up cancels what it waits for; the write is made all the same, and the next ones too."""
+    began, go = threading.Event(), threading.Event()
+
+    def slow(_: sa.Connection) -> None:
+        began.set()
+        go.wait(60)
+
+    first = any_ws.db.submit(slow)
+    waiting = any_ws.db.submit(lambda c: any_ws.leases.acquire("given up", 60, "x"))
+    began.wait(60)
+    assert not waiting.cancel() and not first.cancel()
+    go.set()
+    assert waiting.result(60) is not None
+    assert any_ws.leases.acquire("given up", 60, "y") is None

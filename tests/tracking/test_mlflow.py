@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,28 @@ def test_points_are_kept_as_they_came(any_client: Client):
     rest = any_client.ok(f"metrics/get-history?run_id={run}&metric_key=m&page_token={page['next_page_token']}")
     assert page["metrics"] + rest["metrics"] == history and "next_page_token" not in rest
     assert any_client.ok(f"metrics/get-history?run_id={run}&metric_key=none") == {}
+
+
+def test_a_database_that_is_held_is_told_and_logging_goes_on_afterwards(tmp_path: Path):
+    with hs.open(tmp_path / "home") as ws:
+        running = Running(ws)
+        client = Client(running)
+        run = client.run()
+        point = {"run_id": run, "key": "loss", "value": 0.5, "timestamp": 1, "step": 1}
+        client.ok("runs/log-metric", point)
+        with ws.db.writer.connect() as connection:  # the only one: it stays in the pool, and no longer waits
+            connection.exec_driver_sql("pragma busy_timeout=50")
+        holder = sqlite3.connect(tmp_path / "home" / "homeostat.db", isolation_level=None)
+        holder.execute("begin immediate")
+        for call, body in (("runs/log-metric", {**point, "step": 2}), ("runs/set-tag", {"run_id": run, "key": "a"})):
+            answer = client.ask(call, body)
+            assert (answer.status, answer.json["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
+        holder.execute("rollback")
+        holder.close()
+        client.ok("runs/log-metric", {**point, "step": 3})
+        history = client.ok(f"metrics/get-history?run_id={run}&metric_key=loss")["metrics"]
+        assert [metric["step"] for metric in history] == [1, 3]
+        running.stop()
 
 
 def test_histories_of_several_runs(client: Client):

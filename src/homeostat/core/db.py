@@ -54,6 +54,8 @@ class Database:
     def submit(self, fn: Callable[[sa.Connection], T]) -> Future[T]:
         """As `write`, without waiting: the future is done once it is committed. Not from inside a write."""
         future: Future[T] = Future()
+        # From here on nobody can cancel it: whoever waits may go away, the write is made, and the writer lives on.
+        future.set_running_or_notify_cancel()
         with self._lock:
             if self._closed:
                 raise Unavailable("the workspace is closed", hint="open it again with hs.open(…)")

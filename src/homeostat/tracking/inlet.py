@@ -106,6 +106,11 @@ class Inlet:
 
     def _answer(self, taken: list[_Waiting], result: Future[tuple[dict[str, Refusal], list[str]]]) -> None:
         failure = result.exception()
+        if not taken:  # the writer did not come so far as to call: the database could not be reached, or was locked
+            with self._lock:
+                taken.extend(self._waiting)
+                self._waiting.clear()
+                self._asked = False
         refused, full = ({}, []) if failure is not None else result.result()
         for waiting in taken:
             if waiting.answer.done():  # whoever asked has gone

@@ -13,7 +13,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-# What one connection does: requests out, whole answers in; None after each operation.
+# What one connection does: requests out, whole answers in; None after each operation. It may end after one.
 Script = Generator[bytes | None, bytes, None]
 
 _STATUS, _LENGTH = slice(9, 12), re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -89,7 +89,7 @@ def load(address: tuple[str, int], scripts: list[Script], seconds: float, most: 
                 times.append(now - line.began)
                 if data and now < end and not (most and len(times) >= most):
                     line.began = clock()
-                    step = next(line.script)
+                    step = next(line.script, None)
             if step is None:
                 selector.unregister(line.socket)
                 waiting -= 1

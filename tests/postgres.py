@@ -25,9 +25,9 @@ def find_programs() -> Path | None:
 
 
 class Cluster:
-    """A running PostgreSQL on a loopback port."""
+    """A running PostgreSQL on a loopback port. `durable`: what is committed is on disk, as it is by default."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, durable: bool = False) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="homeostat-postgres-"))
         # initdb and postgres refuse root.
         self._user = pwd.getpwnam("nobody") if os.getuid() == 0 else None
@@ -41,12 +41,16 @@ class Cluster:
         self._log = open(self._folder / "log", "wb")  # noqa: SIM115 - open as long as the server runs
         self._process = subprocess.Popen(
             [programs / "postgres", "-D", data, "-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder,
-             "-c", "fsync=off", "-c", "max_connections=200"],
+             "-c", f"fsync={'on' if durable else 'off'}", "-c", "max_connections=200"],
             stdout=self._log, stderr=self._log, **self._as_user(),
         )  # fmt: skip
         self._count = 0
         self._admin = sa.create_engine(self.url("postgres", "postgresql+psycopg"), isolation_level="AUTOCOMMIT")
         self._wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def url(self, database: str, scheme: str = "postgresql") -> str:
         return f"{scheme}://homeostat@127.0.0.1:{self._port}/{database}"

@@ -10,6 +10,7 @@ FOLDER/mlflow is a virtual environment with the newest MLflow, and psycopg2-bina
 MLflow stands in two forms: one worker without its job processes, which answers a single client soonest, and as it is
 started by default. A cell is the median of its rounds; CPU is that of the server's whole process tree (and of
 PostgreSQL where it is the database) for one operation. All servers run at once and idle while another is asked.
+A PostgreSQL is started for it, with its default settings, where one is installed.
 """
 
 from __future__ import annotations
@@ -18,41 +19,86 @@ import argparse
 import statistics
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.tracking.rows import BARE, ROWS, Found
-from bench.tracking.servers import Kind, Server, bare, mlflow, ours, settle, started
+from bench.tracking.artifacts import disk
+from bench.tracking.rows import AT_START, DISK, ROWS, Found
+from bench.tracking.servers import BARE, DEFAULT, ONE, Kind, Server, bare, mlflow, ours, settle, started
 from bench.tracking.table import Cells, markdown, show
 
-ONE, DEFAULT = "MLflow, 1 worker, no jobs", "MLflow, default"
 
+class Comparison:
+    """The servers, where they lie, and what was found."""
 
-def kinds(environment: Path, database: str) -> list[Kind]:
-    """Ours first."""
-    found = [
-        ours(),
-        mlflow(environment, ONE, "--workers", "1", jobs=False),
-        mlflow(environment, DEFAULT, jobs=True),
-    ]
-    return [*found, bare()] if database == "sqlite" else found
+    def __init__(self, kinds: list[Kind], rows: list[str], folder: Path, seconds: float, postgresql: bool) -> None:
+        self.found: dict[tuple[str, str], list[Found]] = {}
+        self._kinds, self._rows, self._folder, self._seconds = kinds, rows, folder, seconds
+        self._stack = ExitStack()
+        self._cluster = None
+        if postgresql:
+            from tests.postgres import Cluster, find_programs
 
+            programs = find_programs()
+            if programs is None:
+                raise SystemExit("PostgreSQL is not installed here")
+            self._cluster = Cluster(programs, durable=True)
+            self._stack.callback(self._cluster.stop)
+        self._servers: list[Server] = []
+        self._count = 0
 
-def measure(servers: list[Server], rows: list[str], rounds: int, seconds: float) -> dict[tuple[str, str], list[Found]]:
-    """Every row asked of every server that it concerns, round by round."""
-    found: dict[tuple[str, str], list[Found]] = {}
-    for _ in range(rounds):
-        for row in rows:
-            for server in servers:
+    def round(self) -> None:
+        """Every row once, of every server that it concerns. The first round starts the servers that stay."""
+        lasting = [row for row in self._rows if row not in AT_START]
+        for kind in self._kinds:
+            if lasting and len(self._servers) < len(self._kinds):
+                server = self._stack.enter_context(self._start(kind))
+                self._servers.append(server)
+                self._look_at(server)
+            elif len(lasting) < len(self._rows) and kind.name != BARE:
+                with self._start(kind) as server:
+                    self._look_at(server)
+        for row in lasting:
+            for server in self._servers:
                 if server.name != BARE or ROWS[row].limit == BARE:
-                    found.setdefault((row, server.name), []).append(ROWS[row].ask(server, seconds))
-                    sys.stderr.write(".")
-                    sys.stderr.flush()
-    sys.stderr.write("\n")
-    return found
+                    self._keep(row, server.name, ROWS[row].ask(server, self._seconds))
+            if ROWS[row].limit == DISK:
+                self._keep(row, DISK, disk("up" if row == "upload" else "down", self._folder))
+
+    def close(self) -> None:
+        """End every server."""
+        self._stack.close()
+
+    @contextmanager
+    def _start(self, kind: Kind) -> Iterator[Server]:
+        self._count += 1
+        database, beside = "", []
+        if self._cluster is not None:
+            database, beside = self._cluster.new_database(), [self._cluster.pid]
+        with started(kind, self._folder / f"server-{self._count}", database, *beside) as server:
+            settle(server)
+            yield server
+
+    def _look_at(self, server: Server) -> None:
+        for row in AT_START:
+            if row in self._rows and server.name != BARE:
+                self._keep(row, server.name, ROWS[row].ask(server, 0))
+
+    def _keep(self, row: str, server: str, found: Found) -> None:
+        self.found.setdefault((row, server), []).append(found)
+        sys.stderr.write(".")
+        sys.stderr.flush()
+
+    def cells(self) -> Cells:
+        """The medians."""
+        return {
+            key: {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+            for key, rounds in sorted(self.found.items(), key=lambda entry: self._rows.index(entry[0][0]))
+        }
 
 
-def main() -> int:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, default=Path("peers"))
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
@@ -61,30 +107,36 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each cell that has a rate")
     parser.add_argument("--quick", action="store_true", help="one short round, and MLflow in its faster form only")
     parser.add_argument("--markdown", type=Path, help="where to write the table as well")
+    return parser
+
+
+def main() -> int:
+    parser = arguments()
     args = parser.parse_args()
     environment = args.peers.resolve() / "mlflow"
-    rows = args.rows.split(",")
     if not (environment / "bin" / "mlflow").exists():
         sys.stdout.write(f"MLflow is not measured: it is not installed in {environment}\n")
         return 0
+    rows = args.rows.split(",")
     if unknown := set(rows) - set(ROWS):
         parser.error(f"there are no rows {', '.join(sorted(unknown))}")
-    chosen = [kind for kind in kinds(environment, args.database) if not args.quick or kind.name != DEFAULT]
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        servers = [
-            stack.enter_context(started(kind, Path(folder) / f"server-{number}", ""))
-            for number, kind in enumerate(chosen)
-        ]
-        for server in servers:
-            settle(server)
-        found = measure(servers, rows, 1 if args.quick else args.rounds, 1.0 if args.quick else args.seconds)
-    cells: Cells = {
-        key: {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
-        for key, rounds in found.items()
-    }
-    show(cells)
+    kinds = [ours(), mlflow(environment, ONE, "--workers", "1", jobs=False)]
+    if not args.quick:
+        kinds.append(mlflow(environment, DEFAULT, jobs=True))
+    if args.database == "sqlite" and any(ROWS[row].limit == BARE for row in rows):
+        kinds.append(bare())
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, rounds = (1.0, 1) if args.quick else (args.seconds, args.rounds)
+        comparison = Comparison(kinds, rows, Path(folder), seconds, args.database == "postgresql")
+        try:
+            for _ in range(rounds):
+                comparison.round()
+        finally:
+            comparison.close()
+    sys.stderr.write("\n")
+    show(comparison.cells())
     if args.markdown:
-        args.markdown.write_text(markdown(cells), encoding="utf-8")
+        args.markdown.write_text(markdown(comparison.cells()), encoding="utf-8")
     return 0
 
 

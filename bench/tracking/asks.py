@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bench.load import Script, load, request
+from bench.tracking.peers.seed import START_MS, Seed, curve, seed
 
 _API = "/api/2.0/mlflow/"
 _STEP = b"10000001"  # stands for a number of as many digits
@@ -74,6 +75,32 @@ def search(body: dict[str, Any]) -> Script:
         yield None
 
 
+def seeded(experiment: str, numbers: range) -> Script:
+    """The runs of `peers/seed.py`, each begun, filled and finished."""
+    for number in numbers:
+        one = seed(number)
+        points = [{"key": k, "value": v, "timestamp": one.start_ms, "step": 0} for k, v in one.metrics.items()]
+        yield from _run(experiment, one, [points])
+
+
+def long(experiment: str, points: int) -> Script:
+    """The run with the long history; whoever asks finds it by its name."""
+    every = [{"key": "loss", "value": v, "timestamp": at, "step": step} for step, at, v in curve(points)]
+    batches = [every[at : at + POINTS] for at in range(0, points, POINTS)]
+    yield from _run(experiment, Seed("long", START_MS - 1000, {}, {}, {}), batches)
+
+
+def _run(experiment: str, one: Seed, batches: list[list[dict[str, Any]]]) -> Script:
+    tags, params = ([{"key": k, "value": v} for k, v in each.items()] for each in (one.tags, one.params))
+    made = yield _post("runs/create", {"experiment_id": experiment, "user_id": "ann", "start_time": one.start_ms,
+                                       "run_name": one.name, "tags": tags})  # fmt: skip
+    run = json.loads(made.partition(b"\r\n\r\n")[2])["run"]["info"]["run_id"]
+    for points in batches:
+        yield _post("runs/log-batch", {"run_id": run, "metrics": points, "params": params})
+    yield _post("runs/update", {"run_id": run, "status": "FINISHED", "end_time": one.start_ms + 500})
+    yield None
+
+
 def history(run: str, key: str, points: int) -> Script:
     """A whole history as the client asks for it: pages of 25,000."""
     path = f"{_API}metrics/get-history?run_id={run}&metric_key={key}&max_results=25000"
@@ -125,6 +152,11 @@ def scripts(job: dict[str, Any]) -> list[Script]:
             return [batch(run, start) for run in job["runs"]]
         case "create":
             return [create(job["experiment"], start) for _ in range(int(job["connections"]))]
+        case "seed":
+            return [
+                *(seeded(job["experiment"], range(first, job["count"], 8)) for first in range(8)),
+                long(job["experiment"], job["points"]),
+            ]
         case "search":
             return [search(job["body"])]
         case "history":

@@ -18,6 +18,7 @@ from bench.processes import cpu_s, free_port, memory_bytes, running
 
 ROOT = Path(__file__).parents[2]
 _API = "/api/2.0/mlflow/"
+OURS, ONE, DEFAULT, BARE = "homeostat", "MLflow, 1 worker, no jobs", "MLflow, default", "bare app"
 
 
 @dataclass
@@ -29,6 +30,9 @@ class Server:
     port: int
     folder: Path
     started_s: float
+    started_cpu_s: float
+    database: str
+    python: str  # the Python that has the peer, empty for our own
     made: dict[str, Any] = field(default_factory=dict)
     asked: int = 0  # points sent so far: none is sent twice
 
@@ -37,6 +41,12 @@ class Server:
 
     def memory_bytes(self) -> int:
         return sum(map(memory_bytes, self.pids[:1]))
+
+    def put(self, path: str, data: bytes) -> None:
+        """Upload a small artifact through the server."""
+        where = f"http://127.0.0.1:{self.port}/api/2.0/mlflow-artifacts/artifacts/{path}"
+        with urllib.request.urlopen(urllib.request.Request(where, data, method="PUT"), timeout=120):
+            pass
 
     def call(self, call: str, body: dict[str, Any] | None = None) -> Any:
         """The answer to one call of MLflow's protocol; GET without a body."""
@@ -59,7 +69,11 @@ class Kind:
     name: str
     command: Callable[[int, Path, str], list[str]]
     environment: dict[str, str]
-    path: str = "/health"
+    python: str = ""
+
+    def store(self, folder: Path, database: str) -> str:
+        """The database's URL as MLflow writes it."""
+        return database.replace("postgresql://", "postgresql+psycopg2://") or f"sqlite:///{folder}/mlflow.db"
 
 
 def ours() -> Kind:
@@ -70,19 +84,22 @@ def ours() -> Kind:
         return [sys.executable, "-m", "homeostat", "up", "--home", home, "--port", str(port),
                 "--serve-port", str(free_port())]  # fmt: skip
 
-    return Kind("homeostat", command, {"PYTHONPATH": str(ROOT / "src")})
+    return Kind(OURS, command, {"PYTHONPATH": str(ROOT / "src")})
 
 
 def mlflow(environment: Path, name: str, *options: str, jobs: bool) -> Kind:
     """MLflow's server, which serves artifacts itself, as by default; with the processes for jobs, or without."""
 
     def command(port: int, folder: Path, database: str) -> list[str]:
-        store = database.replace("postgresql://", "postgresql+psycopg2://") or f"sqlite:///{folder}/mlflow.db"
         return [str(environment / "bin" / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), *options,
-                "--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
+                "--backend-store-uri", made.store(folder, database),
+                "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
 
     settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": f"{environment / 'bin'}:/usr/local/bin:/usr/bin:/bin"}
-    return Kind(name, command, settings | ({} if jobs else {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}))
+    if not jobs:
+        settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    made = Kind(name, command, settings, str(environment / "bin" / "python"))
+    return made
 
 
 def bare() -> Kind:
@@ -91,7 +108,7 @@ def bare() -> Kind:
     def command(port: int, folder: Path, database: str) -> list[str]:
         return [sys.executable, "-m", "bench.tracking.peers.bare", str(port), str(folder / "bare.db")]
 
-    return Kind("bare app", command, {"PYTHONPATH": str(ROOT)})
+    return Kind(BARE, command, {"PYTHONPATH": str(ROOT)})
 
 
 @contextmanager
@@ -101,17 +118,21 @@ def started(kind: Kind, folder: Path, database: str, *beside: int) -> Iterator[S
     port, log = free_port(), folder / "server.log"
     began = time.perf_counter()
     with running(kind.command(port, folder, database), folder, log, **kind.environment) as process:
-        while not _healthy(port, kind.path):
+        while not _healthy(port):
             if process.poll() is not None or time.perf_counter() - began > 240:
                 raise SystemExit(f"{kind.name} does not start:\n{log.read_text()[-3000:]}")
             time.sleep(0.02)
-        yield Server(kind.name, [process.pid, *beside], port, folder, time.perf_counter() - began)
+        took = time.perf_counter() - began
+        yield Server(
+            kind.name, [process.pid, *beside], port, folder, took, cpu_s(process.pid),
+            kind.store(folder, database), kind.python,
+        )  # fmt: skip
 
 
-def _healthy(port: int, path: str) -> bool:
+def _healthy(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
-            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+            sock.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
             return sock.recv(64)[9:12] == b"200"
     except OSError:
         return False

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from bench.tracking.rows import BARE, DISK, ROWS, Row
+from bench.tracking.servers import OURS
 
-OURS = "homeostat"
 Cells = dict[tuple[str, str], dict[str, float]]  # (row, server): the medians
 
 
@@ -34,7 +34,7 @@ def bars(name: str, cells: Cells) -> list[tuple[str, bool]]:
     row, own = ROWS[name], cells[name, OURS]
     found: list[tuple[str, bool]] = []
     for (asked, server), cell in cells.items():
-        if asked != name or server in (OURS, BARE, DISK):
+        if asked != name or server not in row.against:
             continue
         times = own["per_s"] / cell["per_s"]
         if row.times:

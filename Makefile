@@ -70,7 +70,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(PY)
 $(PEERS)/.mlflow-client: requirements/mlflow-client.txt | $(PY)
 	@echo "installing the MLflow client that the tests run into $(PEERS)/mlflow (once; a minute) …" >&2
 	@$(PY) -m venv --clear $(PEERS)/mlflow \
-	  && $(PEERS)/mlflow/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
+	  && $(PEERS)/mlflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@ \
 	  || { rm -rf $(PEERS)/mlflow; \
 	       echo "the MLflow client could not be installed: the tests that run it will say that they are skipped" >&2; }
 

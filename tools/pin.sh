@@ -17,4 +17,8 @@ pin_group() {
     --no-emit-find-links --group "pyproject.toml:$1" --output-file "requirements/$1.txt" "${@:2}"
 }
 pin_group web --constraints requirements/dev.txt
-pin_group mlflow-client "$@"
+# The client is MLflow's whole package, one wheel, with the dependencies of its small form only: it is installed without
+# asking for more.
+pin_group mlflow-client --no-emit-package mlflow-skinny "$@"
+echo mlflow | uv pip compile --quiet --no-deps --no-header --no-annotate --no-emit-index-url --no-emit-find-links - \
+  >> requirements/mlflow-client.txt

@@ -27,6 +27,7 @@ print(json.dumps({"mlflow": fluent, "MlflowClient": client}))
 # What answers NOT_IMPLEMENTED or ENDPOINT_NOT_FOUND here, by a pattern of the name.
 NO = (
     (r".*mcp_.*", "no registry of MCP servers"),
+    (r".*skills?(_.*)?", "no registry of skills"),
     (r".*workspaces?(_store_uri)?$", "one server is one workspace"),
     (r"(create|get|delete|search)_datasets?$|.*_dataset_(tag|to_experiments|from_experiments)s?|set_dataset_tags"
      r"|(add|remove)_dataset.*", "no evaluation datasets; datasets of runs (`log_input`) are kept"),

@@ -7,7 +7,7 @@ from tests.mlflow.client import ROOT, Client
 
 def test_the_client_is_the_pinned_one(mlflow_client: Client) -> None:
     pinned = (ROOT / "requirements" / "mlflow-client.txt").read_text()
-    assert f"mlflow-skinny=={mlflow_client.version}\n" in pinned
+    assert f"mlflow=={mlflow_client.version}\n" in pinned
 
 
 def test_scripts_do_not_see_each_other(mlflow_client: Client) -> None:

@@ -43,26 +43,33 @@ assert {file.path for file in client.list_logged_model_artifacts(info.model_id)}
     )
 
 
-def test_autologging_of_scikit_learn_and_lightgbm(mlflow_client: Client) -> None:
+def test_autologging_of_scikit_learn_lightgbm_and_xgboost(mlflow_client: Client) -> None:
     mlflow_client.check(
         PRELUDE
         + """
-import lightgbm
+import lightgbm, xgboost
 mlflow.set_experiment("models-autolog")
 mlflow.sklearn.autolog()
 mlflow.lightgbm.autolog()
+mlflow.xgboost.autolog()
 with mlflow.start_run() as first:
     LogisticRegression(C=0.5).fit(rows, labels)
 with mlflow.start_run() as second:
     lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1, "num_leaves": 4},
                    lightgbm.Dataset(rows, labels), 5, valid_sets=[lightgbm.Dataset(rows, labels)])
-one, two = (client.get_run(run.info.run_id) for run in (first, second))
+with mlflow.start_run() as third:
+    data = xgboost.DMatrix(rows, labels)
+    xgboost.train({"objective": "binary:logistic", "nthread": 1, "max_depth": 3}, data, 6, evals=[(data, "train")],
+                  verbose_eval=False)
+one, two, three = (client.get_run(run.info.run_id) for run in (first, second, third))
 assert one.data.params["C"] == "0.5" and one.data.metrics["training_score"] > 0.5
 assert one.data.tags["estimator_name"] == "LogisticRegression"
 assert one.inputs.dataset_inputs and one.outputs.model_outputs
 assert two.data.params["num_leaves"] == "4"
 assert len(client.get_metric_history(two.info.run_id, "valid_0-binary_logloss")) == 5
-for run in (one, two):
+assert three.data.params["max_depth"] == "3"
+assert len(client.get_metric_history(three.info.run_id, "train-logloss")) == 6
+for run in (one, two, three):
     assert mlflow.pyfunc.load_model(f"models:/{run.outputs.model_outputs[0].model_id}").predict(rows).shape == (60,)
 assert [file.path for file in client.list_artifacts(two.info.run_id)]
 """

@@ -11,7 +11,7 @@ from homeostat.core.foreign import PUBLIC, Args, rpc
 from homeostat.core.workspace import Workspace
 
 # Clients choose older code paths for an older version: the newest whose calls we know.
-SPOKEN = "3.17.2"
+SPOKEN = "3.18.0"
 
 
 @rpc("GET", "/health", permission=PUBLIC, raw=True)
@@ -35,6 +35,7 @@ def server_info(ws: Workspace, args: Args) -> dict[str, Any]:
         "trace_archival_enabled": False,
         "multipart_uploads_enabled": False,
         "multipart_downloads_enabled": False,
+        "artifacts_presigned_only": False,
         "presigned_upload_run_id_supported": False,
         "presigned_upload_model_id_supported": False,
         "features_enabled": [],

@@ -121,6 +121,24 @@ def test_what_is_printed_is_kept_and_still_shown(ws: hs.Workspace, capsys: pytes
     assert "done ✓\nafter" in told.out and told.err == "careful\n"
 
 
+def test_the_end_of_a_console_can_be_read_while_it_grows(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    from homeostat.tracking import delivery, live
+
+    monkeypatch.setattr(live.LiveRun, "_beat", lambda _: None)  # or it would keep the console at moments of its own
+    monkeypatch.setattr(delivery, "_CONSOLE_TAIL", 12)
+    with hs.run(ws=ws, console=True, machine=False) as run:
+        seen = delivery.Delivery(ws, run.folder)
+        print("first")
+        seen.console_so_far()
+        assert ws.tracking.read_artifact(run.id, "console.txt") == b"first\n"
+        print("second, third")
+        print("fourth")
+        seen.console_so_far()
+        told = ws.tracking.read_artifact(run.id, "console.txt")
+        assert told == b"[earlier lines come when the run ends]\nfourth\n"
+    assert ws.tracking.read_artifact(run.id, "console.txt") == b"first\nsecond, third\nfourth\n"
+
+
 def test_a_console_file_has_an_end(tmp_path, monkeypatch: pytest.MonkeyPatch):
     from homeostat.tracking import console
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from homeostat.core.records import from_json, to_json
 from homeostat.server import preview
+from homeostat.tracking import media
 from homeostat.tracking.curves import thin
 from homeostat.tracking.model import Metric
 from homeostat.tracking.terms import Term, parse
@@ -120,17 +121,58 @@ def curves(runs: list[Json], asked: dict[str, str]) -> Json:
     ]
 
 
+def _png(shade: int) -> bytes:
+    return media.image([[[shade, 90, 200]] * 4] * 4).data
+
+
+def _logged() -> list[tuple[media.Media, bytes]]:
+    """What run-train-4 logged to be looked at."""
+    entries: list[tuple[media.Media, bytes]] = []
+
+    def add(kind: media.Kind, key: str, step: int, made: media.Encoded, caption: str = "") -> None:
+        path = media.media_path(kind, key, step, made.suffix)
+        entries.append(
+            (media.Media(path=path, kind=kind, key=key, step=step, at_ms=step, caption=caption, facts=made.facts), made.data)
+        )
+
+    for step in (0, 10, 20):
+        add("image", "samples/first", step, media.Encoded(data=_png(step * 10), suffix=".png"), f"after {step}")
+    add("histogram", "delays", 10, media.histogram([1, 2, 2, 3, 9], bins=8))
+    add("table", "worst", 20, media.table([{"flight": n, "carrier": "UA" if n % 2 else "AA"} for n in range(300)]))
+    add("text", "summary", 20, media.text("Late in the evening.\nOn time at noon."))
+    add("audio", "alarm", 0, media.audio([0.0] * 80, rate=8000))
+    return entries
+
+
+LOGGED = _logged()
+CONSOLE = "".join(f"epoch {n} loss={1 / (n + 1):.3f}\n" for n in range(400))
 FILES = {
     "config.json": b'{"objective": "binary", "seed": 7}',
+    "console.txt": CONSOLE.encode(),
     "model.pkl": b"\x80",
+    "notes/report.md": b"# Report\n\nLate **evenings**.\n\n<script>parent.document.title = 'taken'</script>\n",
+    "predictions.parquet": b"PAR1",
     "report.csv": b'carrier,auc\nYV,0.681\n"Delta, Inc.",0.77\n',
     "report.html": b"<h1>Report</h1><script>parent.document.title = 'taken'</script>",
+    **{entry.path: data for entry, data in LOGGED},
 }
 
 
 def artifacts(run: str) -> list[Json]:
     files = FILES if run == "run-train-4" else {}
-    return [{"path": path, "digest": "d", "size": len(data), "at_ms": 0} for path, data in files.items()]
+    return [{"path": path, "digest": "d", "size": len(data), "at_ms": 0} for path, data in sorted(files.items())]
+
+
+def logged(asked: dict[str, str]) -> Json:
+    """What `list_media` answers."""
+    entries = json.loads(to_json([entry for entry, _ in LOGGED]))
+    return {run: entries for run in json.loads(asked["ids"]) if run == "run-train-4"}
+
+
+def table_of(asked: dict[str, str]) -> Json:
+    """What `preview_table` answers."""
+    rows = [[str(n), f"{n / 7:.4f}"] for n in range(20)]
+    return {"columns": ["flight", "score"], "types": ["Int64", "Float64"], "rows": rows, "total": 5000, "all_columns": 2}
 
 
 async def preview_of(request: Request) -> Response:

@@ -121,6 +121,8 @@ ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
     "tracking/metric_curves": lambda m, q: mock_runs.curves(m.runs, q),
     "tracking/get_run": lambda m, q: _one(m.runs, "id", q["id"]),
     "pipelines/get_pipeline_run": lambda m, q: figures_models.pipeline_run(m.runs, q["run"]),
+    "tracking/list_media": lambda m, q: mock_runs.logged(q),
+    "tracking/preview_table": lambda m, q: mock_runs.table_of(q),
     "tracking/list_artifacts": lambda m, q: mock_runs.artifacts(q["id"]),
     "registry/list_models": lambda m, _: m.models,
     "registry/list_versions": lambda m, q: figures_models.versions() if q["model"] == "flight-delay" else [],

@@ -170,10 +170,16 @@ def test_files_are_shown_and_none_of_them_can_act(watched: Watched) -> None:
     page.goto("/runs/run-train-4?file=report.csv")
     settle(page)
     page.locator(".preview td", has_text="Delta, Inc.").wait_for()
+    files = page.locator(".files-card")
     page.get_by_role("button", name="config.json").click()
     page.locator("pre.preview", has_text='"seed": 7').wait_for()
     page.get_by_role("button", name="model.pkl").click()
-    assert "download it" in page.locator(".preview").inner_text()
+    assert "download it" in files.locator(".preview").inner_text()
+    page.get_by_role("button", name="report.md").click()
+    page.locator(".markdown strong", has_text="evenings").wait_for()
+    assert "<script>" in page.locator(".markdown").inner_text(), "HTML in Markdown stays the text it is"
+    page.get_by_role("button", name="predictions.parquet").click()
+    files.locator(".data-table", has_text="the first 20 of 5,000 rows").wait_for()
     frame = page.locator("iframe.preview")
     with page.expect_response("**/preview/run-train-4/report.html") as answered:
         page.get_by_role("button", name="report.html").click()
@@ -183,6 +189,37 @@ def test_files_are_shown_and_none_of_them_can_act(watched: Watched) -> None:
     assert page.title() == "train-v4 · Runs · Homeostat"
     assert all("Blocked script execution" in complaint for complaint in watched.complaints)
     watched.complaints.clear()
+
+
+def test_media_stand_at_one_step_that_all_share(page: Any) -> None:
+    page.goto("/runs/run-train-4")
+    media = page.get_by_role("region", name="Media")
+    media.locator("figcaption", has_text="after 20 · step 20").wait_for()
+    assert media.locator("h2").all_inner_texts() == ["samples/first", "delays", "worst", "summary", "alarm"]
+    page.wait_for_function("document.querySelector('.media-section img').naturalWidth === 4")
+    assert media.locator(".histogram .bin").count() == 8 and media.locator("audio").count() == 1
+    media.get_by_role("slider").fill("1")
+    media.locator("figcaption", has_text="after 10 · step 10").wait_for()
+    assert "at=10" in page.url
+    media.get_by_label("every step").check()
+    assert media.locator("img").count() == 3
+    media.get_by_label("Find in the table").fill("UA")
+    media.locator(".data-table", has_text="150 of 300 rows").wait_for()
+    media.get_by_title("Sort by flight").dblclick()
+    assert media.locator(".data-table td").first.inner_text() == "299"
+    media.locator(".picture").first.click()
+    page.get_by_role("dialog").locator("img").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+
+
+def test_the_console_ends_at_its_last_line_and_is_searched(page: Any) -> None:
+    page.goto("/runs/run-train-4")
+    console = page.locator(".console")
+    console.wait_for()
+    page.wait_for_function("(e => e.scrollHeight - e.scrollTop - e.clientHeight < 2)(document.querySelector('.console'))")
+    page.get_by_label("Find in the console").fill("epoch 39")
+    page.locator(".console-card", has_text="11 of 400 lines").wait_for()
 
 
 def test_notes_and_tags_are_written_where_they_are_read(page: Any, mock: Mock) -> None:

@@ -19,6 +19,8 @@ from homeostat.core.workspace import Workspace
 from homeostat.server.routes import Endpoint
 
 MOST_BYTES = 4 << 20
+# Of a longer text, its beginning or its end.
+PART_BYTES = 256 << 10
 
 HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -43,6 +45,10 @@ _KINDS = {
     "gif": "image/gif",
     "webp": "image/webp",
     "svg": "image/svg+xml",
+    "wav": "audio/wav",
+    "ogg": "audio/ogg",
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
 }
 
 
@@ -63,14 +69,31 @@ def shown(path: str, data: bytes) -> Response:
     return Response(data, 200, HEADERS, media_type=kind_of(path))
 
 
+def part_of(path: Path, which: str) -> bytes:
+    """The first or last 256 KiB of a text file in whole lines; all of a shorter one."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        if size <= PART_BYTES:
+            return file.read()
+        if which == "head":
+            data = file.read(PART_BYTES)
+            return data[: data.rfind(b"\n") + 1] or data
+        file.seek(size - PART_BYTES)
+        data = file.read(PART_BYTES)
+        return data[data.find(b"\n") + 1 :]
+
+
 def endpoint(workspace: Workspace) -> Endpoint:
-    """GET /preview/{run}/{path}: one file of a run, at most 4 MiB."""
+    """GET /preview/{run}/{path}: one file of a run, at most 4 MiB; of a text, `?part=head` and `?part=tail` give the
+    first or last 256 KiB, however long it is."""
 
     async def answer(request: Request) -> Response:
-        run, path = request.path_params["run"], request.path_params["path"]
+        run, path, part = request.path_params["run"], request.path_params["path"], request.query_params.get("part")
 
         check_name(run, "run id")
         inside(Path("/"), path)
+        if part not in (None, "head", "tail"):
+            raise InvalidInput(f"'{part[:40]}' is no part of a file", hint="head or tail")
 
         def read() -> bytes:
             found = [kept for kept in workspace.tracking.list_artifacts(run) if kept.path == path]
@@ -78,6 +101,8 @@ def endpoint(workspace: Workspace) -> Endpoint:
                 raise NotFound(f"run {run[:80]} has no file '{path[:200]}'", hint="list them with list_artifacts")
             if kind_of(path) is None:
                 raise InvalidInput(f"'{path[:200]}' is not a kind of file that is shown", hint="download it")
+            if part is not None and kind_of(path) == _TEXT:
+                return part_of(workspace.blobs.local_path(found[0].digest), part)
             if found[0].size > MOST_BYTES:
                 raise TooLarge(f"'{path[:200]}' is larger than {MOST_BYTES >> 20} MiB", hint="download it")
             return workspace.tracking.read_artifact(run, path)

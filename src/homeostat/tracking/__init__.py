@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.families import parts_of as parts_of
     from homeostat.tracking.families import runs_by_id as runs_by_id
     from homeostat.tracking.families import wholes_of as wholes_of
+    from homeostat.tracking.gallery import list_media as list_media
     from homeostat.tracking.heartbeat import heartbeat as heartbeat
     from homeostat.tracking.heartbeat import mark_lost as mark_lost
     from homeostat.tracking.live import LiveRun as LiveRun
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.metrics import log_metrics as log_metrics
     from homeostat.tracking.metrics import metric_history as metric_history
     from homeostat.tracking.model import Artifact as Artifact
+    from homeostat.tracking.model import ArtifactTable as ArtifactTable
     from homeostat.tracking.model import Experiment as Experiment
     from homeostat.tracking.model import Metric as Metric
     from homeostat.tracking.model import MetricCurve as MetricCurve
@@ -58,5 +60,6 @@ if TYPE_CHECKING:
     from homeostat.tracking.search import search_runs as search_runs
     from homeostat.tracking.sync import collect_runs as collect_runs
     from homeostat.tracking.sync import sync as sync
+    from homeostat.tracking.tables import preview_table as preview_table
 
 __getattr__, __dir__ = door(__name__)

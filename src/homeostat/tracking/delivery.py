@@ -20,6 +20,7 @@ FINAL = (InvalidInput, NotFound, Conflict, TooLarge, Refused)
 
 _POINTS = 10_000
 CONSOLE = "console.txt"
+_CONSOLE_TAIL = 64 << 10
 MEDIA_INDEX = "media/index.json"
 
 
@@ -39,6 +40,7 @@ class Delivery:
         self._ws = ws
         self._folder = folder
         self._indexed = 0
+        self._console_seen = 0
         self.run_id = folder.name.rpartition(".")[0]
         self.offset = read_sent(folder)
         self.sent = 0
@@ -77,6 +79,20 @@ class Delivery:
         if console.exists() and console.stat().st_size:
             self._ws.tracking.log_artifact(self.run_id, CONSOLE, settled(console.read_bytes()))
         self.index_media()
+
+    def console_so_far(self) -> None:
+        """Keep the end of the console while it still grows, so that one can read along; the whole comes at the end."""
+        console = self._folder / "console"
+        size = console.stat().st_size if console.exists() else 0
+        if size == self._console_seen:
+            return
+        with open(console, "rb") as file:
+            file.seek(max(0, size - _CONSOLE_TAIL))
+            told = file.read(_CONSOLE_TAIL)
+        if size > _CONSOLE_TAIL:
+            told = b"[earlier lines come when the run ends]\n" + told[told.find(b"\n") + 1 :]
+        self._ws.tracking.log_artifact(self.run_id, CONSOLE, settled(told))
+        self._console_seen = size
 
     def index_media(self) -> None:
         """Add the images, tables and so on of this spool to the run's index of them."""

@@ -11,7 +11,7 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.families import runs_by_id
-from homeostat.tracking.model import MetricRange, Run, RunFacets, RunKind, RunStatus
+from homeostat.tracking.model import Lifecycle, MetricRange, Run, RunFacets, RunKind, RunStatus
 from homeostat.tracking.search import filters
 
 _RUNS = 500
@@ -30,13 +30,14 @@ def run_facets(
     status: RunStatus | None = None,
     text: str | None = None,
     where: str | None = None,
+    lifecycle: Lifecycle = "active",
 ) -> RunFacets:
     """How the runs that `search_runs` finds with the same filters divide.
 
     Counted over all of them: states, kinds and the 50 largest experiments. The keys of metrics, parameters and tags
     come from the newest 200, with how many of those have each, at most 500 of a sort.
     """
-    holds = filters(experiment, kind, parent_id, status, text, where)
+    holds = filters(experiment, kind, parent_id, status, text, where, lifecycle)
 
     def read(c: sa.Connection) -> RunFacets:
         groups = c.execute(

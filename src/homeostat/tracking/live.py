@@ -290,6 +290,7 @@ class LiveRun:
                 self.ws.tracking.heartbeat(self.id)
                 with self._sending:
                     self._delivery.index_media()
+                    self._delivery.console_so_far()
         except Exception as error:
             self._problem = error
 

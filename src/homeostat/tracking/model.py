@@ -119,6 +119,19 @@ class Artifact(Record):
     at_ms: int
 
 
+class ArtifactTable(Record):
+    """The head of a file that holds a table: cells as text, None where nothing is.
+
+    `total` is the number of all rows, `all_columns` that of all columns; `columns` and `types` are those shown.
+    """
+
+    columns: list[str]
+    types: list[str]
+    rows: list[list[str | None]]
+    total: int
+    all_columns: int
+
+
 class RunStarted(Event, tag="run_started"):
     run_id: str
     experiment: str

@@ -22,8 +22,9 @@ export function StatePill({ state }: { state: State | LoopState }) {
   return <Pill tone={STATE_TONES[state]}>{STATE_WORDS[state]}</Pill>;
 }
 
-const RUN_LOOKS: Record<RunStatus, { tone: Tone; icon: IconName }> = {
+export const RUN_LOOKS: Record<RunStatus, { tone: Tone; icon: IconName }> = {
   running: { tone: "accent", icon: "dot" },
+  scheduled: { tone: "quiet", icon: "clock" },
   finished: { tone: "ok", icon: "check" },
   failed: { tone: "bad", icon: "cross" },
   killed: { tone: "warn", icon: "dash" },

@@ -1,4 +1,5 @@
 // The one place that speaks HTTP. Every read is a verb: GET /api/v1/<slice>/<verb>?argument=value.
+import type { Media } from "./media";
 import type * as R from "./records";
 
 /** Which runs are meant; `where` is what a person types. */
@@ -26,6 +27,8 @@ export interface Verbs {
   "tracking/metric_ranges": [{ ids: string[]; keys: string[] }, Record<string, Record<string, R.MetricRange>>];
   "tracking/metric_curves": [{ ids: string[]; keys: string[]; points: number }, R.MetricCurve[]];
   "tracking/get_run": [{ id: string }, R.Run];
+  "tracking/list_media": [{ ids: string[] }, Record<string, Media[]>];
+  "tracking/preview_table": [{ id: string; path: string; limit: number }, R.ArtifactTable];
   "tracking/list_artifacts": [{ id: string }, R.Artifact[]];
   "pipelines/list_pipeline_runs": [{ limit: number }, R.PipelineRunPage];
   "pipelines/get_pipeline_run": [{ run: string }, R.PipelineRun];

@@ -114,7 +114,7 @@ export interface Explanation {
 }
 
 export type RunKind = "run" | "pipeline" | "step" | "trial";
-export type RunStatus = "running" | "finished" | "failed" | "killed" | "lost";
+export type RunStatus = "running" | "scheduled" | "finished" | "failed" | "killed" | "lost";
 export interface Run {
   id: string;
   experiment: string;
@@ -130,6 +130,8 @@ export interface Run {
   source: string;
   code_version: string;
   error: string | null;
+  lifecycle?: "active" | "deleted";
+  owner?: string;
 }
 export interface RunPage {
   runs: Run[];
@@ -168,6 +170,14 @@ export interface Artifact {
   digest: string;
   size: number;
   at_ms: number;
+}
+/** The first rows of a Parquet or Arrow file. */
+export interface ArtifactTable {
+  columns: string[];
+  types: string[];
+  rows: (string | null)[][];
+  total: number;
+  all_columns: number;
 }
 export interface StepRun {
   name: string;

@@ -10,6 +10,7 @@ import { Link, path, setParams } from "../../lib/router";
 import { Answer, Say } from "../../components/basics";
 import { Icon } from "../../components/icon";
 import { Page } from "../../components/page";
+import { MediaSection } from "../media/media-section";
 import { DiffTable } from "./diff-table";
 import { look } from "./line-chart";
 import { MetricSection } from "./metric-section";
@@ -54,6 +55,7 @@ function Compared({ runs, asked }: { runs: readonly Run[]; asked: number }) {
         <Scatter runs={runs} />
       </div>
       {runs.length > 0 && <DiffTable runs={runs} />}
+      <MediaSection runs={runs} />
     </>
   );
 }

@@ -1,121 +1,102 @@
-// The files of a run. Words are shown as words; pictures and reports in a frame that runs nothing.
+// The files of a run, by folder; a press shows one in place.
 import { useEffect, useMemo, useState } from "react";
 import type { Artifact } from "../../lib/records";
-import { address, basePath } from "../../lib/api";
-import { parseCsv } from "../../lib/csv";
-import { useVerb } from "../../lib/query";
+import { address } from "../../lib/api";
 import { bytes, plural } from "../../lib/format";
 import { useParam } from "../../lib/router";
-import { Card, Skeleton } from "../../components/basics";
+import { treeOf, type Folder } from "../../lib/tree";
+import { Card } from "../../components/basics";
 import { Icon } from "../../components/icon";
+import { Preview } from "./preview";
 
-const TEXT = /\.(txt|log|md|csv|tsv|json|jsonl|ya?ml|toml|ini|cfg|py|sql|xml)$|(^|\/)(MLmodel|Dockerfile|Makefile)$/i;
-const FRAMED = /\.(html|png|jpe?g|gif|webp|svg)$/i;
-const MOST_BYTES = 4 << 20;
-const MOST_ROWS = 200;
 const MOST_FILES = 100;
+const SEARCHED = 12;
+/** What is shown elsewhere on the page stays closed until asked for. */
+const ELSEWHERE = "media";
 
-export function Artifacts({ id }: { id: string }) {
-  const artifacts = useVerb("tracking/list_artifacts", { id });
-  const [open, setOpen] = useParam("file");
-  const [most, setMost] = useState(MOST_FILES);
-  const files = artifacts.data ?? [];
+export function Artifacts({ id, files }: { id: string; files: readonly Artifact[] }) {
+  const [text, setText] = useState("");
+  const low = text.trim().toLowerCase();
+  const tree = useMemo(() => treeOf(files.filter((file) => file.path.toLowerCase().includes(low))), [files, low]);
   if (files.length === 0) return null;
   return (
-    <Card title="Files" aside={plural(files.length, "file")}>
-      <ul className="files">
-        {files.slice(0, most).map((file) => (
-          <li key={file.path}>
-            <button type="button" aria-expanded={open === file.path} onClick={() => setOpen(open === file.path ? "" : file.path)}>
-              <Icon name={open === file.path ? "down" : "right"} size={12} />
-              <span className="mono">{file.path}</span>
-            </button>
-            <span className="note">{bytes(file.size)}</span>
-            <a href={address("tracking/read_artifact", { id, path: file.path })} download={file.path.split("/").at(-1)}>
-              download
-            </a>
-            {open === file.path && <Preview id={id} file={file} />}
-          </li>
-        ))}
-      </ul>
-      {files.length > most && (
-        <button type="button" className="ghost more" onClick={() => setMost(most + 500)}>
-          show more of {files.length - most}
-        </button>
-      )}
+    <Card
+      title="Files"
+      className="files-card"
+      aside={
+        <>
+          {files.length > SEARCHED && <input type="text" className="small-search" aria-label="Find a file" placeholder="Find a file" value={text} onChange={(event) => setText(event.target.value)} />}
+          {plural(tree.count, "file")}, {bytes(tree.size)}
+        </>
+      }
+    >
+      <Level id={id} folder={tree} open={low !== ""} />
     </Card>
   );
 }
 
-function Preview({ id, file }: { id: string; file: Artifact }) {
-  const url = `${basePath}preview/${encodeURIComponent(id)}/${file.path.split("/").map(encodeURIComponent).join("/")}`;
-  if (file.size > MOST_BYTES) return <p className="note preview">Larger than what is shown here: download it.</p>;
-  if (FRAMED.test(file.path)) return <iframe className="preview" sandbox="" src={url} title={file.path} loading="lazy" />;
-  if (TEXT.test(file.path)) return <Words url={url} path={file.path} />;
-  return <p className="note preview">This kind of file is not shown: download it.</p>;
-}
-
-function Words({ url, path }: { url: string; path: string }) {
-  const [text, setText] = useState<string | null>(null);
-  const [failed, setFailed] = useState("");
-  useEffect(() => {
-    let wanted = true;
-    fetch(url)
-      .then(async (response) => {
-        if (!response.ok) throw new Error(`the server answered ${response.status}`);
-        const read = await response.text();
-        if (wanted) setText(read);
-      })
-      .catch((error: unknown) => wanted && setFailed(String(error)));
-    return () => {
-      wanted = false;
-    };
-  }, [url]);
-  if (failed) return <p className="note preview" role="alert">It could not be read: {failed}.</p>;
-  if (text === null) return <Skeleton lines={4} />;
-  if (/\.[ct]sv$/i.test(path)) return <Sheet text={text} />;
+function Level({ id, folder, open }: { id: string; folder: Folder<Artifact>; open: boolean }) {
+  const [most, setMost] = useState(MOST_FILES);
   return (
-    <pre className="preview mono" tabIndex={0}>
-      {/\.json$/i.test(path) ? pretty(text) : text}
-    </pre>
+    <>
+      <ul className="files">
+        {folder.folders.map((below) => (
+          <FolderRow key={below.path} id={id} folder={below} open={open} />
+        ))}
+        {folder.files.slice(0, most).map((file) => (
+          <FileRow key={file.path} id={id} file={file} />
+        ))}
+      </ul>
+      {folder.files.length > most && (
+        <button type="button" className="ghost more" onClick={() => setMost(most + 500)}>
+          show more of {folder.files.length - most}
+        </button>
+      )}
+    </>
   );
 }
 
-function pretty(text: string): string {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
+function FolderRow({ id, folder, open }: { id: string; folder: Folder<Artifact>; open: boolean }) {
+  const [chosen] = useParam("file");
+  const [own, setOwn] = useState(folder.count <= SEARCHED && folder.name.split("/")[0] !== ELSEWHERE);
+  const inside = chosen.startsWith(`${folder.path}/`);
+  useEffect(() => {
+    if (inside) setOwn(true);
+  }, [inside]);
+  const shown = own || open;
+  return (
+    <li>
+      <button type="button" aria-expanded={shown} onClick={() => setOwn(!shown)}>
+        <Icon name={shown ? "down" : "right"} size={12} />
+        <span className="mono">{folder.name}/</span>
+      </button>
+      <span className="note">
+        {plural(folder.count, "file")}, {bytes(folder.size)}
+      </span>
+      {shown && (
+        <div className="below">
+          <Level id={id} folder={folder} open={open} />
+        </div>
+      )}
+    </li>
+  );
 }
 
-function Sheet({ text }: { text: string }) {
-  const [head = [], ...rows] = useMemo(() => parseCsv(text, MOST_ROWS + 2), [text]);
+function FileRow({ id, file }: { id: string; file: Artifact }) {
+  const [chosen, setChosen] = useParam("file");
+  const name = file.path.split("/").at(-1) as string;
+  const shown = chosen === file.path;
   return (
-    <div className="preview scroll-x" tabIndex={0} role="region" aria-label="Table">
-      <table className="plain">
-        <thead>
-          <tr>
-            {head.map((name, i) => (
-              <th key={i} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.slice(0, MOST_ROWS).map((row, i) => (
-            <tr key={i}>
-              {row.map((field, j) => (
-                <td key={j} className="mono">
-                  {field}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {rows.length > MOST_ROWS && <p className="note">The first {MOST_ROWS} rows.</p>}
-    </div>
+    <li>
+      <button type="button" aria-expanded={shown} onClick={() => setChosen(shown ? "" : file.path)} title={file.path}>
+        <Icon name={shown ? "down" : "right"} size={12} />
+        <span className="mono">{name}</span>
+      </button>
+      <span className="note">{bytes(file.size)}</span>
+      <a href={address("tracking/read_artifact", { id, path: file.path })} download={name}>
+        download
+      </a>
+      {shown && <Preview id={id} file={file} />}
+    </li>
   );
 }

@@ -6,21 +6,15 @@ import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
 import { brief, duration, exact, moment, number, plural, short } from "../../lib/format";
 import { Link, path } from "../../lib/router";
-import { Answer, Card, Code, Pill, Say, Time, Trouble } from "../../components/basics";
+import { Answer, Card, Code, Pill, RUN_LOOKS, Say, Time, Trouble } from "../../components/basics";
 import { Page } from "../../components/page";
 import { LineageCard } from "../../components/lineage-card";
 import { MetricSection } from "../compare/metric-section";
+import { MediaSection } from "../media/media-section";
 import { Artifacts } from "./artifacts";
+import { Console, CONSOLE } from "./console";
 import { Children } from "./children";
 import { Notes } from "./notes";
-
-const STATES = {
-  running: { tone: "accent", icon: "dot" },
-  finished: { tone: "ok", icon: "check" },
-  failed: { tone: "bad", icon: "cross" },
-  killed: { tone: "warn", icon: "dash" },
-  lost: { tone: "warn", icon: "ring" },
-} as const;
 
 export default function RunPage({ id }: { id: string }) {
   const run = useVerb("tracking/get_run", { id });
@@ -38,14 +32,17 @@ function opening(run: Run): string {
     .slice(0, 2)
     .map(([key, value]) => `${spell(key)} **${number(value)}**`);
   const measured = told.length > 0 ? ` It measured ${told.join(" and ")}.` : "";
+  if (run.status === "scheduled") return `${what}, waiting to begin.`;
   if (run.status === "running") return `${what}, going on since ${moment(run.start_ms)}.${measured}`;
   return `${what}, ${run.status} after **${took ?? "an unknown time"}**.${measured}`;
 }
 
 function RunView({ run }: { run: Run }) {
   const children = useVerb("tracking/search_runs", { parent_id: run.id, order_by: "start", limit: 500 });
+  const files = useVerb("tracking/list_artifacts", { id: run.id });
+  const console = files.data?.find((file) => file.path === CONSOLE);
   const name = run.name || run.id.slice(0, 8);
-  const look = STATES[run.status];
+  const look = RUN_LOOKS[run.status];
   const alone = useMemo(() => [run], [run]);
   return (
     <Page
@@ -71,8 +68,10 @@ function RunView({ run }: { run: Run }) {
       </div>
       <Notes run={run} />
       <MetricSection runs={alone} />
+      <MediaSection runs={alone} />
       <LineageCard kind="run" asset={run.id} />
-      <Artifacts id={run.id} />
+      {console && <Console id={run.id} file={console} live={run.status === "running"} />}
+      <Artifacts id={run.id} files={files.data ?? []} />
     </Page>
   );
 }

@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import { atStep, diffLines, groupMedia, readIndex, type Media } from "../src/lib/media";
+import { blocks, spans } from "../src/lib/markdown";
+import { readFigure } from "../src/lib/plotly";
+import { treeOf } from "../src/lib/tree";
+import { arranged } from "../src/pages/media/data-table";
+import { unstyled } from "../src/pages/runs/console";
+
+const entry = (over: Partial<Media>): Media => ({ path: "p", kind: "image", key: "k", step: 0, at_ms: 0, caption: "", facts: {}, ...over });
+
+describe("media", () => {
+  it("are grouped by kind and key, the steps of all runs together", () => {
+    const groups = groupMedia(
+      new Map([
+        ["a", [entry({ step: 5 }), entry({ step: 1 }), entry({ kind: "text", key: "t" })]],
+        ["b", [entry({ step: 3 })]],
+      ]),
+    );
+    expect(groups.map((g) => [g.kind, g.key, g.steps])).toEqual([["image", "k", [1, 3, 5]], ["text", "t", [0]]]);
+    expect(atStep(groups[0]?.byRun.get("a") ?? [], 4)?.step).toBe(1);
+    expect(atStep(groups[0]?.byRun.get("b") ?? [], 0)?.step).toBe(3);
+  });
+  it("an index that is none has no entries", () => {
+    expect(readIndex("{")).toEqual([]);
+    expect(readIndex('[{"kind":"virus","path":"p","key":"k","step":1}, 3]')).toEqual([]);
+  });
+  it("texts are told line by line", () => {
+    expect(diffLines("a\nb\nc", "a\nx\nc\nd")?.map((l) => l.mark[0] + l.text)).toEqual(["sa", "gb", "ax", "sc", "ad"]);
+    expect(diffLines("a\n".repeat(2000), "b")).toBeNull();
+  });
+});
+
+describe("markdown", () => {
+  it("becomes blocks, and HTML stays text", () => {
+    const found = blocks("# A\n\ntext <b>x</b>\nmore\n\n- one\n  - two\n\n|a|b|\n|-|-|\n|1|2|\n\n```py\n# no\n```\n> said");
+    expect(found.map((b) => b.kind)).toEqual(["heading", "text", "list", "table", "code", "quote"]);
+    expect(found[1]).toEqual({ kind: "text", spans: [{ kind: "text", text: "text <b>x</b> more" }] });
+    expect(found[4]).toEqual({ kind: "code", text: "# no" });
+  });
+  it("links only to the web", () => {
+    expect(spans("[a](javascript:alert`1`) [b](https://x.y) ![c](https://x.y/z.png)").filter((s) => s.kind === "link")).toEqual([
+      { kind: "link", text: "b", to: "https://x.y" },
+    ]);
+  });
+  it("ends for any text", () => {
+    for (const text of ["```", "> ", "|", "- \n-", "***", "#", "a|b\n-|-", "1. x\n\n  y", "    indented", "-  \n", "\t- x"]) expect(blocks(text)).toBeInstanceOf(Array);
+  });
+});
+
+it("figures of Plotly are read, packed arrays too", () => {
+  const packed = btoa(String.fromCharCode(...new Uint8Array(new Float64Array([1, 2]).buffer)));
+  const drawn = readFigure({ data: [{ type: "bar", x: ["a", "b"], y: { dtype: "f8", bdata: packed } }, { type: "sankey" }, { y: [1, null], mode: "markers" }], layout: { title: { text: "<b>T</b>" } } });
+  expect(drawn).toMatchObject({ title: "T", left: ["sankey"], traces: [{ kind: "bars", ys: [1, 2] }, { kind: "dots", xs: [0, 1] }] });
+  expect(readFigure(3)).toBeNull();
+});
+
+it("paths are a tree, single folders told as one", () => {
+  const tree = treeOf([{ path: "a/b/c.txt", size: 1 }, { path: "a/b/d.txt", size: 2 }, { path: "e", size: 4 }]);
+  expect([tree.count, tree.size, tree.folders[0]?.name, tree.folders[0]?.count]).toEqual([3, 7, "a/b", 2]);
+});
+
+it("rows of a table are found and sorted, what is missing last", () => {
+  const rows = [["10", "x"], [null, "y"], ["9", "xy"]];
+  expect(arranged(rows, "y", 0, false).map((r) => r[0])).toEqual(["9", null]);
+  expect(arranged(rows, "", 0, true).map((r) => r[0])).toEqual(["10", "9", null]);
+});
+
+it("a console is told without its colours", () => {
+  expect(unstyled("\u001b[31mred\u001b[0m\u001b]0;t\u0007!")).toBe("red!");
+});

@@ -258,14 +258,14 @@ class Args:
         """A list of objects, empty when it was not given."""
         values = self._list(name, required)
         if not all(isinstance(value, dict) for value in values):
-            raise _unfit(name, values)
+            raise _unfit(name, self.values[name])
         return cast("list[dict[str, Any]]", values)
 
     def texts(self, name: str, required: bool = False) -> list[str]:
         """A list of texts, empty when it was not given; a lone text is a list of one."""
         values = self._list(name, required)
         if not all(isinstance(value, str) and "\0" not in value for value in values):
-            raise _unfit(name, values)
+            raise _unfit(name, self.values[name])
         return cast("list[str]", values)
 
     def object(self, name: str, required: bool = False) -> Args | None:

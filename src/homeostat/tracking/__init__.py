@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.live import LiveRun as LiveRun
     from homeostat.tracking.live import run as run
     from homeostat.tracking.logged_models import get_logged_model as get_logged_model
+    from homeostat.tracking.logged_models import note_version as note_version
     from homeostat.tracking.metrics import log_batch as log_batch
     from homeostat.tracking.metrics import log_metrics as log_metrics
     from homeostat.tracking.metrics import metric_history as metric_history

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ from homeostat.tracking.artifact_roots import root_of
 
 ModelStatus = Literal["pending", "ready", "failed"]
 
+# The tag that says as what a model was registered.
+VERSIONS = "mlflow.modelVersions"
 _AT_ONCE = 500
 
 
@@ -100,6 +103,18 @@ def set_logged_model_tags(ws: Workspace, model_id: str, tags: Mapping[str, str])
     def put(c: sa.Connection) -> None:
         one(c, model_id, deleted=True)
         _put(c, store.logged_model_tag, model_id, tags)
+
+    ws.db.write(put)
+
+
+def note_version(ws: Workspace, model_id: str, name: str, version: int) -> None:
+    """Write on a model that it was registered, in the tag that clients read that from. Raises NotFound."""
+
+    def put(c: sa.Connection) -> None:
+        told = one(c, model_id, deleted=True).tags.get(VERSIONS, "[]")
+        # As Python's own writer has it: clients compare the text.
+        now = json.dumps([*json.loads(told), {"name": name, "version": version}])
+        _put(c, store.logged_model_tag, model_id, {VERSIONS: now})
 
     ws.db.write(put)
 

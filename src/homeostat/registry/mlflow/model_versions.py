@@ -24,6 +24,7 @@ from homeostat.registry.mlflow.wording import (
 )
 from homeostat.registry.model import ModelVersion
 from homeostat.registry.names import is_prompt
+from homeostat.tracking import note_version
 
 _BASE = "2.0/mlflow/model-versions"
 _MOST_COPIES = 32
@@ -49,6 +50,8 @@ def create(ws: Workspace, args: Args) -> dict[str, Any]:
     )  # fmt: skip
     filled = _filled(ws, wanted, lineage)
     made = ws.db.write(lambda c: versions.add(ws, c, filled, parent=lineage.parent))
+    if lineage.model_id and not is_prompt(given):
+        note_version(ws, lineage.model_id, made.model, made.version)
     return {"model_version": version_json(made)}
 
 

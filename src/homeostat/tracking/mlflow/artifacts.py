@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from homeostat.core.errors import InvalidInput
 from homeostat.core.foreign import Args, ForeignError, invalid, present, rpc
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.artifact_files import Entry, entries, find, place_of, put, remove
@@ -23,7 +24,7 @@ def list_artifacts(ws: Workspace, args: Args) -> dict[str, Any]:
     """What a folder of a run holds."""
     run_id = args.text("run_id") or args.text("run_uuid", required=True)
     root = run_root(ws, run_id)
-    place = Place(run_id=run_id, path=check_path(args.text("path"), empty=True))
+    place = Place(run_id=run_id, path=_path(args.text("path"), empty=True))
     return present({"root_uri": root, "files": [shown(entry) for entry in entries(ws, place)]})
 
 
@@ -69,7 +70,7 @@ async def get_artifact(ws: Workspace, request: Request) -> Response:
     if not run_id or not request.query_params.get("path"):
         raise invalid("Request must specify run_id and path.")
     await run_in_threadpool(run_root, ws, run_id)
-    return await send_file(ws, request, Place(run_id=run_id, path=check_path(request.query_params["path"])))
+    return await send_file(ws, request, Place(run_id=run_id, path=_path(request.query_params["path"])))
 
 
 @rpc("POST", "2.0/mlflow/upload-artifact", permission="tracking:write", raw=True)
@@ -80,7 +81,7 @@ async def upload_artifact(ws: Workspace, request: Request) -> Response:
         raise invalid("Request must specify run_uuid.")
     if not path:
         raise invalid("Request must specify path.")
-    place = Place(run_id=run_id, path=check_path(path))
+    place = Place(run_id=run_id, path=_path(path))
     await run_in_threadpool(run_root, ws, run_id)
     file = await receive(ws, request)
     if not file.size:
@@ -128,6 +129,13 @@ def shown(entry: Entry) -> dict[str, Any]:
 def run_root(ws: Workspace, run_id: str) -> str:
     """Where the artifacts of a run lie. Raises ForeignError when there is no such run."""
     return ws.db.read(lambda c: run_info(run_row(c, run_id)))["artifact_uri"]
+
+
+def _path(path: str, empty: bool = False) -> str:
+    try:
+        return check_path(path, empty)
+    except InvalidInput:
+        raise invalid("Invalid path") from None  # what clients compare, to the letter
 
 
 def _not_here(what: str) -> ForeignError:

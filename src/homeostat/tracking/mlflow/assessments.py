@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -70,4 +71,9 @@ def _checked(given: Args) -> dict[str, Any]:
         given.object(name)
     for name in ("assessment_name", "span_id", "overrides", "rationale", "create_time", "last_update_time"):
         given.text(name, longest=65_536)
-    return present({name: given.values.get(name) for name in _KNOWN})
+    found = present({name: given.values.get(name) for name in _KNOWN})
+    value = (found.get("expectation") or {}).get("value")
+    if isinstance(value, list | dict):
+        # Protobuf's own values lose whole numbers: what is more than one value travels as JSON text.
+        found["expectation"] = {"serialized_value": {"serialization_format": "JSON_FORMAT", "value": json.dumps(value)}}
+    return found

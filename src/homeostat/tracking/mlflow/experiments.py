@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,7 +41,8 @@ _ATTRIBUTES = {
 @rpc("POST", "2.0/mlflow/experiments/create", permission="tracking:write", audit=True)
 def create(ws: Workspace, args: Args) -> dict[str, Any]:
     """Make an experiment."""
-    name, where = args.text("name", required=True, longest=NAME_CHARS), args.text("artifact_location", longest=2048)
+    name = args.text("name", required=True, longest=NAME_CHARS)
+    where = _place(args.text("artifact_location", longest=2048))
     tags = dict(_tag(item) for item in args.items("tags"))
     try:
         made = create_experiment(ws, name, where, tags)
@@ -157,6 +159,13 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
         return answer
 
     return ws.db.read(read)
+
+
+def _place(where: str) -> str:
+    """Where artifacts shall lie; a folder named from here is named whole, so that every client means the same one."""
+    if not where or ":" in where or where.startswith(("/", "\\")):
+        return where
+    return str(Path.cwd() / where)
 
 
 def _order(c: sa.Connection, clauses: list[tuple[str, str, bool]]) -> str:

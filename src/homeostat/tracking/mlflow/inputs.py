@@ -64,13 +64,14 @@ def log_outputs(ws: Workspace, args: Args) -> dict[str, Any]:
 @rpc("POST", "2.0/mlflow/experiments/search-datasets", permission="tracking:read")
 def search_datasets(ws: Workspace, args: Args) -> dict[str, Any]:
     """The datasets that runs of some experiments read."""
-    ids = [experiment_id_of(given) for given in args.texts("experiment_ids")]
-    if not ids:
+    given = args.texts("experiment_ids")
+    if not given:
         raise invalid("SearchDatasets request must specify at least one experiment_id.")
-    if len(ids) > 20:
+    if len(given) > 20:
         raise invalid(
-            f"SearchDatasets request cannot specify more than 20 experiment_ids. Received {len(ids)} experiment_ids."
+            f"SearchDatasets request cannot specify more than 20 experiment_ids. Received {len(given)} experiment_ids."
         )
+    ids = list(map(experiment_id_of, given))
     query = (
         "select distinct d.experiment_id, d.name, d.digest, u.context from tracking_dataset d"  # noqa: S608 - only marks
         " join tracking_run_dataset u on u.dataset_id = d.id join tracking_run r on r.seq = u.run_seq"

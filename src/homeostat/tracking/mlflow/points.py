@@ -105,7 +105,10 @@ def _at(metric: dict[str, Any], index: int) -> Journalled:
         type(key) is str and type(value) is float and type(at) is int and type(step) is int
         and 0 < len(key) <= KEY_CHARS and 0 <= at <= INT_MAX and INT_MIN <= step <= INT_MAX
     ):  # fmt: skip
-        check_name(key, "metrics.name")
+        try:
+            check_name(key, "metrics.name")
+        except ForeignError:
+            check_name(key, f"metrics[{index}].name")  # says which one; written only where it is needed
         return Journalled(key, step, at, value)
     path = f"metrics[{index}]"
     for name in ("key", "value", "timestamp"):

@@ -1,0 +1,84 @@
+"""What MLflow's clients compare to the letter, or find in one place only: messages, forms of values, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import homeostat as hs
+from homeostat.tracking.traces import Trace, put_trace
+from tests.server.running import Running
+from tests.tracking.test_mlflow import Client
+
+TRACES = "/api/3.0/mlflow/traces"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with hs.open(Path(tmp_path_factory.mktemp("words")) / "home") as ws:
+        running = Running(ws)
+        yield Client(running)
+        running.stop()
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "words"),
+    [
+        ("experiments/create", {"name": "x", "tags": "5"}, "Invalid value \"5\" for parameter 'tags' supplied"),
+        ("runs/log-batch", {"run_id": "r", "metrics": "foo"}, "Invalid value \"foo\" for parameter 'metrics' supplied"),
+        ("runs/search", {"experiment_ids": [1]}, "Invalid value [1] for parameter 'experiment_ids' supplied"),
+        (
+            "experiments/search-datasets",
+            {"experiment_ids": [f"id_{n}" for n in range(21)]},
+            "SearchDatasets request cannot specify more than 20 experiment_ids. Received 21 experiment_ids.",
+        ),
+    ],
+    ids=["tags", "metrics", "ids", "datasets"],
+)
+def test_what_is_refused_is_shown_as_it_was_sent(client: Client, call: str, body: object, words: str):
+    assert words in client.refused(call, body)
+
+
+def test_a_refused_metric_is_named_by_its_place(client: Client):
+    good, bad = ({"key": key, "value": 1.0, "timestamp": 1, "step": 0} for key in ("good", "../bad"))
+    told = client.refused("runs/log-batch", {"run_id": client.run(), "metrics": [good, bad]})
+    assert told.startswith("Invalid value \"../bad\" for parameter 'metrics[1].name' supplied")
+
+
+def test_a_folder_named_from_here_is_named_whole(client: Client):
+    places = {"here": str(Path.cwd() / "here"), "/there": "/there", "s3://bucket/a": "s3://bucket/a"}
+    for number, (given, kept) in enumerate(places.items()):
+        made = client.ok("experiments/create", {"name": f"place {number}", "artifact_location": given})["experiment_id"]
+        assert client.ok(f"experiments/get?experiment_id={made}")["experiment"]["artifact_location"] == kept
+
+
+def test_a_path_that_leads_out_is_answered_in_two_words(client: Client):
+    run = client.run()
+    assert client.refused(f"artifacts/list?run_id={run}&path=../up") == "Invalid path"
+    answer = client.running.request("GET", f"/get-artifact?run_id={run}&path=../up")
+    assert (answer.status, answer.json["message"]) == (400, "Invalid path")
+
+
+def test_a_logged_model_says_as_what_it_was_registered(client: Client):
+    model = client.ok("logged-models", {"experiment_id": "0", "name": "m"})["model"]["info"]
+    client.ok("registered-models/create", {"name": "listed"})
+    versions: list[str] = []
+    for number in (1, 2):
+        client.ok(
+            "model-versions/create",
+            {"name": "listed", "source": model["artifact_uri"], "model_id": model["model_id"]},
+        )
+        versions.append(f'{{"name": "listed", "version": {number}}}')
+        tags = client.ok(f"logged-models/{model['model_id']}")["model"]["info"]["tags"]
+        assert {"key": "mlflow.modelVersions", "value": f"[{', '.join(versions)}]"} in tags
+
+
+def test_an_expectation_of_several_values_travels_as_text(client: Client):
+    put_trace(client.running.workspace, Trace(id="tr-said", experiment_id="0", request_ms=1))
+    for value, form in (({"a": 1}, "serialized_value"), ([1], "serialized_value"), (3, "value"), ("x", "value")):
+        said = {"assessment_name": "want", "expectation": {"value": value}, "source": {"source_type": "HUMAN"}}
+        made = client.running.post(f"{TRACES}/tr-said/assessments", {"assessment": said}).json["assessment"]
+        assert list(made["expectation"]) == [form]
+    assert made["expectation"] == {"value": "x"}

@@ -44,6 +44,13 @@ class TestLocal(BlobSuite):
         done = subprocess.run([sys.executable, "-c", script, (tmp_path / "store").as_uri(), str(tmp_path)], check=False)
         assert done.returncode == -9
         assert not blobs.exists(digest_of(b"x" * 500_000))
+        assert len(list((tmp_path / "store" / "incoming").iterdir())) == 1
+        arriving = blobs.receive()
+        LocalBlobs((tmp_path / "store").as_uri(), tmp_path)
+        (left,) = (tmp_path / "store" / "incoming").iterdir()  # that of the living process
+        arriving.write(b"whole")
+        arriving.keep()
+        assert not left.exists()
         assert blobs.get_bytes(blobs.put_bytes(b"x" * 500_000)) == b"x" * 500_000
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")

@@ -19,17 +19,27 @@ def free_port() -> int:
 
 
 class Up:
-    """A started `homeostat up`; both planes answer when the constructor returns."""
+    """A started `homeostat up`; both planes answer when the constructor returns, or with `control_only` the first."""
 
-    def __init__(self, home: Path, port: int | None = None, *more: str, serve_port: int | None = None) -> None:
+    def __init__(
+        self,
+        home: Path | str,
+        port: int | None = None,
+        *more: str,
+        serve_port: int | None = None,
+        control_only: bool = False,
+    ) -> None:
         self.port = port or free_port()
         self.serve_port = serve_port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.started_s = time.monotonic()
         self.process = subprocess.Popen(
             command(home, self.port, self.serve_port, *more), stderr=subprocess.PIPE, text=True, env={**os.environ}
         )
-        self._wait(self.port, "/healthz")
-        self._wait(self.serve_port, "/v2/health/live")
+        self._wait(self.port, "/health")
+        self.answered_s = time.monotonic()
+        if not control_only:
+            self._wait(self.serve_port, "/v2/health/live")
 
     def stop(self, signal: int) -> tuple[int, str]:
         """Send `signal`; the exit code and what was said."""
@@ -49,12 +59,12 @@ class Up:
                 if self.process.poll() is not None:
                     raise AssertionError(f"it ended: {self.process.communicate()[1]}") from None
                 assert time.monotonic() < deadline, f"nothing answers on port {port}"
-                time.sleep(0.05)
+                time.sleep(0.02)
             finally:
                 connection.close()
 
 
-def command(home: Path, port: int, serve_port: int, *more: str) -> list[str]:
+def command(home: Path | str, port: int, serve_port: int, *more: str) -> list[str]:
     """The words that start it."""
     options = ["--home", str(home), "--port", str(port), "--serve-port", str(serve_port), *more]
     return [sys.executable, "-m", "homeostat.cli.main", "up", *options]

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import blake3
 
 from homeostat.core.errors import InvalidInput, NotFound, StorageFull
+from homeostat.core.liveness import is_alive, this_process
 from homeostat.core.paths import inside
 from homeostat.core.records import Record, canonical_json, from_json
 
@@ -70,12 +71,24 @@ def check_digest(digest: str) -> str:
     return digest
 
 
+def temporary_name() -> str:
+    """A name for a file that is being written; it tells which process writes it."""
+    return quote(this_process(), safe="")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the files in `folder` with a `temporary_name` whose process was of this machine and is gone."""
+    for path in folder.iterdir():
+        if not is_alive(unquote(path.name)):
+            path.unlink(missing_ok=True)
+
+
 class Receiving:
     """A file on its way into a store: `write` its pieces, then `keep` it, or `drop` it. Not for several threads."""
 
     def __init__(self, store: BlobStore, folder: Path) -> None:
         self._store = store
-        self._path = folder / f"receiving-{secrets.token_hex(8)}"
+        self._path = folder / temporary_name()
         self._hasher = blake3.blake3()
         self.size = 0
         with _full(folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +11,16 @@ from urllib.parse import unquote, urlsplit
 
 import blake3
 
-from homeostat.core.blobs import BlobStore, Receiving, check_digest, damaged, digest_of, missing
+from homeostat.core.blobs import (
+    BlobStore,
+    Receiving,
+    check_digest,
+    damaged,
+    digest_of,
+    missing,
+    sweep,
+    temporary_name,
+)
 from homeostat.core.errors import StorageFull
 
 _CHUNK = 1 << 20
@@ -25,6 +33,7 @@ class LocalBlobs(BlobStore):
         self._root = Path(unquote(urlsplit(url).path))
         self._incoming = self._root / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        sweep(self._incoming)  # what a process that was killed had not finished
 
     def put_bytes(self, data: bytes) -> str:
         digest = digest_of(data)
@@ -79,7 +88,7 @@ class LocalBlobs(BlobStore):
 
     def _keep(self, fill: Callable[[BinaryIO], str]) -> str:
         """Write through `fill` under a temporary name, then give it the name of its content."""
-        temporary = self._incoming / secrets.token_hex(8)
+        temporary = self._incoming / temporary_name()
         try:
             with open(temporary, "xb") as file:
                 digest = fill(file)

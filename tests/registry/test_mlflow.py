@@ -224,6 +224,8 @@ def test_searching_models(ask: Ask):
     assert search("name = 'alpha' OR (tags.`the team` = 'x' AND NOT name LIKE 'B%')") == ["alpha", "charlie"]
     assert search("tags.`the team` IS NULL") == [] and len(search("tags.nothere IS NULL")) == 3
     assert search("tags.`mlflow.prompt.is_prompt` = 'true'") == ["greet"]
+    both = "tags.`mlflow.prompt.is_prompt` = 'false' AND tags.`mlflow.prompt.is_prompt` = 'true'"
+    assert search(both) == ["Bravo", "alpha", "charlie"]
     assert search("tags.`mlflow.prompt.is_prompt` != 'true'") == ["Bravo", "alpha", "charlie"]
     assert search(order_by=["name DESC"]) == ["charlie", "alpha", "Bravo"]
     assert search(order_by=["last_updated_timestamp desc", "name"])[0] in ("charlie", "alpha", "Bravo")

@@ -8,6 +8,7 @@ import pytest
 
 import homeostat as hs
 from homeostat.core.errors import Conflict, InvalidInput, NotFound
+from homeostat.tracking import store
 from homeostat.tracking.logged_model_search import Dataset, Order, search_logged_models
 from homeostat.tracking.logged_models import (
     create_logged_model,
@@ -63,9 +64,36 @@ def test_models_are_found_alike_on_each_database(any_ws: hs.Workspace):
         create_logged_model(any_ws, 77, "x")
 
 
+def test_of_a_metric_the_last_point_counts(any_ws: hs.Workspace):
+    seq = any_ws.db.read(lambda c, id=any_ws.tracking.create_run().id: store.seq_of(c, id))
+    made = [create_logged_model(any_ws, 0, name).id for name in ("early", "late", "none")]
+
+    def log(model: str, value: float, step: int, dataset: str = "") -> None:
+        row = {"model_id": model, "run_seq": seq, "key": "auc", "step": step, "at_ms": 9 - step, "value": value,
+               "dataset_name": dataset, "dataset_digest": "d" if dataset else ""}  # fmt: skip
+        any_ws.db.write(lambda c: c.execute(store.model_metric.insert().values(row)))
+
+    log(made[0], 0.9, 0, "rows")
+    log(made[0], 0.2, 1)
+    log(made[1], 0.1, 0, "rows")
+    log(made[1], 0.5, 1)
+    assert names(any_ws, "metrics.auc > 0.4") == ["late"] and names(any_ws, "metrics.auc < 0.15") == []
+    rows = [Dataset(name="rows")]
+    assert names(any_ws, "metrics.auc > 0.4", datasets=rows) == ["early"]
+    assert names(any_ws, order=(Order(field="metrics.auc"),)) == ["early", "late", "none"]
+    on_rows = Order(field="metrics.auc", dataset=rows[0])
+    assert names(any_ws, order=(on_rows,)) == ["late", "early", "none"]
+    assert names(any_ws, order=(Order(field="metrics.auc"),), datasets=rows) == ["late", "early"]
+    finalize_logged_model(any_ws, made[0], "failed")
+    finalize_logged_model(any_ws, made[2], "ready")
+    assert names(any_ws, order=(Order(field="status"),)) == ["late", "none", "early"]
+    assert names(any_ws, "status NOT IN ('READY', 'LOGGED_MODEL_UPLOAD_FAILED')") == ["late"]
+
+
 @pytest.mark.parametrize(
     "filter",
-    ["name", "name =", "name = 'a' OR name = 'b'", "metrics.x = 'a'", "metrics.x LIKE 'a'", "params.x > '1'",
+    ["status = 'UPLOADED'", "status LIKE 'R%'",
+     "name", "name =", "name = 'a' OR name = 'b'", "metrics.x = 'a'", "metrics.x LIKE 'a'", "params.x > '1'",
      "a.b = 'c'",
      "name IN 'a'", "name IN (a)", "unknown = 'a'", "name = 'a' name = 'b'", "(" * 50, "x" * 20_000],
 )  # fmt: skip

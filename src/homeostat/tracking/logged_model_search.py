@@ -1,13 +1,12 @@
 """Search among logged models: conditions joined by AND, any order, pages.
 
-`name = 'a' AND metrics.auc > 0.7 AND params.lr IN ('0.1', '0.2') AND tags."my tag" LIKE '%x%'`. A condition on a metric
-holds when one of its points meets it, on one of the datasets when the search names some. A metric orders by its
-newest point; models without one come last.
+`name = 'a' AND metrics.auc > 0.7 AND params.lr IN ('0.1', '0.2') AND tags."my tag" LIKE '%x%'`. Of a metric the last
+point counts (the highest step, then time, then value), among those on one of the datasets when the search names some;
+models without one come last in its order.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,7 +38,10 @@ _ALIASES = {
     "last_updated_timestamp_ms": "last_updated_timestamp",
 }
 _NUMERIC = ("creation_timestamp", "last_updated_timestamp")
-_STATUSES = {"logged_model_upload_failed": "failed", "upload_failed": "failed"}
+# As MLflow's client says them; they are ordered by how far a model has come.
+_STATUSES = {"UNSPECIFIED": "unspecified", "PENDING": "pending", "READY": "ready", "FAILED": "failed"}
+_PROTOCOL = {"LOGGED_MODEL_UPLOAD_FAILED": "FAILED"}
+_BY_STATUS = sa.case({"pending": 1, "ready": 2, "failed": 3}, value=_MODEL.c.status, else_=0)
 
 
 class Dataset(Record):
@@ -71,8 +73,8 @@ def search_logged_models(
         _MODEL.c.lifecycle != "deleted", _MODEL.c.experiment_id.in_(experiment_ids), *_conditions(ws, filter, datasets)
     )
     keys = [_ALIASES.get(one.field, one.field) for one in order]
-    for number, one in enumerate(order):
-        query = _ordered(query, one, number)
+    for one in order:
+        query = _ordered(query, one, datasets)
     if "creation_timestamp" not in keys:
         query = query.order_by(_MODEL.c.created_ms.desc())
     if "model_id" not in keys:
@@ -86,7 +88,7 @@ def search_logged_models(
 
 
 def _conditions(ws: Workspace, text: str, datasets: Sequence[Dataset]) -> list[sa.ColumnElement[bool]]:
-    on_any = [_of(one) for one in datasets]
+    on_any = _on_any(datasets)
     found: list[sa.ColumnElement[bool]] = []
     measured = False
     for given, name, op, value in parse(text):
@@ -94,16 +96,30 @@ def _conditions(ws: Workspace, text: str, datasets: Sequence[Dataset]) -> list[s
         if entity == "attributes":
             found.append(_attribute(ws, key, op, value))
             continue
-        table = {"metrics": _POINT, "params": store.logged_model_param, "tags": store.logged_model_tag}[entity]
-        one = table.c.model_id == _MODEL.c.id
-        numeric = entity == "metrics"
-        wanted = _compared(ws, table.c.value, op, value, numeric)
-        conditions = [one, table.c.key == key, wanted, *([sa.or_(*on_any)] if numeric and on_any else [])]
-        measured = measured or numeric
+        if entity == "metrics":
+            measured = True
+            last = _last(key, on_any)
+            found.append(
+                _MODEL.c.id.in_(sa.select(last.c.model_id).where(_compared(ws, last.c.value, op, value, True)))
+            )
+            continue
+        table = {"params": store.logged_model_param, "tags": store.logged_model_tag}[entity]
+        conditions = [table.c.model_id == _MODEL.c.id, table.c.key == key, _compared(ws, table.c.value, op, value)]
         found.append(sa.exists(sa.select(sa.literal(1)).where(*conditions)))
     if on_any and not measured:
-        found.append(sa.exists(sa.select(sa.literal(1)).where(_POINT.c.model_id == _MODEL.c.id, sa.or_(*on_any))))
+        found.append(sa.exists(sa.select(sa.literal(1)).where(_POINT.c.model_id == _MODEL.c.id, *on_any)))
     return found
+
+
+def _last(key: str, where: list[sa.ColumnElement[bool]]) -> sa.Subquery:
+    """model_id and value of the last point of a metric, by model."""
+    last_first = sa.func.row_number().over(
+        partition_by=_POINT.c.model_id,
+        order_by=[_POINT.c.step.desc(), _POINT.c.at_ms.desc(), _POINT.c.value.desc(), _POINT.c.id.desc()],
+    )
+    of_metric = sa.select(_POINT.c.model_id, _POINT.c.value, last_first.label("rank")).where(_POINT.c.key == key)
+    ranked = of_metric.where(*where).subquery()
+    return sa.select(ranked.c.model_id, ranked.c.value).where(ranked.c.rank == 1).subquery()
 
 
 def _key(text: str, entity: str, name: str) -> tuple[str, str]:
@@ -121,16 +137,22 @@ def _key(text: str, entity: str, name: str) -> tuple[str, str]:
 
 def _attribute(ws: Workspace, key: str, op: str, value: str) -> sa.ColumnElement[bool]:
     if key == "status":
-        value = re.sub(r"[A-Za-z_]+", lambda found: _status(found[0]), value)
+        return _status_is(op, texts(value) if op in ("IN", "NOT IN") else [unquoted(value)])
     return _compared(ws, _COLUMNS[key], op, value, key in _NUMERIC)
 
 
-def _status(name: str) -> str:
-    lower = name.lower()
-    return _STATUSES.get(lower, lower.removeprefix("logged_model_"))
+def _status_is(op: str, said: list[str]) -> sa.ColumnElement[bool]:
+    if op not in ("=", "!=", "IN", "NOT IN"):
+        raise InvalidInput(f"Invalid comparison operator for status: {op}")
+    names = [_PROTOCOL.get(one, one.removeprefix("LOGGED_MODEL_")) for one in said]
+    unknown = [one for one in said if _PROTOCOL.get(one, one.removeprefix("LOGGED_MODEL_")) not in _STATUSES]
+    if unknown:
+        raise InvalidInput(f"Unknown model status in filter: {unknown[0][:80]!r}", hint=", ".join(_STATUSES))
+    within = _MODEL.c.status.in_([_STATUSES[name] for name in names])
+    return within if op in ("=", "IN") else ~within
 
 
-def _compared(ws: Workspace, column: Any, op: str, value: str, numeric: bool) -> sa.ColumnElement[bool]:
+def _compared(ws: Workspace, column: Any, op: str, value: str, numeric: bool = False) -> sa.ColumnElement[bool]:
     allowed = ("<", "<=", ">", ">=", "=", "!=") if numeric else ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN")
     if op not in allowed:
         raise InvalidInput(f"Invalid comparison operator {op!r}. Expected one of {', '.join(allowed)}.")
@@ -148,28 +170,27 @@ def _compared(ws: Workspace, column: Any, op: str, value: str, numeric: bool) ->
     return column == text if op == "=" else column != text
 
 
+def _on_any(datasets: Sequence[Dataset]) -> list[sa.ColumnElement[bool]]:
+    return [sa.or_(*map(_of, datasets))] if datasets else []
+
+
 def _of(dataset: Dataset) -> sa.ColumnElement[bool]:
     named = _POINT.c.dataset_name == dataset.name
     return named & (_POINT.c.dataset_digest == dataset.digest) if dataset.digest else named
 
 
-def _ordered(query: sa.Select[Any], one: Order, number: int) -> sa.Select[Any]:
+def _ordered(query: sa.Select[Any], one: Order, datasets: Sequence[Dataset]) -> sa.Select[Any]:
     entity, dot, key = one.field.partition(".")
     if not dot:
         name = _ALIASES.get(one.field, one.field)
         if name not in _COLUMNS:
             raise InvalidInput(f"Invalid order by field name: {one.field[:80]}")
-        column: Any = _COLUMNS[name]
+        column: Any = _BY_STATUS if name == "status" else _COLUMNS[name]
     else:
         if entity != "metrics":
             raise InvalidInput(f"Invalid order by field name: {one.field[:80]}. Only metrics are supported.")
-        newest = sa.func.row_number().over(
-            partition_by=_POINT.c.model_id,
-            order_by=[_POINT.c.at_ms.desc(), _POINT.c.step.desc(), _POINT.c.id.desc()],
-        )
-        where = [_POINT.c.key == key, *([_of(one.dataset)] if one.dataset else [])]
-        ranked = sa.select(_POINT.c.model_id, _POINT.c.value, newest.label("rank")).where(*where).subquery()
-        last = sa.select(ranked).where(ranked.c.rank == 1).subquery(f"order{number}")
+        on = [*_on_any(datasets), *([_of(one.dataset)] if one.dataset else [])]
+        last = _last(key, on)
         query = query.outerjoin(last, last.c.model_id == _MODEL.c.id)
         column = last.c.value
     missing_last = sa.case((column.is_(None), 1), else_=0)

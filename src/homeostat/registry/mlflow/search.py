@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -140,11 +141,17 @@ class _Conditions:
 
 
 def _wants_prompts(node: Any | None) -> bool:
+    """Whether the first comparison of the tag that marks prompts asks for them."""
+    first = next((one for one in _comparisons(node) if one[:2] == ("tag", PROMPT_TAG)), None)
+    return first is not None and (first.operator, str(first.value).lower()) in (("=", "true"), ("!=", "false"))
+
+
+def _comparisons(node: Any | None) -> Iterator[Comparison]:
     if isinstance(node, Group):
-        return any(map(_wants_prompts, node.members))
-    if node is None or node[:2] != ("tag", PROMPT_TAG):
-        return False
-    return (node.operator, str(node.value).lower()) in (("=", "true"), ("!=", "false"))
+        for member in node.members:
+            yield from _comparisons(member)
+    elif node is not None:
+        yield node
 
 
 def _ordering(

@@ -154,3 +154,10 @@ def test_our_errors_have_a_wire_form():
     ours = foreign(HomeostatError("secret detail"))
     assert ours.status == 500 and "secret" not in ours.message
     assert present({"a": [], "b": {}, "c": False}) == {"c": False}
+
+
+def test_a_body_may_not_be_nested_without_end():
+    assert decode(b'{"a":' + b"[" * 60 + b"]" * 60 + b"}") and decode(b'{"a":[' + b"{}," * 200 + b"{}]}")
+    for deep in (b'{"a":' + b"[" * 70 + b"]" * 70 + b"}", b'{"a":' * 70 + b"1" + b"}" * 70):
+        with pytest.raises(ForeignError, match="nested deeper"):
+            decode(deep)

@@ -265,3 +265,40 @@ def test_our_verbs_see_the_same_runs(client: Client):
     ws.tracking.log_metrics(mine.id, {"loss": 0.5})
     info = client.ok(f"runs/get?run_id={mine.id}")["run"]["info"]
     assert (info["experiment_id"], info["run_name"]) == (made, "mine")
+
+
+def test_a_batch_of_points_alone_is_the_same_as_any_other(client: Client):
+    plain = [{"key": "m", "value": step / 3, "timestamp": 7 + step, "step": step} for step in range(3)]
+    by_run: list[Any] = []
+    # What is nothing but points takes a shorter way in, unless something else is said with it.
+    for body in ({}, {"params": [], "tags": []}, {"params": [{"key": "p", "value": "1"}]}, {"whatever": [[{}]]}):
+        run = client.run()
+        client.ok("runs/log-batch", {"run_id": run, "metrics": plain, **body})
+        found = client.ok(f"metrics/get-history?run_id={run}&metric_key=m")["metrics"]
+        by_run.append(found)
+        assert client.data(run, "metrics") == {"m": 2 / 3}
+        assert client.data(run, "params") == ({"p": "1"} if body.get("params") else {})
+    assert by_run[0] == plain and by_run.count(plain) == 4
+    run = client.run()
+    client.ok("runs/log-batch", {"run_id": run, "metrics": [{"key": "m", "value": 3, "timestamp": "5"}]})
+    client.ok(
+        "runs/log-batch", {"run_id": run, "metrics": [{"key": "n", "value": "NaN", "timestamp": 5, "step": None}]}
+    )
+    assert client.data(run, "metrics") == {"m": 3.0, "n": "NaN"}
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"key": "../m", "value": 1.0, "timestamp": 1},
+        {"key": "m", "value": 1.0, "timestamp": -1},
+        {"key": "m" * 251, "value": 1.0, "timestamp": 1},
+        {"key": "m", "value": 1.0, "timestamp": 2**63},
+        {"key": "m", "value": 1.0, "timestamp": 1, "step": 2**63},
+        {"key": "", "value": 1.0, "timestamp": 1},
+    ],
+)
+def test_a_point_that_cannot_be_kept_is_refused_from_a_batch_too(client: Client, point: dict[str, Any]):
+    run = client.run()
+    client.refused("runs/log-batch", {"run_id": run, "metrics": [{"key": "a", "value": 1.0, "timestamp": 1}, point]})
+    assert client.data(run, "metrics") == {}

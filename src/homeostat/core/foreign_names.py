@@ -18,6 +18,15 @@ _CHARACTERS = (
 )
 
 
+def may_name(name: str) -> bool:
+    """Whether `name` may name a metric, a parameter or a tag.
+
+    >>> may_name("loss/train"), may_name("../loss")
+    (True, False)
+    """
+    return not _problem(name)
+
+
 def check_name(name: str, path: str) -> str:
     """`name` if it may name a metric, a parameter or a tag; `path` says where it stood. Raises ForeignError."""
     if problem := _problem(name):

@@ -158,6 +158,7 @@ def _raw(workspace: Workspace, declared: Rpc) -> Handle:
 
 def _json(workspace: Workspace, declared: Rpc, max_body: int) -> Handle:
     handler, quick = declared.handler, inspect.iscoroutinefunction(declared.handler)
+    form = msgspec.json.Decoder(declared.form) if declared.form is not None else None
 
     def call(actor: str, args: Args) -> Any:
         with acting_as(actor):
@@ -166,8 +167,17 @@ def _json(workspace: Workspace, declared: Rpc, max_body: int) -> Handle:
                 _audit(workspace, declared, args.values)
             return result if isinstance(result, bytes) else msgspec.json.encode(result)
 
+    async def given(scope: Scope, receive: Receive) -> Any:
+        if form is None or scope.get("query_string"):
+            return Args(await _arguments(scope, receive, max_body))
+        body = await _body(scope, receive, max_body)
+        try:
+            return form.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return Args(decode(body))
+
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        args = Args(await _arguments(scope, receive, max_body))
+        args = await given(scope, receive)
         actor = _actor_name(scope)
         if quick:
             with acting_as(actor):

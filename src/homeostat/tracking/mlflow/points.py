@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
-from homeostat.core.foreign_names import check_name, invalid_value
+from homeostat.core.foreign_names import check_name, invalid_value, may_name
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.codec import Journalled, encode_journal
 from homeostat.tracking.inlet import inlet
@@ -27,6 +28,7 @@ from homeostat.tracking.mlflow.wording import (
 )
 from homeostat.tracking.statements import change, change_many
 
+_MOST = 1000  # points in a batch
 _PUT_MODEL = (
     "insert into tracking_model_metric (model_id, run_seq, key, step, at_ms, value, dataset_name, dataset_digest)"
     " values (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -49,9 +51,40 @@ async def log_metric(ws: Workspace, args: Args) -> bytes:
     return b"{}"
 
 
-@rpc("POST", "2.0/mlflow/runs/log-batch", permission="tracking:write")
-async def log_batch(ws: Workspace, args: Args) -> bytes:
+class _Metric(msgspec.Struct, gc=False):
+    key: str
+    value: float
+    timestamp: int
+    step: int = 0
+    model_id: str | None = None
+
+
+class Points(msgspec.Struct):
+    """What most batches are: points of a run, nothing else, and nothing to be said against any of them."""
+
+    run_id: str
+    metrics: list[_Metric]
+    params: list[Any] | None = None
+    tags: list[Any] | None = None
+
+    def __post_init__(self) -> None:
+        metrics = self.metrics
+        times, steps = [metric.timestamp for metric in metrics], [metric.step for metric in metrics]
+        if (
+            self.params or self.tags or not self.run_id or "\0" in self.run_id or not 0 < len(metrics) <= _MOST
+            or min(times) < 0 or max(times) > INT_MAX or min(steps) < INT_MIN or max(steps) > INT_MAX
+            or not all(0 < len(key) <= KEY_CHARS and may_name(key) for key in {metric.key for metric in metrics})
+            or any(metric.model_id is not None for metric in metrics)
+        ):  # fmt: skip
+            raise ValueError("more is to be said about it")
+
+
+@rpc("POST", "2.0/mlflow/runs/log-batch", permission="tracking:write", form=Points)
+async def log_batch(ws: Workspace, args: Args | Points) -> bytes:
     """Many points, parameters and tags, all or none."""
+    if isinstance(args, Points):
+        await _put(ws, args.run_id, [Journalled(m.key, m.step, m.timestamp, m.value) for m in args.metrics])
+        return b"{}"
     wanted = args.text("run_id", required=True)
     metrics, params, tags = args.items("metrics"), args.items("params"), args.items("tags")
     points = [_at(metric, index) for index, metric in enumerate(metrics)]
@@ -145,7 +178,7 @@ def _of_models(metrics: list[dict[str, Any]], points: list[Journalled]) -> list[
 
 def _check_limits(metrics: int, params: int, tags: int) -> None:
     for what, limit, count in (
-        ("metrics", 1000, metrics),
+        ("metrics", _MOST, metrics),
         ("params", 100, params),
         ("tags", 100, tags),
         ("metrics, params, and tags", 1000, metrics + params + tags),

@@ -45,7 +45,8 @@ def _found(runs: list[Json], asked: dict[str, str]) -> list[Json]:
     return [
         run
         for run in runs
-        if all(run[name] == value for name, value in named.items())
+        if run.get("lifecycle", "active") == asked.get("lifecycle", "active")
+        and all(run[name] == value for name, value in named.items())
         and all(_fits(run, term) != term.negated for term in terms)
     ]
 

@@ -44,6 +44,7 @@ class Mock:
         self.runs = figures_models.runs()
         self.models = figures_models.models()
         self.tables = figures_models.tables()
+        self.views: list[Json] = []
         self.failing: Json | None = None
         self.asked: list[str] = []
         self._queues: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[Json]]] = []
@@ -98,9 +99,10 @@ class Mock:
         name = f"{request.path_params['slice']}/{request.path_params['verb']}"
         given = await request.json()
         self.asked.append(name)
-        if name != "tracking/set_tags":
+        act = CHANGES.get(name)
+        if act is None:
             return _not_found(f"there is nothing at /api/v1/{name}")
-        _one(self.runs, "id", given["id"])["tags"].update(given["tags"])
+        act(self, given)
         return JSONResponse(None)
 
 
@@ -108,6 +110,23 @@ def _one(items: list[Json], key: str, value: str) -> Json:
     return next(iter([item for item in items if item[key] == value]))
 
 
+def _drop(items: list[Json], key: str, value: str) -> None:
+    items[:] = [item for item in items if item[key] != value]
+
+
+def _save_view(mock: Mock, given: Json) -> None:
+    _drop(mock.views, "name", given["name"])
+    mock.views.append({"owner": "local", "updated_ms": 0, **given})
+
+
+CHANGES: dict[str, Callable[[Mock, Json], Any]] = {
+    "tracking/set_tags": lambda m, g: _one(m.runs, "id", g["id"])["tags"].update(g["tags"]),
+    "tracking/delete_tag": lambda m, g: _one(m.runs, "id", g["id"])["tags"].pop(g["key"]),
+    "tracking/delete_run": lambda m, g: _one(m.runs, "id", g["id"]).update(lifecycle="deleted"),
+    "tracking/restore_run": lambda m, g: _one(m.runs, "id", g["id"]).update(lifecycle="active"),
+    "tracking/save_view": _save_view,
+    "tracking/delete_view": lambda m, g: _drop(m.views, "name", g["name"]),
+}
 ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
     "loop/list_models": lambda m, _: m.loops,
     "loop/status": lambda m, q: _one(m.loops, "model", q["model"]),
@@ -121,6 +140,7 @@ ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
     "tracking/metric_curves": lambda m, q: mock_runs.curves(m.runs, q),
     "tracking/get_run": lambda m, q: _one(m.runs, "id", q["id"]),
     "pipelines/get_pipeline_run": lambda m, q: figures_models.pipeline_run(m.runs, q["run"]),
+    "tracking/list_views": lambda m, _: m.views,
     "tracking/list_media": lambda m, q: mock_runs.logged(q),
     "tracking/preview_table": lambda m, q: mock_runs.table_of(q),
     "tracking/list_artifacts": lambda m, q: mock_runs.artifacts(q["id"]),

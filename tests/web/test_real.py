@@ -47,6 +47,35 @@ def test_the_lines_of_an_empty_page_work_and_are_seen_at_once(page: Any, path: s
     page.locator("table, .rows").first.wait_for()
 
 
+def test_runs_are_deleted_undone_restored_and_a_view_kept_for_everybody(page: Any) -> None:
+    with hs.open("./.homeostat") as ws:
+        ws.tracking.create_run(name="ash", kind="trial")
+        for name in ("birch", "cedar"):
+            ws.tracking.create_run(name=name)
+        page.goto("/runs?kind=run&order=name")
+        page.locator(".row").nth(1).wait_for()
+        page.get_by_role("checkbox", name="Select all that are loaded").check()
+        page.keyboard.press("#")
+        page.locator(".toast", has_text="2 runs deleted").wait_for()
+        assert [run.name for run in ws.tracking.search_runs().runs] == ["ash"]
+        page.get_by_role("button", name="undo").click()
+        page.locator(".toast", has_text="2 runs restored").wait_for()
+        page.locator(".row").nth(1).wait_for()
+        ws.tracking.delete_run(ws.tracking.search_runs(text="birch").runs[0].id)
+        page.get_by_role("button", name="deleted").click()
+        page.locator(".found", has_text="1 run").wait_for()
+        page.locator("summary", has_text="views").click()
+        page.get_by_label("Name of the view").fill("thrown away")
+        page.keyboard.press("Enter")
+        page.locator(".toast", has_text="kept as").wait_for()
+        (view,) = ws.tracking.list_views()
+        assert (view.name, view.query) == ("thrown away", "kind=run&order=name&lifecycle=deleted")
+        page.get_by_role("link", name="birch").click()
+        page.get_by_role("button", name="restore").click()
+        page.get_by_role("button", name="delete", exact=True).wait_for()
+        assert len(ws.tracking.search_runs().runs) == 3
+
+
 def test_the_configuration_of_an_empty_loop_can_be_applied(page: Any) -> None:
     page.goto("/")
     lines = page.locator(".empty pre").inner_text()

@@ -19,7 +19,7 @@ def test_facets_count_all_and_keep_one(page: Any) -> None:
     settle(page)
     facets = page.get_by_role("group", name="How they divide")
     assert (
-        re.sub(r"\s+", " ", facets.inner_text()) == "finished 1,310 failed 30 running 1 notebook 1,201 flight-delay 140"
+        re.sub(r"\s+", " ", facets.inner_text()) == "finished 1,310 failed 30 running 1 notebook 1,201 flight-delay 140 deleted"
     )
     facets.get_by_role("button", name="failed").click()
     page.locator(".found", has_text=re.compile("^30 runs$")).wait_for()
@@ -97,8 +97,27 @@ def test_chosen_runs_are_tagged_together(page: Any, mock: Mock) -> None:
     page.get_by_role("checkbox", name="Select all that are loaded").check()
     page.get_by_label("Tag for the selected runs").fill("season=2013")
     page.keyboard.press("Enter")
-    page.locator(".selection", has_text="5 runs tagged").wait_for()
+    page.locator(".toast", has_text="5 runs tagged").wait_for()
     assert [run["tags"]["season"] for run in mock.runs if run["kind"] == "pipeline"] == ["2013"] * 5
+    page.get_by_label("Tag for the selected runs").fill("-season")
+    page.keyboard.press("Enter")
+    page.locator(".toast", has_text="5 runs without the tag").wait_for()
+    assert not any("season" in run["tags"] for run in mock.runs)
+
+
+def test_all_that_fit_are_chosen_and_charts_need_no_choice(page: Any) -> None:
+    page.goto("/runs?kind=run")
+    settle(page)
+    page.get_by_role("checkbox", name="Select row").first.check()
+    bar = page.get_by_role("region", name="Selected runs")
+    bar.get_by_role("button", name="select all 1,201").click()
+    bar.locator("b", has_text="1,201 runs selected").wait_for()
+    page.goto("/runs?kind=trial&show=charts")
+    page.locator(".line-card").first.wait_for()
+    page.locator(".parallel").wait_for()
+    assert "The first 120 of" not in page.locator("main").inner_text()
+    page.get_by_role("button", name="media", exact=True).click()
+    page.get_by_text("None of these runs logged images").wait_for()
 
 
 def test_comparison_shows_only_what_differs(page: Any) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.model import Run as Run
     from homeostat.tracking.model import RunFacets as RunFacets
     from homeostat.tracking.model import RunPage as RunPage
+    from homeostat.tracking.model import RunView as RunView
     from homeostat.tracking.moving.records import MovedModel as MovedModel
     from homeostat.tracking.moving.records import MovedVersion as MovedVersion
     from homeostat.tracking.moving.records import Source as Source
@@ -62,5 +63,8 @@ if TYPE_CHECKING:
     from homeostat.tracking.sync import collect_runs as collect_runs
     from homeostat.tracking.sync import sync as sync
     from homeostat.tracking.tables import preview_table as preview_table
+    from homeostat.tracking.views import delete_view as delete_view
+    from homeostat.tracking.views import list_views as list_views
+    from homeostat.tracking.views import save_view as save_view
 
 __getattr__, __dir__ = door(__name__)

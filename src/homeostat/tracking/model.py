@@ -132,6 +132,15 @@ class ArtifactTable(Record):
     all_columns: int
 
 
+class RunView(Record):
+    """A kept view of the runs page: the query of its address (without "?"), and who kept it last."""
+
+    name: str
+    query: str
+    owner: str
+    updated_ms: int
+
+
 class RunStarted(Event, tag="run_started"):
     run_id: str
     experiment: str

@@ -261,6 +261,15 @@ file = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
 )
+# Views of the runs page that somebody keeps for everybody: the query of its address under a name.
+view = sa.Table(
+    "tracking_view",
+    metadata,
+    sa.Column("name", sa.String(120), primary_key=True),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("updated_ms", sa.BigInteger, nullable=False),
+)
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], keys: list[str]) -> None:

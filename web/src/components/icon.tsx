@@ -25,7 +25,7 @@ const PATHS = {
   ring: "M8 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8Z",
   question: "M5.8 6a2.2 2.2 0 1 1 3.2 2c-.7.4-1 .8-1 1.6M8 12v.2",
   columns: "M2.5 3h11v10h-11zM6.2 3v10M9.8 3v10",
-  pin: "M8 1.5v13",
+  pin: "M4.5 2.5h7v11L8 10.8l-3.5 2.7z",
   up: "M8 13V3.5M4 7.2 8 3.2l4 4",
   link: "M6 3H3v10h10v-3M9 2.5h4.5V7M13.2 2.8 7.5 8.5",
 } as const;

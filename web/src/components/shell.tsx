@@ -6,6 +6,7 @@ import { useLink } from "../lib/live";
 import { Link, navigate, usePath } from "../lib/router";
 import { useVerb } from "../lib/query";
 import { Icon, type IconName } from "./icon";
+import { Toasts } from "./toast";
 
 const Palette = lazy(() => import("./palette"));
 const Shortcuts = lazy(() => import("./shortcuts"));
@@ -61,6 +62,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <main id="main" tabIndex={-1}>
         {children}
       </main>
+      <Toasts />
       <Suspense fallback={null}>
         {over === "palette" && <Palette onClose={() => setOver(null)} />}
         {over === "shortcuts" && <Shortcuts onClose={() => setOver(null)} />}

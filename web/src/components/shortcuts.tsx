@@ -11,6 +11,7 @@ const KEYS: [string, string][] = [
   ["Enter", "open the row"],
   ["x", "select the row, or not; with Shift and a click, all between"],
   ["c", "compare the selected runs"],
+  ["#", "delete the selected runs, or restore them; it can be undone"],
   ["← →", "move the time cursor of a chart"],
   ["t", "theme: system, light, dark"],
   ["?", "this sheet"],

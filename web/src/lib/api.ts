@@ -9,6 +9,7 @@ export type RunFilter = {
   experiment?: string;
   parent_id?: string;
   where?: string;
+  lifecycle?: "active" | "deleted";
 };
 
 /** What each verb takes and gives; the key is its path below /api/v1/. */
@@ -27,6 +28,7 @@ export interface Verbs {
   "tracking/metric_ranges": [{ ids: string[]; keys: string[] }, Record<string, Record<string, R.MetricRange>>];
   "tracking/metric_curves": [{ ids: string[]; keys: string[]; points: number }, R.MetricCurve[]];
   "tracking/get_run": [{ id: string }, R.Run];
+  "tracking/list_views": [Record<string, never>, R.RunView[]];
   "tracking/list_media": [{ ids: string[] }, Record<string, Media[]>];
   "tracking/preview_table": [{ id: string; path: string; limit: number }, R.ArtifactTable];
   "tracking/list_artifacts": [{ id: string }, R.Artifact[]];
@@ -45,6 +47,11 @@ export interface Verbs {
 /** The verbs that change something. */
 export interface Changes {
   "tracking/set_tags": { id: string; tags: Record<string, string> };
+  "tracking/delete_tag": { id: string; key: string };
+  "tracking/delete_run": { id: string };
+  "tracking/restore_run": { id: string };
+  "tracking/save_view": { name: string; query: string };
+  "tracking/delete_view": { name: string };
 }
 export type Verb = keyof Verbs;
 export type Args<V extends Verb> = Verbs[V][0];

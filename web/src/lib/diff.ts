@@ -82,6 +82,9 @@ export function dimension(key: string, runs: readonly Run[]): Dimension | null {
 
 const MOST_AXES = 8;
 
+/** Whether an axis has two places at least; a value that some runs lack is no difference to draw. */
+const spread = ({ range: [low, high] }: Dimension) => low < high;
+
 /** The axes worth drawing without being asked: parameters that differ (not free text), then the metrics, best known first. */
 export function dimensions(runs: readonly Run[]): Dimension[] {
   const differing = diffRows(runs).filter((row) => row.differs);
@@ -89,10 +92,10 @@ export function dimensions(runs: readonly Run[]): Dimension[] {
     differing.filter((row) => row.group === group).map((row) => prefix + row.key);
   const params = keys("parameters", "p:")
     .map((key) => dimension(key, runs))
-    .filter((axis): axis is Dimension => axis !== null && (axis.words === null || axis.words.length <= 12));
+    .filter((axis): axis is Dimension => axis !== null && spread(axis) && (axis.words === null || axis.words.length <= 12));
   const metrics = keys("metrics", "m:")
     .map((key) => dimension(key, runs))
-    .filter((axis): axis is Dimension => axis !== null);
+    .filter((axis): axis is Dimension => axis !== null && spread(axis));
   return [...params.slice(0, MOST_AXES - Math.min(2, metrics.length)), ...metrics.slice(0, 2)];
 }
 

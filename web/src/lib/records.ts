@@ -171,6 +171,13 @@ export interface Artifact {
   size: number;
   at_ms: number;
 }
+/** A kept view of the runs page: the query of its address. */
+export interface RunView {
+  name: string;
+  query: string;
+  owner: string;
+  updated_ms: number;
+}
 /** The first rows of a Parquet or Arrow file. */
 export interface ArtifactTable {
   columns: string[];

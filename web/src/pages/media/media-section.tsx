@@ -19,7 +19,8 @@ const SIZES = [
   { value: "l", label: "large" },
 ] as const;
 
-export function MediaSection({ runs }: { runs: readonly Run[] }) {
+/** `none` is said where nothing was logged; without it nothing is shown then. */
+export function MediaSection({ runs, none }: { runs: readonly Run[]; none?: string }) {
   const shown = runs.slice(0, MOST_RUNS);
   const found = useVerb("tracking/list_media", shown.length === 0 ? null : { ids: shown.map((run) => run.id) });
   const groups = useMemo(() => groupMedia(new Map(Object.entries(found.data ?? {}))), [found.data]);
@@ -28,7 +29,7 @@ export function MediaSection({ runs }: { runs: readonly Run[] }) {
   const [strip, setStrip] = useParam("strip");
   const [text, setText] = useState("");
   const [most, setMost] = useState(FIRST);
-  if (groups.length === 0) return null;
+  if (groups.length === 0) return none !== undefined && found.data !== undefined ? <p className="quiet none">{none}</p> : null;
   const steps = allSteps(groups);
   const step = at === "" ? (steps.at(-1) as number) : Number(at);
   const fitting = groups.filter((group) => group.key.toLowerCase().includes(text.toLowerCase()) || group.kind.startsWith(text.toLowerCase()));

@@ -11,8 +11,7 @@ import type { Ranges } from "./use-runs";
 
 const NO_RANGES: Ranges = new Map();
 
-export function runColumns(picked: readonly string[], rows: readonly Run[], ranges: Ranges = NO_RANGES): Column<Run>[] {
-  const first = picked.find((key) => key.startsWith("m:"))?.slice(2);
+export function runColumns(picked: readonly string[], rows: readonly Run[], ranges: Ranges = NO_RANGES, course?: string): Column<Run>[] {
   return [
     {
       key: "name",
@@ -42,9 +41,9 @@ export function runColumns(picked: readonly string[], rows: readonly Run[], rang
       sortable: true,
       cell: (run) => (run.end_ms === null ? <span className="note">…</span> : duration(run.end_ms - run.start_ms)),
     },
-    ...(first === undefined
+    ...(course === undefined
       ? []
-      : [{ key: "spark", title: "by step", width: "80px", cell: (run: Run) => <MetricSpark run={run} metric={first} /> }]),
+      : [{ key: "spark", title: spell(course), width: "80px", cell: (run: Run) => <MetricSpark run={run} metric={course} /> }]),
     ...picked.map((key) => (/^[mnx]:/.test(key) ? metricColumn(key, rows, ranges) : textColumn(key))),
   ];
 }

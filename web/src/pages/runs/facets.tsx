@@ -1,4 +1,5 @@
 // How the runs divide, as buttons: a press keeps only those of that state or experiment.
+import type { ReactNode } from "react";
 import type { RunFacets, RunStatus } from "../../lib/records";
 import { count } from "../../lib/format";
 import { RunState } from "../../components/basics";
@@ -9,10 +10,12 @@ interface FacetsProps {
   experiment: string;
   onStatus: (status: string) => void;
   onExperiment: (experiment: string) => void;
+  /** What stands behind them. */
+  children?: ReactNode;
 }
 const EXPERIMENTS = 5;
 
-export function Facets({ facets, status, experiment, onStatus, onExperiment }: FacetsProps) {
+export function Facets({ facets, status, experiment, onStatus, onExperiment, children }: FacetsProps) {
   const experiments = Object.entries(facets.experiments);
   const near = experiments.filter(([name], i) => i < EXPERIMENTS || name === experiment);
   const others = experiments.filter(([name]) => !near.some(([one]) => one === name));
@@ -40,6 +43,7 @@ export function Facets({ facets, status, experiment, onStatus, onExperiment }: F
           ))}
         </select>
       )}
+      {children}
     </div>
   );
 }

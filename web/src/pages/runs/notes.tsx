@@ -4,6 +4,9 @@ import { ApiError, post } from "../../lib/api";
 import { invalidate } from "../../lib/query";
 import type { Run } from "../../lib/records";
 import { Card } from "../../components/basics";
+import { Icon } from "../../components/icon";
+import { Markdown } from "../../components/markdown";
+import { tell } from "../../components/toast";
 
 /** The tag MLflow keeps a run's description in, so that both show the same. */
 const NOTE = "mlflow.note.content";
@@ -22,6 +25,15 @@ export function Notes({ run }: { run: Run }) {
       setWriting(null);
       setTag("");
       invalidate(["tracking/"]);
+    } catch (error) {
+      setTrouble(error instanceof ApiError ? `${error.message} ${error.hint}` : String(error));
+    }
+  };
+  const take = async (key: string, value: string) => {
+    try {
+      await post("tracking/delete_tag", { id: run.id, key });
+      invalidate(["tracking/"]);
+      tell(`The tag ${key} is taken off.`, () => void save({ [key]: value }));
     } catch (error) {
       setTrouble(error instanceof ApiError ? `${error.message} ${error.hint}` : String(error));
     }
@@ -53,6 +65,7 @@ export function Notes({ run }: { run: Run }) {
           <textarea
             autoFocus
             aria-label="Note"
+            placeholder="Markdown; Ctrl Enter saves"
             rows={5}
             maxLength={MOST_CHARS}
             value={writing}
@@ -70,12 +83,19 @@ export function Notes({ run }: { run: Run }) {
           </button>
         </form>
       ) : (
-        note !== "" && <p className="note-text">{note}</p>
+        note !== "" && (
+          <div className="note-text">
+            <Markdown text={note} />
+          </div>
+        )
       )}
       <ul className="tags">
         {tags.map(([key, value]) => (
           <li key={key} title={value}>
             <span className="note">{key}</span> {value}
+            <button type="button" aria-label={`Take off the tag ${key}`} onClick={() => void take(key, value)}>
+              <Icon name="cross" size={10} />
+            </button>
           </li>
         ))}
         <li className="adding">

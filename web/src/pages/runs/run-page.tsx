@@ -15,6 +15,7 @@ import { Artifacts } from "./artifacts";
 import { Console, CONSOLE } from "./console";
 import { Children } from "./children";
 import { Notes } from "./notes";
+import { move } from "./selection";
 
 export default function RunPage({ id }: { id: string }) {
   const run = useVerb("tracking/get_run", { id });
@@ -49,9 +50,15 @@ function RunView({ run }: { run: Run }) {
       title={name}
       trail={["Runs", name]}
       badge={
-        <Pill tone={look.tone} icon={look.icon}>
-          {run.status}
-        </Pill>
+        <>
+          <Pill tone={look.tone} icon={look.icon}>
+            {run.status}
+          </Pill>
+          {run.lifecycle === "deleted" && <Pill tone="quiet">deleted</Pill>}
+          <button type="button" className="ghost" onClick={() => void move([run.id], run.lifecycle === "deleted" ? "active" : "deleted")}>
+            {run.lifecycle === "deleted" ? "restore" : "delete"}
+          </button>
+        </>
       }
     >
       <Say>{opening(run)}</Say>

@@ -3,8 +3,6 @@ import "./runs.css";
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
 import type { Run, RunFacets } from "../../lib/records";
 import type { RunFilter } from "../../lib/api";
-import { useCommands } from "../../lib/commands";
-import { useKeys } from "../../lib/keys";
 import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
 import { lessIsBetter } from "../../lib/better";
@@ -16,9 +14,10 @@ import { Page } from "../../components/page";
 import { Rows } from "../../components/rows";
 import { ColumnMenu } from "./column-menu";
 import { runColumns } from "./columns";
+import { Explore } from "./explore";
 import { Facets } from "./facets";
-import { Selection } from "./selection";
-import { useRanges, useRuns } from "./use-runs";
+import { Selection, useChosen } from "./selection";
+import { useCourse, useRanges, useRuns } from "./use-runs";
 import { ViewsMenu } from "./views-menu";
 
 const KINDS = [
@@ -28,9 +27,13 @@ const KINDS = [
   { value: "step", label: "steps" },
   { value: "pipeline", label: "pipelines" },
 ] as const;
+const SHOWN = [
+  { value: "table", label: "table" },
+  { value: "charts", label: "charts" },
+  { value: "media", label: "media" },
+] as const;
 const METRIC_COLUMNS = 5;
 const TYPING_MS = 180;
-const MOST_COMPARED = 100;
 
 const FIRST_LINES = `import homeostat as hs
 
@@ -54,15 +57,17 @@ export default function RunsPage() {
   const [status, setStatus] = useParam("status");
   const [experiment, setExperiment] = useParam("experiment");
   const where = useSettled(text).trim();
-  const wide: RunFilter = { kind: kind === "all" ? "" : kind, where };
-  const filter: RunFilter = { ...wide, status, experiment };
+  const [lifecycle, setLifecycle] = useParam("lifecycle");
+  const [show, setShow] = useParam("show", "table");
+  const wide = useMemo((): RunFilter => ({ kind: kind === "all" ? "" : kind, where, ...(lifecycle === "deleted" ? { lifecycle } : {}) }), [kind, where, lifecycle]);
+  const filter = useMemo((): RunFilter => ({ ...wide, status, experiment }), [wide, status, experiment]);
   const facets = useVerb("tracking/run_facets", wide);
   const found = useVerb("tracking/run_facets", filter);
   // The facets of the last filter stay until the next have come, like the rows.
   const [kept, setKept] = useState<RunFacets | undefined>(undefined);
   useEffect(() => setKept((now) => facets.data ?? now), [facets.data]);
   const known = facets.data ?? kept;
-  const nothing = known?.runs === 0 && kind === "all" && where === "";
+  const nothing = known?.runs === 0 && kind === "all" && where === "" && lifecycle === "";
   return (
     <Page title="Runs" trail={["Runs"]}>
       {known === undefined ? (
@@ -78,9 +83,18 @@ export default function RunsPage() {
           <div className="toolbar">
             <Segments label="Kind of run" value={kind as (typeof KINDS)[number]["value"]} options={KINDS} onChange={setKind} />
             <FilterBox text={text} onText={setText} />
+            <span className="grow" />
+            <Segments label="Show" value={show as (typeof SHOWN)[number]["value"]} options={SHOWN} onChange={setShow} />
           </div>
           <RunTable
-            lead={<Facets facets={known} status={status} experiment={experiment} onStatus={setStatus} onExperiment={setExperiment} />}
+            lead={
+              <Facets facets={known} status={status} experiment={experiment} onStatus={setStatus} onExperiment={setExperiment}>
+                <button type="button" aria-pressed={lifecycle === "deleted"} onClick={() => setLifecycle(lifecycle === "deleted" ? "" : "deleted")}>
+                  deleted
+                </button>
+              </Facets>
+            }
+            show={show}
             filter={filter}
             facets={known}
             total={found.data?.runs}
@@ -112,6 +126,8 @@ function FilterBox({ text, onText }: { text: string; onText: (text: string) => v
 interface RunTableProps {
   /** What stands before the menus. */
   lead: ReactNode;
+  /** The rows as a table, or what they logged as charts or media. */
+  show: string;
   filter: RunFilter;
   facets: RunFacets;
   total: number | undefined;
@@ -119,34 +135,37 @@ interface RunTableProps {
   onOrder: (order: string) => void;
 }
 
-function RunTable({ lead, filter, facets, total, order, onOrder }: RunTableProps) {
+function RunTable({ lead, show, filter, facets, total, order, onOrder }: RunTableProps) {
   const [chosenColumns, setChosenColumns] = useParam("columns");
   const usual = Object.keys(facets.metrics).slice(0, METRIC_COLUMNS).map((key) => `m:${key}`).join(",");
   const picked = useMemo(() => (chosenColumns || usual).split(",").filter(Boolean), [chosenColumns, usual]);
   const { runs, error, stale, more, loadMore } = useRuns(filter, order, picked);
   const shown = runs ?? [];
   const ranges = useRanges(shown, picked);
-  const columns = useMemo(() => runColumns(picked, shown, ranges), [picked, shown, ranges]);
+  const course = useCourse(shown, picked);
+  const columns = useMemo(() => runColumns(picked, shown, ranges, course), [picked, shown, ranges, course]);
   const open = useCallback((run: Run) => navigate(path("runs", run.id)), []);
-  const { chosen, choose, clear, compare } = useChosen(shown);
-  const selected = shown.filter((run) => chosen.has(run.id));
+  const held = useChosen();
   return (
     <>
       <div className="toolbar table-bar">
         {lead}
-        <ColumnMenu
-          metrics={Object.keys(facets.metrics)}
-          params={Object.keys(facets.params)}
-          tags={Object.keys(facets.tags)}
-          picked={picked}
-          onChange={(next) => setChosenColumns(next.join(","))}
-        />
+        {show === "table" && (
+          <ColumnMenu
+            metrics={Object.keys(facets.metrics)}
+            params={Object.keys(facets.params)}
+            tags={Object.keys(facets.tags)}
+            picked={picked}
+            onChange={(next) => setChosenColumns(next.join(","))}
+          />
+        )}
         <ViewsMenu />
-        <span className="note found">{total === undefined ? "" : `${plural(total, "run")}${more ? ", more below" : ""}`}</span>
+        <span className="note found">{total === undefined ? "" : `${plural(total, "run")}${more && show === "table" ? ", more below" : ""}`}</span>
       </div>
+      {(show === "charts" || show === "media") && !error && <Explore filter={filter} order={order} total={total} show={show} />}
       {error && <Trouble error={error} />}
-      {runs === undefined && !error && <Skeleton lines={10} />}
-      {runs !== undefined && (
+      {show === "table" && runs === undefined && !error && <Skeleton lines={10} />}
+      {show === "table" && runs !== undefined && (
         <div className={stale ? "stale" : ""}>
           <Rows
             label="Runs"
@@ -157,47 +176,15 @@ function RunTable({ lead, filter, facets, total, order, onOrder }: RunTableProps
             onOrder={onOrder}
             onOpen={open}
             onEnd={loadMore}
-            chosen={chosen}
-            onChoose={choose}
+            chosen={held.chosen}
+            onChoose={held.choose}
           />
         </div>
       )}
-      {!stale && runs?.length === 0 && <p className="quiet none">No run fits. Words match names, parameters and tags; `auc&gt;0.75` compares; a minus turns a term round.</p>}
-      {selected.length > 0 && <Selection runs={selected} picked={picked} ranges={ranges} onCompare={compare} onClear={clear} />}
+      {show === "table" && !stale && runs?.length === 0 && <p className="quiet none">No run fits. Words match names, parameters and tags; `auc&gt;0.75` compares; a minus turns a term round.</p>}
+      <Selection held={held} loaded={shown} filter={filter} order={order} total={total} picked={picked} ranges={ranges} />
     </>
   );
-}
-
-/** Which rows are chosen, by hand, by key and by the palette. */
-function useChosen(shown: readonly Run[]) {
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const choose = useCallback((ids: readonly string[], on: boolean) => {
-    setChosen((now) => {
-      const next = new Set(now);
-      for (const id of ids) {
-        if (on) next.add(id);
-        else next.delete(id);
-      }
-      return next;
-    });
-  }, []);
-  const clear = useCallback(() => setChosen(new Set()), []);
-  const compare = useCallback(() => {
-    const ids = shown.filter((run) => chosen.has(run.id)).slice(0, MOST_COMPARED).map((run) => run.id);
-    if (ids.length > 0) navigate(`/runs?compare=${ids.map(encodeURIComponent).join(",")}`);
-  }, [shown, chosen]);
-  useKeys(useMemo(() => ({ c: compare, Escape: clear }), [compare, clear]));
-  useCommands(
-    useMemo(
-      () => [
-        ...(chosen.size > 0 ? [{ label: `Compare ${plural(chosen.size, "selected run")}`, keys: "c", run: compare }] : []),
-        { label: "Select all runs that are loaded", run: () => choose(shown.map((run) => run.id), true) },
-        { label: "Select no run", keys: "Esc", run: clear },
-      ],
-      [chosen, compare, choose, clear, shown],
-    ),
-  );
-  return { chosen, choose, clear, compare };
 }
 
 /** The sentence: how many there are, how they go, and the best of them all. */
@@ -212,7 +199,7 @@ function Opening({ facets, filter }: { facets: RunFacets; filter: RunFilter }) {
   );
   const best = top.data?.runs[0];
   const { running = 0, failed = 0 } = facets.statuses;
-  const many = `**${count(facets.runs)}** ${facets.runs === 1 ? "run" : "runs"}`;
+  const many = `**${count(facets.runs)}** ${filter.lifecycle ? "deleted " : ""}${facets.runs === 1 ? "run" : "runs"}`;
   const states = running > 0 ? `, **${running}** going on now` : failed > 0 ? `, **${failed}** of them failed` : "";
   const value = metric === undefined ? undefined : best?.metrics[metric];
   if (metric !== undefined && best !== undefined && value != null) {

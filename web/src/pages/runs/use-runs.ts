@@ -87,3 +87,18 @@ export function useRanges(runs: readonly Run[], picked: readonly string[]): Rang
   }, [wanted]);
   return ranges;
 }
+
+const PROBED = 12;
+
+/** The first metric that is a course and not a single figure, as the first runs have it: what the small lines draw. */
+export function useCourse(runs: readonly Run[], picked: readonly string[]): string | undefined {
+  const keys = picked.filter((key) => key.startsWith("m:")).map((key) => key.slice(2));
+  const ids = runs.filter((run) => keys.some((key) => key in run.metrics)).slice(0, PROBED).map((run) => run.id);
+  const known = useVerb("tracking/metric_ranges", keys.length === 0 || ids.length === 0 ? null : { ids, keys });
+  const found = Object.values(known.data ?? {});
+  const course = keys.find((key) => found.some((ranges) => (ranges[key]?.points ?? 0) > 1));
+  // While the rows change it stays what it was: a column that comes and goes cannot be read.
+  const last = useRef<string | undefined>(undefined);
+  if (known.data !== undefined) last.current = course;
+  return last.current !== undefined && keys.includes(last.current) ? last.current : undefined;
+}

@@ -10,14 +10,17 @@ FOLDER holds one virtual environment per peer, named after it, with onnxruntime 
 
 A peer whose environment is not there is left out, and the table says so. All servers run at once and idle while
 another is asked; a cell is the median of its rounds. CPU is that of the server's whole process tree, per request.
+nginx, where it is installed, answers every request with a constant: what HTTP costs by itself on this machine. For
+gRPC the columns p50 and p99 are the mean and the longest time, which is what its load tool tells.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
-import subprocess
+import struct
 import sys
 import tempfile
 import time
@@ -31,7 +34,9 @@ import numpy as np
 
 import homeostat as hs
 from bench.processes import cpu_s, free_port, running
+from bench.serving import load
 from homeostat.serving import deploy, wait_ready
+from homeostat.serving.rpc_wire import field, packed
 
 HERE = Path(__file__).parent / "peers"
 COLUMNS = 64
@@ -46,6 +51,7 @@ class Target:
     port: int
     paths: dict[str, str]
     body: str  # "oip" or "rows"
+    grpc_port: int = 0
 
 
 def bodies(scratch: Path) -> dict[tuple[str, int], Path]:
@@ -66,6 +72,9 @@ def bodies(scratch: Path) -> dict[tuple[str, int], Path]:
         found["binary", rows] = scratch / f"binary-{rows}"
         found["binary", rows].write_bytes(text + values.tobytes())
         (scratch / f"binary-{rows}.length").write_text(str(len(text)))
+        tensor = field(1, b"features") + field(2, b"FP32") + field(3, packed([rows, COLUMNS]))
+        message = field(1, b"forest") + field(5, tensor) + field(7, values.tobytes())
+        (scratch / f"grpc-{rows}").write_bytes(struct.pack(">BI", 0, len(message)) + message)
     return found
 
 
@@ -100,14 +109,15 @@ def ours(ws: hs.Workspace, scratch: Path, stack: ExitStack, processes: int) -> T
         wait_ready(ws, model, deploy(ws, model).generation, timeout_s=120)
     port = int(ws.serving.endpoint().rest_url.rsplit(":", 1)[1])
     paths = {"onnx": "/v2/models/forest/infer", "sklearn": "/v2/models/slow/infer"}
-    return Target("homeostat", supervisor.pids, port, paths, "oip")
+    return Target("homeostat", supervisor.pids, port, paths, "oip", port)
 
 
 def mlserver(env: Path, onnx: Path, joblib: Path, scratch: Path, stack: ExitStack) -> Target:
     """MLServer without its process pool, which is its faster mode for such models."""
     folder = scratch / "mlserver"
     port = free_port()
-    settings = {"parallel_workers": 0, "http_port": port, "grpc_port": free_port(), "metrics_port": free_port(),
+    grpc_port = free_port()
+    settings = {"parallel_workers": 0, "http_port": port, "grpc_port": grpc_port, "metrics_port": free_port(),
                 "host": "127.0.0.1", "debug": False, "use_structured_logging": False,
                 "metrics_endpoint": None}  # fmt: skip
     for name, kind, uri in (("forest", "Onnx", onnx), ("slow", "Sklearn", joblib)):
@@ -127,9 +137,21 @@ def mlserver(env: Path, onnx: Path, joblib: Path, scratch: Path, stack: ExitStac
         running([str(env / "bin" / "mlserver"), "start", str(folder)], HERE, scratch / "mlserver.log",
                 PYTHONPATH=str(HERE))
     )  # fmt: skip
-    return Target(
-        "mlserver", [process.pid], port, {"onnx": "/v2/models/forest/infer", "sklearn": "/v2/models/slow/infer"}, "oip"
+    paths = {"onnx": "/v2/models/forest/infer", "sklearn": "/v2/models/slow/infer"}
+    return Target("mlserver", [process.pid], port, paths, "oip", grpc_port)
+
+
+def nginx(scratch: Path, stack: ExitStack) -> Target:
+    """One worker that answers a constant as long as our answer."""
+    port = free_port()
+    (scratch / "nginx.conf").write_text(
+        f"worker_processes 1; daemon off; pid {scratch}/nginx.pid; error_log /dev/null; events {{}}\n"
+        f"http {{ access_log off; keepalive_requests 1000000000; server {{ listen 127.0.0.1:{port};\n"
+        f"location / {{ return 200 '{'x' * 200}'; }} }} }}\n"
     )
+    command = ["nginx", "-c", str(scratch / "nginx.conf"), "-e", "/dev/null"]
+    process = stack.enter_context(running(command, scratch, scratch / "nginx.log"))
+    return Target("nginx", [process.pid], port, {"onnx": "/"}, "oip")
 
 
 def litserve(env: Path, kind: str, model: Path, batch: int, scratch: Path, stack: ExitStack) -> Target:
@@ -176,24 +198,25 @@ def ask(
     target: Target, kind: str, form: str, rows: int, connections: int, seconds: float, scratch: Path
 ) -> dict[str, float]:
     """One cell of one round."""
-    suffix = "" if form == "binary" else ".json"
-    command = [sys.executable, "-m", "bench.serving.peers.load", "127.0.0.1", str(target.port), target.paths[kind],
-               str(scratch / f"{form}-{rows}{suffix}"), "--connections", str(connections),
-               "--seconds", str(seconds)]  # fmt: skip
-    if form == "binary":
-        length = (scratch / f"binary-{rows}.length").read_text()
-        command += ["--header", f"Inference-Header-Content-Length: {length}",
-                    "--header", "Content-Type: application/octet-stream"]  # fmt: skip
     before = sum(map(cpu_s, target.pids))
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, cwd=HERE.parents[2]).stdout)
+    if form == "grpc":
+        path = "/inference.GRPCInferenceService/ModelInfer"
+        found = load.grpc(target.grpc_port, path, scratch / f"grpc-{rows}", connections, seconds)
+    else:
+        headers = {"Content-Type": "application/json"}
+        if form == "binary":
+            length = (scratch / f"binary-{rows}.length").read_text()
+            headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": length}
+        body = scratch / f"{form}-{rows}{'' if form == 'binary' else '.json'}"
+        found = load.http(target.port, target.paths[kind], body, headers, connections, seconds)
     found["cpu_us"] = (sum(map(cpu_s, target.pids)) - before) / max(found["requests"], 1) * 1e6
     return found
 
 
-# What is asked: the model, the rows of a request, the requests in flight, whether binary tensors take part.
+# What is asked: the model, the rows of a request, the requests in flight, and in which forms beside the server's own.
 CELLS = [
-    ("onnx", 1, 1, False), ("onnx", 1, 16, False), ("onnx", 1, 64, False),
-    ("onnx", 32, 1, True), ("onnx", 32, 16, True), ("sklearn", 1, 64, False),
+    ("onnx", 1, 1, ["grpc"]), ("onnx", 1, 16, ["grpc"]), ("onnx", 1, 64, ["grpc"]),
+    ("onnx", 32, 1, ["binary"]), ("onnx", 32, 16, ["binary"]), ("onnx", 32, 64, ["binary"]), ("sklearn", 1, 64, []),
 ]  # fmt: skip
 
 
@@ -203,6 +226,8 @@ def start(
     """Every server that can be started here, and the peers that cannot."""
     onnx, joblib = models(ws, scratch)
     targets, absent = [ours(ws, scratch, stack, args.processes)], []
+    if shutil.which("nginx") is not None:
+        targets.append(nginx(scratch, stack))
     for name in args.only.split(","):
         env = args.peers / name
         if not (env / "bin" / "python").exists():
@@ -224,9 +249,10 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=Path("peers"))
     parser.add_argument("--only", default="mlserver,litserve,bentoml")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--processes", type=int, default=1, help="data planes on our port")
     args = parser.parse_args()
+    load.needed()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         scratch = Path(folder)
         ws = stack.enter_context(hs.open(scratch / "home"))
@@ -237,18 +263,23 @@ def main() -> None:
                 wait(target, kind, written[target.body, 1])
         results: dict[tuple[str, int, int, str], list[dict[str, float]]] = {}
         for _ in range(args.rounds):
-            for kind, rows, connections, binary in CELLS:
+            for kind, rows, connections, beside in CELLS:
                 for target in targets:
-                    forms = [target.body] if kind in target.paths else []
-                    if binary and target.name == "homeostat":
-                        forms.append("binary")
+                    if kind not in target.paths or (target.name == "nginx" and rows > 1):
+                        continue
+                    forms = [target.body]
+                    forms += [form for form in beside if _speaks(target, form)]
                     for form in forms:
-                        name = target.name + (" binary" if form == "binary" else "")
+                        name = target.name + (f" {form}" if form in ("binary", "grpc") else "")
                         found = ask(target, kind, form, rows, connections, args.seconds, scratch)
                         results.setdefault((kind, rows, connections, name), []).append(found)
         show(results)
         for name in absent:
             print(f"{name}: not measured, it is not installed under {args.peers}")
+
+
+def _speaks(target: Target, form: str) -> bool:
+    return bool(target.grpc_port) if form == "grpc" else target.name == "homeostat"
 
 
 def show(results: dict[tuple[str, int, int, str], list[dict[str, float]]]) -> None:
@@ -257,7 +288,8 @@ def show(results: dict[tuple[str, int, int, str], list[dict[str, float]]]) -> No
           f"{'cpu us':>8} {'failed':>6} {'we are':>7}")  # fmt: skip
     for (kind, rows, connections, name), found in results.items():
         median = {key: statistics.median(entry[key] for entry in found) for key in found[0]}
-        own = statistics.median(entry["per_s"] for entry in results[kind, rows, connections, "homeostat"])
+        mine = "homeostat grpc" if name.endswith(" grpc") else "homeostat"
+        own = statistics.median(entry["per_s"] for entry in results[kind, rows, connections, mine])
         times = "" if name.startswith("homeostat") else f"{own / max(median['per_s'], 1e-9):6.1f}x"
         print(f"{kind:8} {rows:4} {connections:6} {name:17} {median['per_s']:8.0f} {median['p50_ms']:8.2f} "
               f"{median['p99_ms']:8.1f} {median['cpu_us']:8.0f} "

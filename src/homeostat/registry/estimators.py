@@ -17,6 +17,7 @@ from typing import Any
 from homeostat.core.errors import InvalidInput
 from homeostat.core.extras import require
 from homeostat.core.records import Record
+from homeostat.registry.forests import quick_forest
 from homeostat.registry.model import Field, Flavor
 
 Predict = Callable[[Any], Any]
@@ -71,13 +72,14 @@ def answer_of(estimator: Any) -> Predict:
 
     if hasattr(estimator, "predict_proba"):
         binary = len(getattr(estimator, "classes_", ())) == 2
+        ask = quick_forest(estimator, estimator.predict_proba)
 
         def probability(rows: Any) -> Any:
-            answer = np.asarray(estimator.predict_proba(rows))
+            answer = np.asarray(ask(rows))
             return answer[:, 1] if binary else answer
 
         return probability
-    call: Any = getattr(estimator, "predict", estimator)
+    call: Any = quick_forest(estimator, getattr(estimator, "predict", estimator))
     return lambda rows: np.asarray(call(rows))
 
 

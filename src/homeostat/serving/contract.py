@@ -186,7 +186,7 @@ class MatrixContract(Contract):
                 raise InvalidInput(f"input '{name}': expected shape [rows, {self.width}], got {shape[:8]}")
             rows = shape[0]
             if not binary:
-                return rows, tensors.from_json(name, "FP32", shape, data).tobytes()
+                return rows, tensors.floats_from_json(name, shape, data)
             if len(data) != rows * self.row_bytes:
                 tensors.from_bytes(name, "FP32", shape, data)  # says what is wrong
             return rows, data

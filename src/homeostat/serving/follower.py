@@ -24,6 +24,7 @@ from homeostat.serving.planes import BEAT_S
 from homeostat.serving.routes import RouteTable
 from homeostat.serving.served import Served
 from homeostat.serving.source import load_version
+from homeostat.serving.vigil import Vigil
 
 log = logging.getLogger("homeostat.serving")
 POLL_S = 0.05
@@ -39,6 +40,7 @@ class Follower:
         self._plane = plane
         self._url = url
         self._loop = asyncio.get_running_loop()
+        self._vigil = Vigil(self._loop)
         self._seen: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._retry_at: dict[str, float] = {}
@@ -139,7 +141,7 @@ class Follower:
             lane = usable.get(route.version)
             if lane is None:
                 loaded = await asyncio.to_thread(load_version, self._ws, deployment, route.version)
-                lane = Lane(loaded, self._loop, self._catalog.predictions, self._catalog.shadow)
+                lane = Lane(loaded, self._loop, self._catalog.predictions, self._catalog.shadow, self._vigil)
             lanes[route.version] = lane
         keep: list[Lane] = []
         if served.table is not None and usable:

@@ -1,8 +1,10 @@
 """The queue of one model version: what arrives in one pass of the event loop is computed together.
 
-There is no timer. The first request of a pass schedules the flush for the end of the pass, so a lone request waits for
-nobody, and under load batches grow by themselves because sockets fill while the model runs. Models too slow for the
-event loop run in a thread of their own, one batch at a time; while it computes, the next batch gathers.
+The first request of a pass schedules the flush for the end of the pass, so a lone request waits for nobody, and under
+load batches grow by themselves because sockets fill while the model runs. Models too slow for the event loop run in a
+thread of their own, one batch at a time; while it computes, the next batch gathers. Those who were just answered often
+ask again at once: the next batch starts when as many wait as were in flight before, or after `GATHER` of the time that
+the last batch took. Otherwise the crowd would stay split in two halves, each of which pays the model's fixed cost.
 """
 
 from __future__ import annotations
@@ -20,22 +22,27 @@ from homeostat.serving.oip import Outputs
 from homeostat.serving.prediction_log import LogEntry, PredictionLog
 from homeostat.serving.question import Line, Question
 from homeostat.serving.shadow import Shadow
+from homeostat.serving.vigil import Vigil
 
 log = logging.getLogger("homeostat.serving")
 _LATE = "no answer within the request's time limit (the parameter 'timeout', or the deployment's timeout_ms)"
 # A batch that ended the worker is tried again in halves, so that one bad request does not fail its neighbours. After
 # this many ends without an answer in between it is not a request that is bad.
 MAX_CRASHES = 8
+# The share of a batch's time that the next one may wait for company.
+GATHER = 0.2
 
 
 class Lane:
     """Joins, computes, answers and logs the questions of one loaded version. All methods run on the event loop."""
 
     def __init__(
-        self, loaded: LoadedVersion, loop: asyncio.AbstractEventLoop, predictions: PredictionLog, shadow: Shadow
-    ) -> None:
+        self, loaded: LoadedVersion, loop: asyncio.AbstractEventLoop, predictions: PredictionLog, shadow: Shadow,
+        vigil: Vigil,
+    ) -> None:  # fmt: skip
         self.loaded = loaded
         self._loop = loop
+        self._vigil = vigil
         self._predictions = predictions
         self._shadow = shadow
         self._pending: list[Question] = []
@@ -44,6 +51,8 @@ class Lane:
         self._barriers: list[tuple[set[Question], Callable[[], None]]] = []
         self._thread: ThreadPoolExecutor | None = None
         self._crashes = 0
+        self._expected = 0
+        self._held: asyncio.TimerHandle | None = None
         self._timeout_ns = 0
         self._max_waiting = 0
         self.retired = False
@@ -154,10 +163,16 @@ class Lane:
             self._failed(group, error, self._compute)
             return
         self._deliver(group, payload, outputs, started)
+        self._vigil.answered()
 
     def _feed_thread(self) -> None:
         if self._running or not self._waiting:
             return
+        if self._held is not None:
+            if len(self._waiting) < self._expected:
+                return
+            self._held.cancel()
+            self._held = None
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, f"model-{self.loaded.model}-{self.loaded.version}")
         now = time.perf_counter_ns()
@@ -190,12 +205,23 @@ class Lane:
             error = future.exception()
             if error is None:
                 self._crashes = 0
+                self._hold(len(group), time.perf_counter_ns() - started)
                 self._deliver(group, payload, Outputs(self.loaded.outputs, future.result()), started)
             else:
                 self._failed(group, error, self._start_thread)
             self._feed_thread()
 
         future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(finish))
+
+    def _hold(self, answered: int, took_ns: int) -> None:
+        """Let the next batch wait for those who are answered now."""
+        self._expected = answered + len(self._waiting)
+        if self._waiting and self.loaded.contract.batchable and self._held is None:
+            self._held = self._loop.call_later(GATHER * took_ns / 1e9, self._release)
+
+    def _release(self) -> None:
+        self._held = None
+        self._feed_thread()
 
     def _deliver(self, group: list[Question], payload: object, outputs: Outputs, started: int) -> None:
         loaded, counts = self.loaded, self.loaded.counts

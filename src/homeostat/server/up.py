@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import uvicorn
@@ -93,8 +94,9 @@ class Housekeeping:
         from homeostat.notify import deliver_due
         from homeostat.pipelines import recover
         from homeostat.serving import fold, review_due
-        from homeostat.tracking import collect_runs, mark_lost
+        from homeostat.tracking import IdleRuns, collect_runs, mark_lost
 
+        idle_runs = IdleRuns(self._workspace)
         duties: list[Callable[[], object]] = [
             lambda: events.dispatch(self._workspace),
             lambda: deliver_due(self._workspace, now_ms()),
@@ -103,6 +105,7 @@ class Housekeeping:
             lambda: mark_lost(self._workspace),
             lambda: recover(self._workspace),
             lambda: fold(self._workspace),
+            lambda: idle_runs.fold_due(time.monotonic()),
             lambda: review_due(self._workspace),
         ]
         settled = False

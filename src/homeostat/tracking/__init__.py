@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.gallery import list_media as list_media
     from homeostat.tracking.heartbeat import heartbeat as heartbeat
     from homeostat.tracking.heartbeat import mark_lost as mark_lost
+    from homeostat.tracking.idle import IdleRuns as IdleRuns
     from homeostat.tracking.live import LiveRun as LiveRun
     from homeostat.tracking.live import run as run
     from homeostat.tracking.logged_models import get_logged_model as get_logged_model

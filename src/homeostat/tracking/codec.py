@@ -1,8 +1,7 @@
 """Points as bytes: the journal's rows and the folded chunks.
 
-A chunk keeps three columns apart (steps, times, values), each as differences or as they are, its bytes transposed so
-that equal bytes stand together, then deflated. Curves of training take some 8 bytes a point this way, a tenth of a row.
-Values survive bit for bit, NaN payloads and signed zeros included. No numpy: the control plane starts without it.
+A chunk keeps three columns apart (steps, times, values), each as `columns.py` makes it short. Its first byte says how
+it is made: chunks of the first format are read as before, and written in the present one when they are folded again.
 """
 
 from __future__ import annotations
@@ -10,19 +9,20 @@ from __future__ import annotations
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from homeostat.core.errors import Corrupt
+from homeostat.tracking.columns import Floats, Whole, pack_floats, pack_whole, unpack_floats, unpack_whole
 
-CHUNK_POINTS = 4096
+CHUNK_POINTS = 16_384
 STEP_MIN, STEP_MAX = -(2**63), 2**63 - 1
 
-_FORMAT = 1
-_DIFFERENCES, _PLAIN, _HALF = 1, 0, 2  # how a column is kept
+_FORMAT = 2
+_CHECK = 4  # bytes of CRC-32 behind the format
 
 
 class Point(NamedTuple):
@@ -42,6 +42,21 @@ class Journalled(NamedTuple):
     value: float
 
 
+if TYPE_CHECKING:
+    # Steps, times, values: of one length.
+    Columns = tuple[array[int], array[int], array[float]]
+
+
+_journal = msgspec.msgpack.Decoder(list[Journalled])
+
+
+class _Chunk(msgspec.Struct, array_like=True, frozen=True):
+    count: int
+    steps: Whole
+    times: Whole
+    values: Floats
+
+
 def encode_journal(points: Iterable[Journalled]) -> bytes:
     """The points of one request as one row."""
     return msgspec.msgpack.encode([tuple(point) for point in points])
@@ -49,70 +64,62 @@ def encode_journal(points: Iterable[Journalled]) -> bytes:
 
 def decode_journal(payload: bytes) -> list[Journalled]:
     """What `encode_journal` packed."""
-    return msgspec.msgpack.decode(payload, type=list[Journalled])
+    return _journal.decode(payload)
 
 
-def encode_chunk(points: Sequence[Point]) -> bytes:
-    """`points` compressed, in their order.
+def encode_chunk(columns: Columns) -> bytes:
+    """Steps, times and values of points, in their order, compressed.
 
-    >>> decode_chunk(encode_chunk([Point(1, 5, 0.5), Point(2, 6, 0.25)]))
-    [Point(step=1, at_ms=5, value=0.5), Point(step=2, at_ms=6, value=0.25)]
+    >>> columns = array("q", [1, 2]), array("q", [5, 6]), array("d", [0.5, 0.25])
+    >>> decode_chunk(encode_chunk(columns)) == columns
+    True
     """
-    columns = [
-        _pack_integers(array("q", [p.step for p in points])),
-        _pack_integers(array("q", [p.at_ms for p in points])),
-        _pack_floats(array("d", [p.value for p in points])),
-    ]
-    head = bytes([_FORMAT, *(kind for kind, _ in columns)]) + len(points).to_bytes(4, "little")
-    return head + zlib.compress(b"".join(body for _, body in columns), 6)
+    steps, times, values = columns
+    chunk = _Chunk(
+        count=len(steps), steps=pack_whole(steps), times=pack_whole(times), values=pack_floats(values)
+    )  # fmt: skip
+    body = msgspec.msgpack.encode(chunk)
+    return bytes([_FORMAT]) + zlib.crc32(body).to_bytes(_CHECK, "little") + body
 
 
-def decode_chunk(payload: bytes) -> list[Point]:
-    """The points of a chunk. Raises Corrupt when the bytes are not one."""
+def decode_chunk(payload: bytes) -> Columns:
+    """What `encode_chunk` was given. Raises Corrupt when the bytes are no chunk."""
     try:
-        if payload[0] != _FORMAT:
-            raise ValueError(f"format {payload[0]}")
-        count = int.from_bytes(payload[4:8], "little")
-        body = zlib.decompress(payload[8:])
-        steps = _unpack_integers(payload[1], body[: 8 * count])
-        times = _unpack_integers(payload[2], body[8 * count : 16 * count])
-        values = _unpack_floats(payload[3], body[16 * count :])
-        if not len(steps) == len(times) == len(values) == count:
+        columns = _FORMATS[payload[0]](payload)
+        if len(set(map(len, columns))) > 1:
             raise ValueError("lengths differ")
-    except (ValueError, IndexError, zlib.error) as error:
+    except (ValueError, IndexError, KeyError, OverflowError, msgspec.DecodeError, zlib.error) as error:
         raise Corrupt(f"a chunk of metric points is damaged: {error}", hint="`homeostat doctor`") from error
-    return [Point(*row) for row in zip(steps, times, values, strict=True)]
+    return columns
 
 
-def _pack_integers(column: array[int]) -> tuple[int, bytes]:
-    try:
-        return _DIFFERENCES, _transposed(array("q", [*column[:1], *(b - a for a, b in pairwise(column))]))
-    except OverflowError:  # neighbours further apart than 64 bits can say
-        return _PLAIN, _transposed(column)
+def _decode(payload: bytes) -> Columns:
+    body = memoryview(payload)[1 + _CHECK :]
+    if zlib.crc32(body) != int.from_bytes(payload[1 : 1 + _CHECK], "little"):
+        raise ValueError("the bytes are not those that were written")
+    chunk = msgspec.msgpack.decode(body, type=_Chunk)
+    return (
+        unpack_whole(chunk.steps, chunk.count),
+        unpack_whole(chunk.times, chunk.count),
+        unpack_floats(chunk.values, chunk.count),
+    )
 
 
-def _unpack_integers(kind: int, body: bytes) -> array[int]:
-    column = _restored("q", body)
-    return array("q", accumulate(column)) if kind == _DIFFERENCES else column
-
-
-def _pack_floats(column: array[float]) -> tuple[int, bytes]:
-    # Losses often come from 32-bit tensors: half the bytes, and nothing lost when they come back the same.
-    half = array("f", column)
-    if array("d", half).tobytes() == column.tobytes():
-        return _HALF, _transposed(half)
-    return _PLAIN, _transposed(column)
-
-
-def _unpack_floats(kind: int, body: bytes) -> array[float]:
-    return array("d", _restored("f", body)) if kind == _HALF else _restored("d", body)
-
-
-def _transposed(column: array[Any]) -> bytes:
-    if sys.byteorder == "big":
-        column.byteswap()
-    raw = column.tobytes()
-    return b"".join(raw[offset :: column.itemsize] for offset in range(column.itemsize))
+def _decode_first(payload: bytes) -> Columns:
+    """The format of 0.1.0: differences or plain, transposed, all deflated together."""
+    plain, differences, half = 0, 1, 2
+    count = int.from_bytes(payload[4:8], "little")
+    body = zlib.decompress(payload[8:])
+    kinds = payload[1:4]
+    if not set(kinds) <= {plain, differences, half} or len(kinds) != 3:
+        raise ValueError("a column of an unknown kind")
+    whole = [_restored("q", body[place * count : (place + 8) * count]) for place in (0, 8)]
+    steps, times = (
+        array("q", accumulate(column)) if kind == differences else column
+        for kind, column in zip(kinds, whole, strict=False)
+    )
+    rest = body[16 * count :]
+    return steps, times, array("d", _restored("f", rest)) if kinds[2] == half else _restored("d", rest)
 
 
 def _restored(typecode: str, body: bytes) -> array[Any]:
@@ -128,3 +135,6 @@ def _restored(typecode: str, body: bytes) -> array[Any]:
     if sys.byteorder == "big":
         column.byteswap()
     return column
+
+
+_FORMATS = {1: _decode_first, _FORMAT: _decode}

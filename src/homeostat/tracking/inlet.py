@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from homeostat.tracking import statements
 from homeostat.tracking.codec import Journalled, encode_journal
-from homeostat.tracking.metrics import FOLD_AT, fold, put_points, summarised, tell, told_long_ago
+from homeostat.tracking.folding import FOLD_AT, fold
+from homeostat.tracking.metrics import put_points, summarised, tell, told_long_ago
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

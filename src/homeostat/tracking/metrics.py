@@ -1,4 +1,4 @@
-"""Metrics: points in, histories out, and the folding between.
+"""Metrics: points in, histories out (the folding between is in `folding.py`).
 
 Of several points of one run, key and step the one of the latest time counts (of one time, the greatest). So a repeated
 request, or a stage that is run again after a crash, changes nothing. "Last" means of the highest step, not the latest
@@ -15,28 +15,26 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.clock import now_ms
-from homeostat.core.errors import Conflict, InvalidInput, TooLarge
+from homeostat.core.errors import InvalidInput, TooLarge
 from homeostat.core.events import publish
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import statements, store
 from homeostat.tracking.attributes import add_params, add_tags, check_key
 from homeostat.tracking.codec import (
-    CHUNK_POINTS,
     STEP_MAX,
     STEP_MIN,
     Journalled,
     Point,
     decode_chunk,
     decode_journal,
-    encode_chunk,
     encode_journal,
 )
+from homeostat.tracking.folding import FOLD_AT, fold
 from homeostat.tracking.model import Metric, RunMetrics
 
 Summary = tuple[str, int, int, int, float | None, float | None, float | None]
 
-FOLD_AT = 32_768  # points waiting in the journal of one run
 _BATCH = 100_000  # points in one request
 _TELL_MS = 1000
 
@@ -124,7 +122,7 @@ def points_of(c: sa.Connection, seq: int, key: str) -> list[Point]:
     chunks = statements.rows(
         c, "select payload from tracking_chunk where run_seq = ? and key = ? order by no", (seq, key)
     )
-    points = [point for (payload,) in chunks for point in decode_chunk(payload)]
+    points = [point for (payload,) in chunks for point in map(Point._make, zip(*decode_chunk(payload), strict=True))]
     waiting = statements.rows(c, "select payload from tracking_journal where run_seq = ? order by id", (seq,))
     for (payload,) in waiting:
         points.extend(Point(step, at, value) for k, step, at, value in decode_journal(payload) if k == key)
@@ -136,81 +134,6 @@ def points_of(c: sa.Connection, seq: int, key: str) -> list[Point]:
     for p in points:
         once[p.at_ms, p.step, p.value if p.value == p.value else None] = p
     return sorted(once.values(), key=lambda p: (p.at_ms, p.step, p.value if p.value == p.value else 0.0))
-
-
-def fold(ws: Workspace, run_id: str) -> int:
-    """Move a run's journal into chunks; the points moved. Nothing is lost or doubled if another process does the same.
-
-    Compressing happens outside the transaction, so that no writer waits for it.
-    """
-
-    def gather(c: sa.Connection) -> tuple[int, list[Any], list[Any]]:
-        seq = store.seq_of(c, run_id)
-        rows = c.execute(
-            sa.select(store.journal.c.id, store.journal.c.payload)
-            .where(store.journal.c.run_seq == seq)
-            .order_by(store.journal.c.id)
-        ).all()
-        newest = (
-            sa.select(store.chunk.c.key, sa.func.max(store.chunk.c.no).label("no"))
-            .where(store.chunk.c.run_seq == seq)
-            .group_by(store.chunk.c.key)
-            .subquery()
-        )
-        tails = c.execute(
-            sa.select(store.chunk)
-            .join(newest, sa.and_(store.chunk.c.key == newest.c.key, store.chunk.c.no == newest.c.no))
-            .where(store.chunk.c.run_seq == seq)
-        ).all()
-        return seq, list(rows), list(tails)
-
-    seq, rows, tails = ws.db.read(gather)
-    if not rows:
-        return 0
-    fresh: dict[str, list[Point]] = defaultdict(list)
-    for row in rows:
-        for point in decode_journal(row.payload):
-            fresh[point.key].append(Point(point.step, point.at_ms, point.value))
-    moved = sum(map(len, fresh.values()))
-    new, old = _chunks(seq, fresh, {row.key: row for row in tails})
-
-    def swap(c: sa.Connection) -> None:
-        gone = c.execute(sa.delete(store.journal).where(store.journal.c.id.in_([row.id for row in rows])))
-        if gone.rowcount != len(rows):
-            raise Conflict("another process folded this run")
-        for key, no in old:
-            c.execute(sa.delete(store.chunk).where(*_chunk_is(seq, key, no)))
-        c.execute(sa.insert(store.chunk), new)
-        c.execute(sa.update(store.run).where(store.run.c.seq == seq).values(pending=store.run.c.pending - moved))
-
-    try:
-        ws.db.write(swap)
-    except Conflict:
-        return 0
-    return moved
-
-
-def _chunks(
-    seq: int, fresh: dict[str, list[Point]], tails: dict[str, Any]
-) -> tuple[list[dict[str, Any]], list[tuple[str, int]]]:
-    new: list[dict[str, Any]] = []
-    old: list[tuple[str, int]] = []
-    for key, points in fresh.items():
-        no = 0
-        if (tail := tails.get(key)) is not None:
-            no = tail.no + 1
-            if tail.points < CHUNK_POINTS:  # fill the one that is half empty
-                no, points = tail.no, decode_chunk(tail.payload) + points
-                old.append((key, no))
-        for start in range(0, len(points), CHUNK_POINTS):
-            part = points[start : start + CHUNK_POINTS]
-            new.append({"run_seq": seq, "key": key, "no": no, "points": len(part), "payload": encode_chunk(part)})
-            no += 1
-    return new, old
-
-
-def _chunk_is(seq: int, key: str, no: int) -> list[sa.ColumnElement[bool]]:
-    return [store.chunk.c.run_seq == seq, store.chunk.c.key == key, store.chunk.c.no == no]
 
 
 def _checked(metrics: Iterable[Metric]) -> list[Journalled]:

@@ -18,7 +18,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.attributes import PARAM_CHARS, add_params, add_tags, drop_tag
 from homeostat.tracking.experiments import check_experiment_name, id_for
-from homeostat.tracking.metrics import fold
+from homeostat.tracking.folding import fold
 from homeostat.tracking.model import EndStatus, Run, RunFinished, RunKind, RunStarted
 from homeostat.tracking.reading import one
 

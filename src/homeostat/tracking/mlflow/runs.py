@@ -17,7 +17,7 @@ from homeostat.core.ids import new_hex_id
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.attributes import number_of_text
 from homeostat.tracking.experiments import insert_default
-from homeostat.tracking.metrics import fold
+from homeostat.tracking.folding import fold
 from homeostat.tracking.mlflow import shapes
 from homeostat.tracking.mlflow.wording import (
     PARAM_CHARS,

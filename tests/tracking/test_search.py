@@ -58,14 +58,14 @@ def test_filters(runs: hs.Workspace):
     assert len(runs.tracking.search_runs("odd").runs) == 11
     assert len(runs.tracking.search_runs(kind="trial", experiment="odd").runs) == 2
     assert [run.id for run in runs.tracking.search_runs(status="finished").runs] == ["r00"]
-    assert [run.id for run in runs.tracking.search_runs(text="RUN 21").runs] == ["r21"]
-    assert [run.id for run in runs.tracking.search_runs(text="0% of 17").runs] == ["r17"]
-    assert runs.tracking.search_runs(text="1_0%").runs == []  # no wildcards
+    assert [run.id for run in runs.tracking.search_runs(query='"RUN 21"').runs] == ["r21"]
+    assert [run.id for run in runs.tracking.search_runs(query='"0% of 17"').runs] == ["r17"]
+    assert runs.tracking.search_runs(query="1_0%").runs == []  # no wildcards
     assert [e.name for e in runs.tracking.list_experiments()] == ["even", "odd"]
 
 
 def test_what_cannot_be_searched_is_said(runs: hs.Workspace):
-    with pytest.raises(InvalidInput, match="cannot be ordered by 'metrics'"):
+    with pytest.raises(InvalidInput, match="run.metrics are several"):
         runs.tracking.search_runs(order_by="metrics")
     with pytest.raises(InvalidInput, match="limit=0"):
         runs.tracking.search_runs(limit=0)

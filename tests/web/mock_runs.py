@@ -14,60 +14,37 @@ from homeostat.server import preview
 from homeostat.tracking import media
 from homeostat.tracking.curves import thin
 from homeostat.tracking.model import Metric
-from homeostat.tracking.terms import Term, parse
+from homeostat.tracking.query.parsing import parse, parse_order
+from tests.tracking.slow_query import Seen, holds, ordered
 from tests.web.figures_models import metric_history
 
 Json = Any
-_ATTRIBUTES = ("status", "kind", "experiment", "name", "id", "source")
 
 
-def _fits(run: Json, term: Term) -> bool:
-    if not term.sign:
-        words = [run[name] for name in _ATTRIBUTES] + list(run["params"].values()) + list(run["tags"].values())
-        return any(term.value.lower() in word.lower() for word in words)
-    value = run[term.key] if term.key in _ATTRIBUTES else None
-    for group in ("params", "tags", "metrics"):
-        value = run[group].get(term.key.removeprefix(f"{group}.")) if value is None else value
-    if value is None:
-        return False
-    if term.sign == ":":
-        return term.value.lower() in str(value).lower()
-    try:
-        a, b = float(value), float(term.value)
-    except ValueError:
-        return (str(value) == term.value) == (term.sign == "=")
-    return {">": a > b, "<": a < b, ">=": a >= b, "<=": a <= b, "=": a == b, "!=": a != b}[term.sign]
+def _seen(run: Json) -> Seen:
+    facts = {name: run[name] for name in ("id", "name", "status", "experiment", "kind", "source")}
+    facts |= {"start": run["start_ms"], "end": run["end_ms"], "parent": run["parent_id"]}
+    facts["duration"] = None if run["end_ms"] is None else (run["end_ms"] - run["start_ms"]) / 1000
+    points = {key: [(0, 0, value)] for key, value in run["metrics"].items() if value is not None}
+    return Seen(facts, run["params"], run["tags"], points)
 
 
 def _found(runs: list[Json], asked: dict[str, str]) -> list[Json]:
     named = {name: asked[name] for name in ("kind", "status", "experiment", "parent_id") if name in asked}
-    terms = parse(asked.get("where", ""))
+    tree = parse(asked.get("query"))
     return [
         run
         for run in runs
         if run.get("lifecycle", "active") == asked.get("lifecycle", "active")
         and all(run[name] == value for name, value in named.items())
-        and all(_fits(run, term) != term.negated for term in terms)
+        and holds(tree, _seen(run))
     ]
 
 
 def page(runs: list[Json], asked: dict[str, str]) -> Json:
-    found = _found(runs, asked)
-    order = asked.get("order_by", "-start")
-    key, down = order.lstrip("-"), order.startswith("-")
-    group, _, name = key.partition(".")
-
-    def value(run: Json) -> Any:
-        if group in ("metrics", "min", "max"):
-            return run["metrics"].get(name)
-        if key == "duration":
-            return None if run["end_ms"] is None else run["end_ms"] - run["start_ms"]
-        return (
-            run["params"].get(name) if group == "params" else run[{"start": "start_ms", "end": "end_ms"}.get(key, key)]
-        )
-
-    known = sorted((run for run in found if value(run) is not None), key=value, reverse=down)
-    found = known + [run for run in found if value(run) is None]
+    found = {run["id"]: run for run in reversed(_found(runs, asked))}
+    order = ordered([_seen(run) for run in found.values()], parse_order(asked.get("order_by", "-run.start")))
+    found = [found[seen.facts["id"]] for seen in order]
     first, limit = int(asked.get("after", "0")), int(asked["limit"])
     last = first + limit
     shown = found[first:last]

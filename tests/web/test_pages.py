@@ -146,12 +146,12 @@ def test_runs_sort_filter_and_keep_it_in_the_address(page: Any) -> None:
     page.get_by_title("Sort by auc").click()
     page.locator(".row", has_text="train-v3").first.wait_for()
     assert "order=-m%3Aauc" in page.url
-    page.get_by_role("searchbox").fill("kind:trial auc>0.78")
+    page.get_by_role("combobox", name="Find runs").fill("run.kind == 'trial' and run.metrics.auc > 0.78")
     page.locator(".row", has_not_text="trial").first.wait_for(state="detached")
     values = [float(text) for text in page.locator(".row .metric-cell").all_inner_texts()[::2]]
     assert values and values == sorted(values, reverse=True) and min(values) >= 0.78
     page.reload()
-    assert page.get_by_role("searchbox").input_value() == "kind:trial auc>0.78"
+    assert page.get_by_role("combobox", name="Find runs").input_value() == "run.kind == 'trial' and run.metrics.auc > 0.78"
 
 
 def test_a_long_table_draws_only_what_is_in_sight_and_fetches_the_rest(page: Any) -> None:
@@ -187,7 +187,7 @@ def test_run_shows_steps_and_trials(page: Any) -> None:
 
 
 def test_run_that_failed_shows_why(page: Any) -> None:
-    page.goto("/runs?q=status:failed")
+    page.goto("/runs?q=run.status == 'failed'")
     settle(page)
     page.locator(".row a").first.click()
     assert "known only after departure" in page.locator(".run-error").inner_text()
@@ -264,7 +264,7 @@ def test_keys_lead_to_pages_and_to_the_sheet(page: Any) -> None:
     settle(page)
     page.keyboard.press("/")
     page.keyboard.type("gm")
-    assert page.get_by_role("searchbox").input_value() == "gm", "keys are letters while one types"
+    assert page.get_by_role("combobox", name="Find runs").input_value() == "gm", "keys are letters while one types"
 
 
 def test_theme_is_remembered_and_set_before_the_first_paint(page: Any) -> None:

@@ -37,7 +37,7 @@ def test_a_filter_holds_for_runs_that_were_never_loaded(page: Any, mock: Mock) -
     page.locator(".found", has_text=re.compile(r"^\d+ runs?$")).wait_for()
     wanted = [run for run in mock.runs if run["kind"] == "run" and "birch-1" in run["name"]]
     assert page.locator(".found").inner_text().split()[0] == str(len(wanted))
-    page.get_by_role("searchbox").fill("birch-1 -status:finished auc>2")
+    page.get_by_role("combobox", name="Find runs").fill("'birch-1' and run.metrics.auc > 2")
     page.locator("p.none").wait_for()
     assert "No run fits" in page.locator("p.none").inner_text()
 
@@ -55,7 +55,7 @@ def test_columns_on_demand_with_the_largest_value(page: Any) -> None:
 
 
 def test_a_view_is_kept_under_a_name(page: Any) -> None:
-    page.goto("/runs?kind=trial&q=auc>0.75")
+    page.goto("/runs?kind=trial&q=run.metrics.auc > 0.75")
     settle(page)
     page.locator("summary", has_text="views").click()
     page.get_by_label("Name of the view").fill("good trials")
@@ -63,7 +63,7 @@ def test_a_view_is_kept_under_a_name(page: Any) -> None:
     page.goto("/runs")
     page.locator("summary", has_text="views").click()
     page.get_by_role("link", name="good trials").click()
-    assert page.get_by_role("searchbox").input_value() == "auc>0.75"
+    assert page.get_by_role("combobox", name="Find runs").input_value() == "run.metrics.auc > 0.75"
     page.get_by_role("button", name="Forget good trials").click()
     page.get_by_role("link", name="good trials").wait_for(state="detached")
 

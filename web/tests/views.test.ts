@@ -97,7 +97,8 @@ describe("comma-separated text", () => {
 describe("what the server is asked", () => {
   it("names columns and orders as it does", () => {
     expect(["-m:auc", "n:loss", "-x:auc", "p:lr", "t:team", "-start", "duration"].map(serverOrder)).toEqual([
-      "-metrics.auc", "min.loss", "-max.auc", "params.lr", "tags.team", "-start", "duration",
+      '-run.metrics["auc"]', 'run.metrics["loss"].min', '-run.metrics["auc"].max', 'run.params["lr"]', 'run.tags["team"]',
+      "-run.start", "run.duration",
     ]);
     expect(serverColumns(["m:auc", "x:auc", "p:lr"])).toEqual(["metrics.auc", "params.lr"]);
   });

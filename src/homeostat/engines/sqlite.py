@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from homeostat.core.db import Database
+from homeostat.core.regular import compiled
 
 # An answered write is on disk, power cut included: FULL. Group commit makes it affordable.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", "temp_store=MEMORY")
@@ -21,6 +22,10 @@ def open_sqlite(url: str) -> Database:
     writer = _engine(path, begin="BEGIN IMMEDIATE", pool_size=1)
     reader = _engine(path, begin="BEGIN", pool_size=8)
     return Database(writer, reader, url)
+
+
+def _matches(pattern: str, text: str | None) -> bool | None:
+    return None if text is None else compiled(pattern).found(text)
 
 
 def _engine(path: str, begin: str, pool_size: int) -> sa.Engine:
@@ -36,6 +41,7 @@ def _engine(path: str, begin: str, pool_size: int) -> sa.Engine:
         connection.isolation_level = None  # the driver must not open transactions of its own
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").close()
+        connection.create_function("matches", 2, _matches, deterministic=True)
 
     def on_begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.families import runs_by_id as runs_by_id
     from homeostat.tracking.families import wholes_of as wholes_of
     from homeostat.tracking.gallery import list_media as list_media
+    from homeostat.tracking.groups import group_runs as group_runs
     from homeostat.tracking.heartbeat import heartbeat as heartbeat
     from homeostat.tracking.heartbeat import mark_lost as mark_lost
     from homeostat.tracking.idle import IdleRuns as IdleRuns
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
     from homeostat.tracking.model import Metric as Metric
     from homeostat.tracking.model import MetricCurve as MetricCurve
     from homeostat.tracking.model import MetricRange as MetricRange
+    from homeostat.tracking.model import MetricSpread as MetricSpread
     from homeostat.tracking.model import Run as Run
     from homeostat.tracking.model import RunFacets as RunFacets
+    from homeostat.tracking.model import RunGroup as RunGroup
     from homeostat.tracking.model import RunPage as RunPage
     from homeostat.tracking.model import RunView as RunView
     from homeostat.tracking.moving.records import MovedModel as MovedModel

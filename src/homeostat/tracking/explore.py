@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -12,13 +12,20 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.families import runs_by_id
 from homeostat.tracking.model import Lifecycle, MetricRange, Run, RunFacets, RunKind, RunStatus
-from homeostat.tracking.search import filters
+from homeostat.tracking.query.figures import figures
+from homeostat.tracking.query.finding import Asked, find
+from homeostat.tracking.query.parsing import parse, parse_order
+from homeostat.tracking.query.sql import Sql, Writer
+from homeostat.tracking.query.tree import Condition
+from homeostat.tracking.search import base_of
+from homeostat.tracking.statements import rows
 
 _RUNS = 500
 _KEYS = 500
 # Columns are offered from the newest runs that fit: counting keys over all of them would read every metric.
 _SAMPLE = 200
 _GROUPS = 50
+_NEWEST = "-run.start"
 
 
 @verb(permission="tracking:read")
@@ -28,8 +35,7 @@ def run_facets(
     kind: RunKind | None = None,
     parent_id: str | None = None,
     status: RunStatus | None = None,
-    text: str | None = None,
-    where: str | None = None,
+    query: str | None = None,
     lifecycle: Lifecycle = "active",
 ) -> RunFacets:
     """How the runs that `search_runs` finds with the same filters divide.
@@ -37,22 +43,12 @@ def run_facets(
     Counted over all of them: states, kinds and the 50 largest experiments. The keys of metrics, parameters and tags
     come from the newest 200, with how many of those have each, at most 500 of a sort.
     """
-    holds = filters(experiment, kind, parent_id, status, text, where, lifecycle)
+    tree = parse(query)
 
     def read(c: sa.Connection) -> RunFacets:
-        groups = c.execute(
-            sa.select(
-                store.run.c.status,
-                store.run.c.kind,
-                store.experiment.c.name.label("experiment"),
-                sa.func.count().label("runs"),
-            )
-            .join(store.experiment, store.experiment.c.id == store.run.c.experiment_id)
-            .where(*holds)
-            .group_by(store.run.c.status, store.run.c.kind, store.experiment.c.name)
-        ).all()
-        newest = sa.select(store.run.c.seq).where(*holds).order_by(store.run.c.start_ms.desc(), store.run.c.id.desc())
-        seqs = list(c.execute(newest.limit(_SAMPLE)).scalars())
+        groups = _divided(c, base_of(c, experiment, kind, parent_id, status, lifecycle, counted=True), tree)
+        base = base_of(c, experiment, kind, parent_id, status, lifecycle)
+        seqs, _ = find(c, Asked(base, tree, _NEWEST, parse_order(_NEWEST), _SAMPLE, None)) if groups else ([], None)
         return RunFacets(
             runs=sum(row.runs for row in groups),
             statuses=_sum(groups, "status"),
@@ -64,6 +60,26 @@ def run_facets(
         )
 
     return ws.db.read(read)
+
+
+class _Group(NamedTuple):
+    status: str
+    kind: str
+    experiment: str
+    runs: int
+
+
+def _divided(c: sa.Connection, base: Sql, tree: Condition) -> list[_Group]:
+    joined = figures(c, base, tree)
+    held, bound = Writer(c.dialect.name == "postgresql", joined.names).condition(tree)
+    # Grouped in the order of the index that holds them all, so that nothing is sorted.
+    sql = (
+        f"{joined.tables[0]}select r.status, r.kind, r.experiment_id, count(*) from tracking_run r{joined.joined}"  # noqa: S608 - names of this slice; values are bound
+        f" where {base[0]} and {held} group by r.experiment_id, r.kind, r.status"
+    )
+    found = rows(c, sql, [*joined.tables[1], *base[1], *bound])
+    names = dict(rows(c, "select id, name from tracking_experiment"))
+    return [_Group(status, kind, names[id], runs) for status, kind, id, runs in found]
 
 
 @verb(permission="tracking:read")

@@ -92,6 +92,24 @@ class RunFacets(Record):
     tags: dict[str, int]
 
 
+class MetricSpread(Record):
+    """How a figure lies over the runs of a group that have it; `std` is a sample's, None of fewer than two."""
+
+    count: int
+    mean: float | None
+    std: float | None
+    min: float | None
+    max: float | None
+
+
+class RunGroup(Record):
+    """Runs that share the values `by`, written as they were asked for; None where they have none."""
+
+    by: dict[str, str | int | float | None]
+    runs: int
+    metrics: dict[str, MetricSpread] = {}
+
+
 class Experiment(Record):
     """A named group of runs. `runs` counts those that are not deleted; `last_start_ms` is 0 when there are none.
 

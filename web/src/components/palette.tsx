@@ -48,7 +48,7 @@ function useItems(): Item[] {
   const loops = useVerb("loop/list_models", {});
   const models = useVerb("registry/list_models", {});
   const tables = useVerb("data/list_tables", {});
-  const runs = useVerb("tracking/search_runs", { limit: 200, order_by: "-start", columns: [] });
+  const runs = useVerb("tracking/search_runs", { limit: 200, order_by: "-run.start", columns: [] });
   return useMemo(() => {
     const held = new Set((loops.data ?? []).map((l) => l.model));
     return [

@@ -2,13 +2,13 @@
 import type { Media } from "./media";
 import type * as R from "./records";
 
-/** Which runs are meant; `where` is what a person types. */
+/** Which runs are meant; `query` is what a person types. */
 export type RunFilter = {
   kind?: string;
   status?: string;
   experiment?: string;
   parent_id?: string;
-  where?: string;
+  query?: string;
   lifecycle?: "active" | "deleted";
 };
 

@@ -111,9 +111,10 @@ def equal_run(ws: Workspace, plan: Plan) -> str | None:
     """The id of a finished run of the same sources with the same parameters; None when there is none."""
     root = Path(plan.project)
     digest = digest_of_sources(root, source_files(root, root / plan.script))
+    same = f'run.tags["{SOURCE_TAG}"] == "{digest}"'
     after = None
     while True:
-        page = ws.tracking.search_runs(plan.experiment, status="finished", text=digest, after=after)
+        page = ws.tracking.search_runs(plan.experiment, status="finished", query=same, after=after)
         for run in page.runs:
             if (
                 run.params == plan.params

@@ -3,21 +3,22 @@ import "./runs.css";
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
 import type { Run, RunFacets } from "../../lib/records";
 import type { RunFilter } from "../../lib/api";
+import type { Names } from "../../lib/complete";
 import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
 import { lessIsBetter } from "../../lib/better";
 import { count, duration, number, plural } from "../../lib/format";
 import { navigate, path, useParam } from "../../lib/router";
 import { Empty, Say, Segments, Skeleton, Trouble } from "../../components/basics";
-import { Icon } from "../../components/icon";
 import { Page } from "../../components/page";
 import { Rows } from "../../components/rows";
 import { ColumnMenu } from "./column-menu";
 import { runColumns } from "./columns";
 import { Explore } from "./explore";
 import { Facets } from "./facets";
+import { QueryBox } from "./query-box";
 import { Selection, useChosen } from "./selection";
-import { useCourse, useRanges, useRuns } from "./use-runs";
+import { serverOrder, useCourse, useRanges, useRuns } from "./use-runs";
 import { ViewsMenu } from "./views-menu";
 
 const KINDS = [
@@ -50,16 +51,20 @@ function useSettled(value: string): string {
   return settled;
 }
 
+function namesOf(facets: RunFacets | undefined): Names {
+  return { metrics: Object.keys(facets?.metrics ?? {}), params: Object.keys(facets?.params ?? {}), tags: Object.keys(facets?.tags ?? {}) };
+}
+
 export default function RunsPage() {
   const [kind, setKind] = useParam("kind", "all");
   const [text, setText] = useParam("q");
   const [order, setOrder] = useParam("order", "-start");
   const [status, setStatus] = useParam("status");
   const [experiment, setExperiment] = useParam("experiment");
-  const where = useSettled(text).trim();
+  const query = useSettled(text).trim();
   const [lifecycle, setLifecycle] = useParam("lifecycle");
   const [show, setShow] = useParam("show", "table");
-  const wide = useMemo((): RunFilter => ({ kind: kind === "all" ? "" : kind, where, ...(lifecycle === "deleted" ? { lifecycle } : {}) }), [kind, where, lifecycle]);
+  const wide = useMemo((): RunFilter => ({ kind: kind === "all" ? "" : kind, query, ...(lifecycle === "deleted" ? { lifecycle } : {}) }), [kind, query, lifecycle]);
   const filter = useMemo((): RunFilter => ({ ...wide, status, experiment }), [wide, status, experiment]);
   const facets = useVerb("tracking/run_facets", wide);
   const found = useVerb("tracking/run_facets", filter);
@@ -67,10 +72,12 @@ export default function RunsPage() {
   const [kept, setKept] = useState<RunFacets | undefined>(undefined);
   useEffect(() => setKept((now) => facets.data ?? now), [facets.data]);
   const known = facets.data ?? kept;
-  const nothing = known?.runs === 0 && kind === "all" && where === "" && lifecycle === "";
+  const nothing = known?.runs === 0 && kind === "all" && query === "" && lifecycle === "";
+  const refused = query !== "" && facets.error?.status === 400 ? facets.error : undefined;
+  const names = useMemo(() => namesOf(known), [known]);
   return (
     <Page title="Runs" trail={["Runs"]}>
-      {known === undefined ? (
+      {known === undefined && refused === undefined ? (
         facets.error ? <Trouble error={facets.error} /> : <Skeleton lines={10} />
       ) : nothing ? (
         <>
@@ -79,47 +86,33 @@ export default function RunsPage() {
         </>
       ) : (
         <>
-          <Opening facets={known} filter={wide} />
+          {known !== undefined && refused === undefined && <Opening facets={known} filter={wide} />}
           <div className="toolbar">
             <Segments label="Kind of run" value={kind as (typeof KINDS)[number]["value"]} options={KINDS} onChange={setKind} />
-            <FilterBox text={text} onText={setText} />
+            <QueryBox text={text} onText={setText} names={names} error={refused} />
             <span className="grow" />
             <Segments label="Show" value={show as (typeof SHOWN)[number]["value"]} options={SHOWN} onChange={setShow} />
           </div>
-          <RunTable
-            lead={
-              <Facets facets={known} status={status} experiment={experiment} onStatus={setStatus} onExperiment={setExperiment}>
-                <button type="button" aria-pressed={lifecycle === "deleted"} onClick={() => setLifecycle(lifecycle === "deleted" ? "" : "deleted")}>
-                  deleted
-                </button>
-              </Facets>
-            }
-            show={show}
-            filter={filter}
-            facets={known}
-            total={found.data?.runs}
-            order={order}
-            onOrder={setOrder}
-          />
+          {known !== undefined && (
+            <RunTable
+              lead={
+                <Facets facets={known} status={status} experiment={experiment} onStatus={setStatus} onExperiment={setExperiment}>
+                  <button type="button" aria-pressed={lifecycle === "deleted"} onClick={() => setLifecycle(lifecycle === "deleted" ? "" : "deleted")}>
+                    deleted
+                  </button>
+                </Facets>
+              }
+              show={show}
+              filter={filter}
+              facets={known}
+              total={found.data?.runs}
+              order={order}
+              onOrder={setOrder}
+            />
+          )}
         </>
       )}
     </Page>
-  );
-}
-
-function FilterBox({ text, onText }: { text: string; onText: (text: string) => void }) {
-  return (
-    <label className="filter">
-      <Icon name="search" size={14} />
-      <input
-        type="search"
-        aria-label="Filter runs"
-        placeholder="auc>0.75 status:finished -team:ops words"
-        value={text}
-        onChange={(event) => onText(event.target.value)}
-      />
-      <kbd>/</kbd>
-    </label>
   );
 }
 
@@ -163,7 +156,7 @@ function RunTable({ lead, show, filter, facets, total, order, onOrder }: RunTabl
         <span className="note found">{total === undefined ? "" : `${plural(total, "run")}${more && show === "table" ? ", more below" : ""}`}</span>
       </div>
       {(show === "charts" || show === "media") && !error && <Explore filter={filter} order={order} total={total} show={show} />}
-      {error && <Trouble error={error} />}
+      {error && error.status !== 400 && <Trouble error={error} />}
       {show === "table" && runs === undefined && !error && <Skeleton lines={10} />}
       {show === "table" && runs !== undefined && (
         <div className={stale ? "stale" : ""}>
@@ -181,7 +174,7 @@ function RunTable({ lead, show, filter, facets, total, order, onOrder }: RunTabl
           />
         </div>
       )}
-      {show === "table" && !stale && runs?.length === 0 && <p className="quiet none">No run fits. Words match names, parameters and tags; `auc&gt;0.75` compares; a minus turns a term round.</p>}
+      {show === "table" && !stale && runs?.length === 0 && <p className="quiet none">No run fits. Words are looked for in names, parameters and tags; run.metrics.auc &gt; 0.75 compares.</p>}
       <Selection held={held} loaded={shown} filter={filter} order={order} total={total} picked={picked} ranges={ranges} />
     </>
   );
@@ -194,8 +187,8 @@ function Opening({ facets, filter }: { facets: RunFacets; filter: RunFilter }) {
   const top = useVerb(
     "tracking/search_runs",
     metric === undefined
-      ? { ...filter, limit: 1, columns: [], order_by: "-end" }
-      : { ...filter, order_by: `${sign}metrics.${metric}`, limit: 1, columns: [`metrics.${metric}`] },
+      ? { ...filter, limit: 1, columns: [], order_by: "-run.end" }
+      : { ...filter, order_by: serverOrder(`${sign}m:${metric}`), limit: 1, columns: [`metrics.${metric}`] },
   );
   const best = top.data?.runs[0];
   const { running = 0, failed = 0 } = facets.statuses;

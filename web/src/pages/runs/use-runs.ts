@@ -16,20 +16,21 @@ export interface Runs {
   loadMore: () => void;
 }
 
-const GROUPS: Record<string, string> = { m: "metrics", n: "min", x: "max", p: "params", t: "tags" };
+const GROUPS: Record<string, string> = { m: "metrics", n: "metrics", x: "metrics", p: "params", t: "tags" };
+const FIGURES: Record<string, string> = { n: ".min", x: ".max" };
 
-/** The server's name of a column: "-m:auc" → "-metrics.auc". */
+/** A column as the query language writes it: "-x:auc" → `-run.metrics["auc"].max`. */
 export function serverOrder(order: string): string {
   const down = order.startsWith("-") ? "-" : "";
   const key = order.replace(/^-/, "");
-  const group = GROUPS[key[0] ?? ""];
-  return down + (key[1] === ":" && group !== undefined ? `${group}.${key.slice(2)}` : key);
+  const group = key[1] === ":" ? GROUPS[key[0] ?? ""] : undefined;
+  if (group === undefined) return `${down}run.${key}`;
+  return `${down}run.${group}[${JSON.stringify(key.slice(2))}]${FIGURES[key[0] ?? ""] ?? ""}`;
 }
 
 /** What the rows need of metrics, parameters and tags; a smallest or largest value comes from elsewhere. */
 export function serverColumns(picked: readonly string[]): string[] {
-  const names = picked.map((key) => serverOrder(key).replace(/^(min|max)\./, "metrics."));
-  return [...new Set(names)].sort();
+  return [...new Set(picked.map((key) => `${GROUPS[key[0] ?? ""]}.${key.slice(2)}`))].sort();
 }
 
 export function useRuns(filter: RunFilter, order: string, picked: readonly string[] | null): Runs {
@@ -61,7 +62,8 @@ export function useRuns(filter: RunFilter, order: string, picked: readonly strin
   // While another answer is on its way the last one stays: a table that blinks at each letter cannot be read.
   const last = useRef<readonly Run[] | undefined>(undefined);
   if (runs !== undefined) last.current = runs;
-  const shown = runs ?? (first.error ? undefined : last.current);
+  // A query that cannot be read yet is told at its box.
+  const shown = runs ?? (first.error && first.error.status !== 400 ? undefined : last.current);
   return { runs: shown, error: first.error, stale: runs === undefined, more: runs !== undefined && next !== null, loadMore };
 }
 

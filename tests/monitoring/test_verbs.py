@@ -89,6 +89,11 @@ def test_a_turned_meaning_is_no_drift_and_moved_inputs_are(lived: hs.Workspace, 
     faults = {c.name: c.fault for c in ws.monitoring.data_quality("m", **span(0, 14), training=TRAINING)}
     assert faults == {"wind": "every value is missing", "load": "", "rain": "", "hour": ""}
 
+    ws.serving.deploy("m", version, redacted=["wind"])  # what is kept out of the log is not missing
+    report = ws.monitoring.drift("m", **span(0, 14), training=TRAINING)
+    assert [c.name for c in report.columns if c.drifted] == ["load"]
+    assert "wind" not in {c.name for c in report.columns}
+
 
 def test_without_training_rows_the_first_weeks_are_the_reference(lived: hs.Workspace) -> None:
     forget = "delete from monitoring_profile"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+from msgspec.structs import replace
 
 from homeostat.core.errors import NotFound, Refused
 from homeostat.core.verbs import verb
@@ -14,7 +15,7 @@ from homeostat.monitoring.model import ColumnQuality, DriftedColumn, DriftReport
 from homeostat.monitoring.profile import profile, recount
 from homeostat.monitoring.reference import Reference, reference_of
 from homeostat.monitoring.training import TrainingTable
-from homeostat.serving import get_deployment, predictions
+from homeostat.serving import get_deployment, predictions, redacted_inputs
 
 _MIN_ROWS = 100
 # A column is called broken, not drifted, when so much of it is gone that was not before.
@@ -70,8 +71,11 @@ def drift_report(
     ws: Workspace, model: str, version: int, log: pl.DataFrame, reference: Reference, from_ms: int, to_ms: int
 ) -> DriftReport:
     """The report on rows already read: `log` holds the answered predictions of [from_ms, to_ms)."""
-    now = recount(reference.profile, log, log["time_ms"].to_numpy())
-    found = compare(reference.profile, now, importance=shares_of_importance(ws, model, version))
+    # What the deployment keeps out of the log is not missing: it cannot be judged.
+    columns = [one for one in reference.profile.columns if one.name not in redacted_inputs(ws, model)]
+    usual = replace(reference.profile, columns=columns)
+    now = recount(usual, log, log["time_ms"].to_numpy())
+    found = compare(usual, now, importance=shares_of_importance(ws, model, version))
     return DriftReport(
         model=model, version=version, from_ms=from_ms, to_ms=to_ms, rows=log.height, reference=reference.words,
         reference_rows=reference.rows, columns=[_column(one) for one in found],

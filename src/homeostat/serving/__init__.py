@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from homeostat.serving.deployments import deployment_history as deployment_history
     from homeostat.serving.deployments import get_deployment as get_deployment
     from homeostat.serving.deployments import list_deployments as list_deployments
+    from homeostat.serving.deployments import redacted_inputs as redacted_inputs
     from homeostat.serving.deployments import rollback as rollback
     from homeostat.serving.deployments import set_routes as set_routes
     from homeostat.serving.deployments import undeploy as undeploy

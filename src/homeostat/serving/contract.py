@@ -139,6 +139,10 @@ class Contract:
         """Several payloads as one, rows in order."""
         raise NotImplementedError
 
+    def choose(self, payload: Any, rows: tensors.Array) -> Any:
+        """The rows of a payload where `rows` (booleans) is true."""
+        raise NotImplementedError
+
     def feed(self, payload: Any) -> list[tensors.Array]:
         """A payload as the runtime's arrays."""
         raise NotImplementedError
@@ -212,6 +216,9 @@ class MatrixContract(Contract):
     def merge(self, payloads: list[bytes]) -> bytes:
         return payloads[0] if len(payloads) == 1 else b"".join(payloads)
 
+    def choose(self, payload: bytes, rows: tensors.Array) -> bytes:
+        return self.feed(payload)[0][rows].tobytes()
+
     def feed(self, payload: bytes) -> list[tensors.Array]:
         return [np.frombuffer(payload, "<f4").reshape(-1, self.width)]
 
@@ -235,6 +242,9 @@ class ColumnsContract(Contract):
 
     def merge(self, payloads: list[list[tensors.Array]]) -> list[tensors.Array]:
         return payloads[0] if len(payloads) == 1 else [np.concatenate(parts) for parts in zip(*payloads, strict=True)]
+
+    def choose(self, payload: list[tensors.Array], rows: tensors.Array) -> list[tensors.Array]:
+        return [array[rows] for array in payload]
 
     def feed(self, payload: list[tensors.Array]) -> list[tensors.Array]:
         return payload

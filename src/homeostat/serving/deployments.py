@@ -16,7 +16,7 @@ from homeostat.core.paths import check_name
 from homeostat.core.records import from_json, to_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.registry import get_version
+from homeostat.registry import ModelVersion, get_version
 from homeostat.serving import store
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
 from homeostat.serving.routes import check_routes
@@ -34,12 +34,15 @@ def deploy(
     sticky: Literal["request", "key"] | None = None,
     max_waiting: int | None = None,
     timeout_ms: int | None = None,
+    log_share: float | None = None,
+    redacted: list[str] | None = None,
 ) -> Deployment:
     """Send all requests for `model` to `version` (the newest registered one by default).
 
     `key`, `time` and `sticky` say how requests carry their metadata, `max_waiting` and `timeout_ms` how long they may
-    queue (see `Deployment`); what is not given stays as it was. Deploying what is deployed already changes nothing. The
-    data planes load the version and then swap; wait for that with `wait_ready`.
+    queue, `log_share` and `redacted` what of them is logged (see `Deployment`); what is not given stays as it was.
+    Deploying what is deployed already changes nothing. The data planes load the version and then swap; wait for that
+    with `wait_ready`.
 
     Raises: NotFound for an unknown version; Refused when its gates have refused it.
     """
@@ -56,7 +59,9 @@ def deploy(
     for name, number in (("max_waiting", max_waiting), ("timeout_ms", timeout_ms)):
         if number is not None and not 1 <= number <= 86_400_000:
             raise InvalidInput(f"{name}={number}", hint="a number from 1 to 86400000")
-    given = {"key": key, "time": time, "sticky": sticky, "max_waiting": max_waiting, "timeout_ms": timeout_ms}
+    _check_log_policy(found, log_share, redacted or [])
+    given = {"key": key, "time": time, "sticky": sticky, "max_waiting": max_waiting, "timeout_ms": timeout_ms,
+             "log_share": log_share, "redacted": redacted}  # fmt: skip
     wanted = {name: value for name, value in given.items() if value is not None}
 
     def write(connection: sa.Connection) -> Deployment:
@@ -68,6 +73,18 @@ def deploy(
         return record(ws, connection, changed, "deploy", current)
 
     return ws.db.write(write)
+
+
+def _check_log_policy(version: ModelVersion, share: float | None, redacted: list[str]) -> None:
+    if share is not None and not 0 <= share <= 1:
+        raise InvalidInput(f"log_share={share}", hint="a share of the requests, from 0 to 1")
+    inputs = [field.name for field in version.signature.inputs]
+    for name in redacted:
+        if name not in inputs:
+            raise InvalidInput(
+                f"model '{version.model}' has no input '{name[:80]}' to redact",
+                hint=f"its inputs are {', '.join(inputs[:20])}",
+            )
 
 
 def salt_of(model: str) -> str:
@@ -148,6 +165,12 @@ def get_deployment(ws: Workspace, model: str) -> Deployment:
     if found is None:
         raise store.not_deployed(model)
     return found
+
+
+def redacted_inputs(ws: Workspace, model: str) -> list[str]:
+    """The inputs that are kept out of the prediction log; none when `model` is not deployed."""
+    found = ws.db.read(lambda connection: store.read_deployment(connection, model))
+    return [] if found is None else found.redacted
 
 
 @verb(permission="serving:read")

@@ -21,6 +21,7 @@ from homeostat.serving.contract import (
     TensorSpec,
 )
 from homeostat.serving.counts import VersionCounts
+from homeostat.serving.log_policy import LogPolicy
 from homeostat.serving.oip import AnswerWriter
 from homeostat.serving.package import read_package, specs
 from homeostat.serving.runtimes.runtime import Runtime
@@ -46,6 +47,7 @@ class LoadedVersion:
         self.writer = AnswerWriter(model, version, outputs)
         self.counts = VersionCounts()
         self.loop_rows = 0
+        self.log_policy = LogPolicy()
         self.sample: Any = None  # a payload of some recorded rows, to show what a request looks like
 
     def compute(self, payload: Any) -> list[tensors.Array]:

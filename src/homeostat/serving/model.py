@@ -53,6 +53,9 @@ class Deployment(Record):
 
     A model too slow for the event loop has a queue of at most `max_waiting` requests; further ones are answered 429. A
     request that has waited and computed for `timeout_ms` is answered 504; it may set a shorter time itself.
+
+    `log_share` of the requests go to the prediction log, chosen by their ids; the inputs named in `redacted` never do,
+    and are not watched for drift.
     """
 
     model: str
@@ -65,6 +68,8 @@ class Deployment(Record):
     time: str = "time"
     max_waiting: int = 2048
     timeout_ms: int = 30_000
+    log_share: float = 1.0
+    redacted: list[str] = []
     canary: Canary | None = None
 
     @property

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from homeostat.serving.model import ROLES
 from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
@@ -121,7 +123,10 @@ class PredictionLog:
         groups: dict[Any, list[LogEntry]] = {}
         rows = 0
         try:
-            for entry in entries:
+            for whole in entries:
+                entry = _thinned(whole)
+                if entry is None:
+                    continue
                 groups.setdefault((entry.loaded, entry.status, _shapes(entry)), []).append(entry)
             for (loaded, status, _), group in groups.items():
                 batch, count = _batch(loaded, status, group)
@@ -141,6 +146,24 @@ class PredictionLog:
             return error
         self.rows += rows
         return None
+
+
+def _thinned(entry: LogEntry) -> LogEntry | None:
+    """The part of a computed group that the deployment wants logged; None when nothing of it is."""
+    policy, contract, outputs = entry.loaded.log_policy, entry.loaded.contract, entry.outputs
+    if policy.share >= 1.0:
+        return entry
+    kept = [policy.takes(question.id) for question in entry.questions]
+    if all(kept):
+        return entry
+    if not any(kept):
+        return None
+    # More than one question was joined: the contract is one whose payloads are rows.
+    rows = np.repeat(np.array(kept), [question.rows for question in entry.questions])
+    if outputs is not None:
+        outputs = Outputs(outputs.specs, [array[rows] for array in outputs.arrays])
+    questions = [question for question, take in zip(entry.questions, kept, strict=True) if take]
+    return entry._replace(questions=questions, payload=contract.choose(entry.payload, rows), outputs=outputs)
 
 
 def _requests(entries: list[LogEntry]) -> int:
@@ -173,7 +196,8 @@ def _batch(loaded: LoadedVersion, status: int, entries: list[LogEntry]) -> tuple
                 times.append(question.times)
             else:
                 times.append(_NO_TIME * question.rows)
-    inputs = _join([loaded.contract.logged(entry.payload) for entry in entries])
+    policy = loaded.log_policy
+    inputs = _join([policy.shown(loaded.contract.logged(entry.payload)) for entry in entries])
     outputs: list[Block] = []
     if status == 200:
         skip = 1 if loaded.contract.batchable else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from homeostat.serving.lane import Lane
+from homeostat.serving.log_policy import LogPolicy
 from homeostat.serving.model import Deployment
 from homeostat.serving.routes import RouteTable
 
@@ -30,6 +31,7 @@ class Served:
         self.state, self.reason = "ready", ""
         for lane in table.versions.values():
             lane.limit(deployment.max_waiting, deployment.timeout_ms)
+            lane.loaded.log_policy = LogPolicy(share=deployment.log_share, redacted=deployment.redacted)
         current = [*table.versions.values(), *keep]
         for lane in self.lanes:
             if lane not in current:

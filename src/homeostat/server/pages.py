@@ -39,7 +39,7 @@ async def page(_: Request) -> Response:
     """Every page of the single-page app is its index; the path is read in the browser."""
     index = WEB / "index.html"
     if not index.is_file():
-        return HTMLResponse(_NOT_BUILT, 200, HEADERS)
+        return HTMLResponse(_NOT_BUILT, 200, {**HEADERS, "Cache-Control": "no-store"})
     return HTMLResponse(index.read_bytes(), 200, {**HEADERS, "Cache-Control": "no-store"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import logging
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 
 import uvicorn
+from starlette.applications import Starlette
 
 from homeostat.core import events
 from homeostat.core.clock import now_ms
@@ -21,10 +23,12 @@ from homeostat.core.server_lock import ServerLock
 from homeostat.core.workspace import Workspace
 from homeostat.server.access import is_loopback
 from homeostat.server.live import Live
+from homeostat.server.protocol import Bounded, close_overdue, most_connections
 
 log = logging.getLogger("homeostat.server")
 
 _TICK_S = 1.0
+_SWEEP_TICKS = 20  # of uvicorn's, ten a second
 
 
 def listen(host: str, port: int, what: str, option: str) -> socket.socket:
@@ -121,15 +125,28 @@ class Housekeeping:
 
 
 class ControlPlane(uvicorn.Server):
-    """uvicorn, that ends the open event streams before it waits for requests to end."""
+    """uvicorn, that closes connections whose clients keep it waiting, and open event streams before it waits to end."""
 
     def __init__(self, config: uvicorn.Config, live: Live) -> None:
         super().__init__(config)
         self._live = live
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _SWEEP_TICKS == 0:
+            close_overdue(list(self.server_state.connections), asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._live.stop()
         await super().shutdown(sockets)
+
+
+def configured(app: Starlette, log_level: str = "warning", grace_s: int = 5) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
+    return uvicorn.Config(
+        app, http=Bounded, ws="none", lifespan="on", log_level=log_level, access_log=False, server_header=False,
+        timeout_graceful_shutdown=grace_s, limit_concurrency=most_connections(),
+    )  # fmt: skip
 
 
 def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
@@ -162,10 +179,7 @@ def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
         lock.tell(address)
         say(f"control plane  {address}  (pages and API; home {workspace.home})")
         say(f"data plane     http://{shown}:{serve_port}  (Open Inference Protocol)")
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5, lifespan="on"
-        )
-        ControlPlane(config, app.state.live).run(sockets=[sock])
+        ControlPlane(configured(app), app.state.live).run(sockets=[sock])
     finally:
         housekeeping.stop()
         plane.stop()

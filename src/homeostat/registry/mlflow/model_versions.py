@@ -99,7 +99,7 @@ def download_uri(ws: Workspace, args: Args) -> dict[str, Any]:
     version = _one(ws, args)
     for _ in range(_MOST_COPIES):
         name, _, number = version.source.removeprefix("models:/").partition("/")
-        if not (version.source.startswith("models:/") and number.isdigit()):
+        if not (version.source.startswith("models:/") and number.isdecimal() and len(number) < 10):
             break
         try:
             version = versions.get_version(ws, name, int(number))

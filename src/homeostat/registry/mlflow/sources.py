@@ -106,7 +106,7 @@ def _version_at(ws: Workspace, name: str, which: str) -> ModelVersion:
     if not which:
         model, _, alias = name.partition("@")
         return versions.get_version(ws, model, alias=alias)
-    if which.isdigit() and len(which) < 10:
+    if which.isdecimal() and len(which) < 10:
         return versions.get_version(ws, name, int(which))
     if which.lower() == "latest":
         return versions.get_version(ws, name)

@@ -61,7 +61,7 @@ def finalize(ws: Workspace, args: Args) -> dict[str, Any]:
     given = args.values.get("status")
     if given is None:
         raise args.missing("status")
-    status = _IN.get(int(given) if isinstance(given, str) and given.isdecimal() else given)
+    status = _IN.get(int(given) if given in ("1", "2", "3") else given) if isinstance(given, str | int) else None
     if status is None:
         raise invalid(f"Invalid value {str(given)[:80]!r} for parameter 'status' supplied.")
     return {"model": shape(models.finalize_logged_model(ws, args.text("model_id"), status))}

@@ -92,7 +92,7 @@ def status_out(status: str) -> str:
 def view_of(args: Args, name: str) -> tuple[str, ...]:
     """The lifecycle stages that a search looks at."""
     given = args.values.get(name) or "ACTIVE_ONLY"
-    if isinstance(given, str) and given.isdecimal():
+    if isinstance(given, str) and given.isdecimal() and len(given) < 10:
         given = int(given)
     if not isinstance(given, str | int) or given not in VIEWS:
         raise invalid_value(name, given, "it is one of ACTIVE_ONLY, DELETED_ONLY, ALL")

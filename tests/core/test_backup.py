@@ -19,6 +19,7 @@ from homeostat.core.backup import MANIFEST, backup, restore, verify
 from homeostat.core.errors import AlreadyExists, Corrupt, InvalidInput, NotFound, Refused, Unavailable
 from homeostat.core.events import events_after, last_event_id, publish
 from homeostat.core.leases import table as leases
+from homeostat.core.schema import VERSION
 from tests.core.listeners import Noted
 from tests.rows import dump, fill
 
@@ -192,7 +193,7 @@ def test_what_is_no_backup_says_so(tmp_path: Path):
 def forged(path: Path, members: dict[str, bytes], **said: object) -> Path:
     """A backup whose manifest agrees with whatever it holds."""
     manifest = {
-        "format": 1, "homeostat": "9.9.9", "schema": "0001", "created_ms": 0, "columns": {}, "rows": 0, **said,
+        "format": 1, "homeostat": "9.9.9", "schema": VERSION, "created_ms": 0, "columns": {}, "rows": 0, **said,
         "members": {n: {"digest": blake3.blake3(d).hexdigest(), "size": len(d)} for n, d in members.items()},
     }  # fmt: skip
     with tarfile.open(path, "w") as tar:

@@ -23,7 +23,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from homeostat.core.errors import HomeostatError
 from homeostat.server import pages
+from homeostat.server.answers import error_response
 from tests.web import figures, figures_models, mock_runs
 
 Json = Any
@@ -94,6 +96,8 @@ class Mock:
             return JSONResponse(answer(self, dict(request.query_params)))
         except StopIteration:
             return _not_found(f"{name} knows no {dict(request.query_params)}")
+        except HomeostatError as error:
+            return error_response(error)
 
     async def change(self, request: Request) -> Response:
         name = f"{request.path_params['slice']}/{request.path_params['verb']}"

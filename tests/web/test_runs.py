@@ -42,6 +42,26 @@ def test_a_filter_holds_for_runs_that_were_never_loaded(page: Any, mock: Mock) -
     assert "No run fits" in page.locator("p.none").inner_text()
 
 
+def test_names_are_offered_and_a_slip_is_told_under_the_box(watched: Watched) -> None:
+    page = watched.page
+    page.goto("/runs")
+    settle(page)
+    box = page.get_by_role("combobox", name="Find runs")
+    box.press_sequentially("run.params.num")
+    page.get_by_role("option", name="run.params.num_leaves").wait_for()
+    page.keyboard.press("Tab")
+    assert box.input_value() == "run.params.num_leaves"
+    box.fill("run.stat == 'failed'")
+    told = page.locator("#query-error")
+    told.wait_for()
+    assert told.inner_text().startswith("column 1: a run has no 'stat'")
+    page.locator(".row").first.wait_for()
+    box.fill("run.status == 'failed'")
+    told.wait_for(state="detached")
+    assert all("400" in complaint for complaint in watched.complaints), "the browser logs what was refused"
+    watched.complaints.clear()
+
+
 def test_columns_on_demand_with_the_largest_value(page: Any) -> None:
     page.goto("/runs?kind=trial")
     settle(page)

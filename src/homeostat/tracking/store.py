@@ -72,6 +72,8 @@ run = sa.Table(
     sa.Index("tracking_run_start", "start_ms", "id"),
     sa.Index("tracking_run_experiment", "experiment_id", "start_ms", "id"),
     sa.Index("tracking_run_parent", "parent_id"),
+    # How runs divide is counted in this order, without the runs.
+    sa.Index("tracking_run_divided", "lifecycle", "experiment_id", "kind", "status"),
     sa.Index("tracking_run_heartbeat", "status", "heartbeat_ms"),
 )
 # The name of the experiment of the row of `run` at hand.
@@ -86,6 +88,7 @@ param = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
     # The same value as a number where it is one: "10" sorts after "9".
     sa.Column("number", sa.Float(53)),
+    sa.Index("tracking_param_number", "key", "number", "run_seq"),
     sqlite_with_rowid=False,
 )
 tag = sa.Table(
@@ -108,7 +111,8 @@ series = sa.Table(
     sa.Column("last_value", sa.Float(53)),
     sa.Column("min_value", sa.Float(53)),
     sa.Column("max_value", sa.Float(53)),
-    sa.Index("tracking_series_last", "key", "last_value", "run_seq"),
+    # All that searches compare and order by: they need not open the rows themselves.
+    sa.Index("tracking_series_last", "key", "last_value", "run_seq", "min_value", "max_value"),
     sqlite_with_rowid=False,
 )
 # Points that were logged as those of a model, with the data they were measured on.

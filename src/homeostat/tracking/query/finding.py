@@ -77,7 +77,8 @@ class _Part:
         found = places(self._first)
         only = next(iter(found)) if len(found) == 1 else None
         self._at = only if only is not None and only.table in TABLES else None
-        rest = [self._key(key, None) for key in order[1:]]
+        # What else is ordered by may lie in the row that the search begins with.
+        rest = [self._key(key, None if missing else self._at) for key in order[1:]]
         self._keys = rest if missing else [self._key(order[0], self._at)._replace(nullable=False), *rest]
 
     def _key(self, key: OrderKey, at: Place | None) -> _Key:

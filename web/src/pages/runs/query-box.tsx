@@ -83,7 +83,8 @@ export function QueryBox({ text, onText, names, error }: QueryBoxProps) {
           </li>
         ))}
       </ul>
-      {error !== undefined && (
+      {/* Not while a name is half typed. */}
+      {error !== undefined && offer === null && (
         <p id="query-error" className="query-error" role="alert">
           {error.message}
           {error.hint && <span className="note">: {error.hint}</span>}

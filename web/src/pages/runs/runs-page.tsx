@@ -69,9 +69,9 @@ export default function RunsPage() {
   const facets = useVerb("tracking/run_facets", wide);
   const found = useVerb("tracking/run_facets", filter);
   // The facets of the last filter stay until the next have come, like the rows.
-  const [kept, setKept] = useState<RunFacets | undefined>(undefined);
-  useEffect(() => setKept((now) => facets.data ?? now), [facets.data]);
-  const known = facets.data ?? kept;
+  const [kept, setKept] = useState<{ facets: RunFacets; filter: RunFilter } | undefined>(undefined);
+  useEffect(() => setKept((now) => (facets.data === undefined ? now : { facets: facets.data, filter: wide })), [facets.data, wide]);
+  const known = facets.data ?? kept?.facets;
   const nothing = known?.runs === 0 && kind === "all" && query === "" && lifecycle === "";
   const refused = query !== "" && facets.error?.status === 400 ? facets.error : undefined;
   const names = useMemo(() => namesOf(known), [known]);
@@ -86,7 +86,7 @@ export default function RunsPage() {
         </>
       ) : (
         <>
-          {known !== undefined && refused === undefined && <Opening facets={known} filter={wide} />}
+          {known !== undefined && <Opening facets={known} filter={facets.data === undefined && kept !== undefined ? kept.filter : wide} />}
           <div className="toolbar">
             <Segments label="Kind of run" value={kind as (typeof KINDS)[number]["value"]} options={KINDS} onChange={setKind} />
             <QueryBox text={text} onText={setText} names={names} error={refused} />

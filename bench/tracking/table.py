@@ -66,21 +66,13 @@ def show(cells: Cells) -> None:
 
 
 def markdown(cells: Cells) -> str:
-    """The same for a page: one line a row."""
+    """The same for a page: one line a row, a bar that is not met in bold."""
     servers = list(dict.fromkeys(server for _, server in cells if server not in (BARE, DISK)))
-    lines = [
-        "| | " + " | ".join([*servers, "limit", "we are", "bar met"]) + " |",
-        "|---" * (len(servers) + 4) + "|",
-    ]
+    lines = ["| " + " | ".join(["", *servers, "limit", "we are"]) + " |", "|---" * (len(servers) + 3) + "|"]
     for name in dict.fromkeys(row for row, _ in cells):
         row = ROWS[name]
         figures = [shown(row, cells[name, server]) if (name, server) in cells else "" for server in servers]
         limit = f"{row.limit}: {shown(row, cells[name, row.limit])}" if (name, row.limit) in cells else ""
-        found = bars(name, cells)
-        lines.append(
-            "| " + " | ".join([
-                row.name, *figures, limit, "<br>".join(text for text, _ in found),
-                "<br>".join("yes" if met else "no" for _, met in found),
-            ]) + " |"
-        )  # fmt: skip
+        told = [text if met else f"**{text}**" for text, met in bars(name, cells)]
+        lines.append("| " + " | ".join([row.name, *figures, limit, "<br>".join(told)]) + " |")
     return "\n".join(lines) + "\n"

@@ -25,6 +25,12 @@ table = sa.Table(
     sa.Index("core_lineage_asset", "kind", "asset", "version"),
 )
 
+# The first time counts. Written out, as every registration asks it.
+_ADD = sa.text(
+    "insert into core_lineage (run_id, direction, kind, asset, version, at_ms)"
+    " values (:run_id, :direction, :kind, :asset, :version, :at_ms) on conflict do nothing"
+)
+
 
 def record_read(
     ws: Workspace, kind: str, asset: str, version: int | str, connection: sa.Connection | None = None
@@ -49,9 +55,7 @@ def _record(
     fact = {"run_id": run_id, "direction": direction, "kind": kind, "asset": asset, "version": version}
 
     def add(to: sa.Connection) -> None:
-        where = [table.c[name] == value for name, value in fact.items()]
-        if to.execute(sa.select(table.c.at_ms).where(*where)).first() is None:
-            to.execute(sa.insert(table).values(**fact, at_ms=now_ms()))
+        to.execute(_ADD, fact | {"at_ms": now_ms()})
 
     if connection is not None:
         add(connection)

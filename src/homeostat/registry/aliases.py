@@ -15,6 +15,13 @@ from homeostat.registry import chronicle, store
 from homeostat.registry.model import AliasMove, AliasMoved, ApprovalRule, ModelVersion
 from homeostat.registry.names import check_alias
 
+# Written out, as in `store.py`.
+_POINT = sa.text(
+    "insert into registry_alias (model, alias, version) values (:model, :alias, :version)"
+    " on conflict (model, alias) do update set version = excluded.version"
+)
+_RULE = sa.text("select record from registry_rule where model_id = :model_id and alias = :alias")
+
 
 @verb(permission="registry:write")
 def set_alias(
@@ -46,7 +53,7 @@ def delete_alias(ws: Workspace, model: str, alias: str, reason: str = "") -> Ali
 
     def change(c: sa.Connection) -> AliasMove:
         held = store.hold(c, model)
-        if points_at(c, model, alias) is not None:
+        if store.points_at(c, model, alias) is not None:
             need_no_approval(c, held, alias)
         return move(ws, c, held, alias, None, None, reason)
 
@@ -67,7 +74,7 @@ def move(
 
     `target` is that version where it is at hand already.
     """
-    now = points_at(c, held.name, alias)
+    now = store.points_at(c, held.name, alias)
     if now == version:
         return _move(held.name, alias, now, version, reason, moved=False)
     if expect is not None and (now or 0) != expect:
@@ -76,15 +83,12 @@ def move(
             hint="look again, then decide again",
             model=held.name, alias=alias, version=now,
         )  # fmt: skip
-    where = [store.alias.c.model == held.name, store.alias.c.alias == alias]
     if version is None:
+        where = [store.alias.c.model == held.name, store.alias.c.alias == alias]
         c.execute(sa.delete(store.alias).where(*where))
     else:
         _must_be_fit(target or store.one(c, held.name, version))
-        if now is None:
-            c.execute(sa.insert(store.alias).values(model=held.name, alias=alias, version=version))
-        else:
-            c.execute(sa.update(store.alias).where(*where).values(version=version))
+        c.execute(_POINT, {"model": held.name, "alias": alias, "version": version})
     made = _move(held.name, alias, now, version, reason)
     chronicle.append(
         c, held, "alias_moved", alias=alias, previous=now, version=version, reason=reason, at_ms=made.at_ms
@@ -93,16 +97,9 @@ def move(
     return made
 
 
-def points_at(c: sa.Connection, model: str, alias: str) -> int | None:
-    """The version an alias points at, None when there is no such alias."""
-    where = [store.alias.c.model == model, store.alias.c.alias == alias]
-    return c.execute(sa.select(store.alias.c.version).where(*where)).scalar_one_or_none()
-
-
 def rule_of(c: sa.Connection, held: store.Held, alias: str) -> ApprovalRule | None:
     """The rule on an alias, if there is one."""
-    where = [store.rule.c.model_id == held.id, store.rule.c.alias == alias]
-    found = c.execute(sa.select(store.rule.c.record).where(*where)).scalar_one_or_none()
+    found = c.execute(_RULE, {"model_id": held.id, "alias": alias}).scalar_one_or_none()
     return None if found is None else from_json(found, ApprovalRule)
 
 

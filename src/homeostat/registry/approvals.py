@@ -18,7 +18,7 @@ from homeostat.core.records import from_json, to_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import chronicle, store
-from homeostat.registry.aliases import move, points_at, rule_of
+from homeostat.registry.aliases import move, rule_of
 from homeostat.registry.model import AliasRequest, AliasRequested, ApprovalRule, Vote
 from homeostat.registry.names import check_alias
 
@@ -90,7 +90,7 @@ def request_alias(ws: Workspace, model: str, alias: str, version: int | None, re
             store.one(c, model, version)
         now = now_ms()
         made = AliasRequest(
-            id=new_id(), model=model, alias=alias, version=version, previous=points_at(c, model, alias),
+            id=new_id(), model=model, alias=alias, version=version, previous=store.points_at(c, model, alias),
             reason=reason, actor=current_actor(), created_ms=now, expires_ms=now + rule.expires_s * 1000,
         )  # fmt: skip
         c.execute(sa.insert(store.request).values(id=made.id, model_id=held.id, status="open", record=to_json(made)))
@@ -181,7 +181,7 @@ def _as_of_now(c: sa.Connection, held: store.Held, request: AliasRequest) -> Ali
         return named
     if now_ms() >= named.expires_ms:
         return msgspec.structs.replace(named, status="expired")
-    if points_at(c, held.name, named.alias) != named.previous:
+    if store.points_at(c, held.name, named.alias) != named.previous:
         return msgspec.structs.replace(named, status="overtaken")
     return _with_missing(named, rule_of(c, held, named.alias))
 

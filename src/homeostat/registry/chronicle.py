@@ -22,6 +22,12 @@ _FIELDS = (
     "model_id", "model", "action", "alias", "previous", "version", "at_ms", "actor", "run_id", "reason", "detail",
     "before",
 )  # fmt: skip
+# Written out, as every move of an alias asks them.
+_LAST = sa.text("select digest from registry_history where model_id = :model_id order by id desc limit 1")
+_APPEND = sa.text(
+    f"insert into registry_history ({', '.join(_FIELDS)}, digest)"  # noqa: S608 - names of columns, from this file
+    f" values ({', '.join(f':{name}' for name in _FIELDS)}, :digest)"
+)
 
 
 def append(
@@ -37,14 +43,13 @@ def append(
     at_ms: int | None = None,
 ) -> None:
     """Add an entry to the history of a held model."""
-    last = sa.select(store.history.c.digest).where(store.history.c.model_id == held.id)
-    before = c.execute(last.order_by(store.history.c.id.desc()).limit(1)).scalar() or _START
+    before = c.execute(_LAST, {"model_id": held.id}).scalar() or _START
     entry: dict[str, Any] = {
         "model_id": held.id, "model": held.name, "action": action, "alias": alias, "previous": previous,
         "version": version, "at_ms": at_ms or now_ms(), "actor": current_actor(), "run_id": current_run(),
         "reason": reason, "detail": to_json(detail or {}), "before": before,
     }  # fmt: skip
-    c.execute(sa.insert(store.history).values(**entry, digest=_digest(entry)))
+    c.execute(_APPEND, entry | {"digest": _digest(entry)})
 
 
 @verb(permission="registry:read")

@@ -130,6 +130,7 @@ _ONE = sa.text(
     "select record, stage, updated_ms from registry_version"
     " where model = :name and version = :number and deleted_ms is null"
 )
+_POINTS_AT = sa.text("select version from registry_alias where model = :model and alias = :alias")
 _ALIASES = sa.text("select alias from registry_alias where model = :name and version = :number order by alias")
 _TAGS = sa.text("select key, value from registry_version_tag where model = :name and version = :number order by key")
 
@@ -170,6 +171,11 @@ def id_of(c: sa.Connection, name: str) -> str:
     if found is None:
         raise unknown_model(name)
     return found
+
+
+def points_at(c: sa.Connection, model: str, alias: str) -> int | None:
+    """The version an alias points at, None when there is no such alias."""
+    return c.execute(_POINTS_AT, {"model": model, "alias": alias}).scalar_one_or_none()
 
 
 def select_versions() -> sa.Select[Any]:

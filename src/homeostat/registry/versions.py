@@ -21,6 +21,14 @@ from homeostat.registry.manifest import read_manifest
 from homeostat.registry.model import DataVersion, ModelCreated, ModelVersion, VersionRegistered
 from homeostat.registry.names import check_model_name, check_tag
 
+# Written out, as in `store.py`.
+_THERE = sa.text("select 1 from registry_model where name = :name")
+_ADD = sa.text(
+    "insert into registry_version (model, version, once, run_id, source, stage, created_ms, updated_ms, record)"
+    " values (:model, :version, :once, :run_id, :source, :stage, :now, :now, :record)"
+)
+_COUNT = sa.text("update registry_model set versions = :version where name = :model")
+
 
 @verb(permission="registry:write")
 def register(
@@ -62,22 +70,21 @@ def add(
     `parent` is the version that it is a copy of.
     """
     model = wanted.model
-    new = c.execute(sa.text("select 1 from registry_model where name = :name"), {"name": model}).first() is None
+    new = c.execute(_THERE, {"name": model}).first() is None
     held = store.hold(c, model, make=new)
     if once is not None:
         query = store.select_versions().where(store.version.c.model == model, store.version.c.once == once)
         if before := store.versions(c, query):
             return before[0]
     made = msgspec.structs.replace(wanted, version=held.versions + 1, updated_ms=wanted.created_ms)
-    c.execute(
-        sa.insert(store.version).values(
-            model=model, version=made.version, once=once, run_id=made.run_id, source=made.source, stage=made.stage,
-            created_ms=made.created_ms, updated_ms=made.created_ms,
-            record=to_json(msgspec.structs.replace(made, tags={}, aliases=[])),
-        )
-    )  # fmt: skip
+    row = {
+        "model": model, "version": made.version, "once": once, "run_id": made.run_id, "source": made.source,
+        "stage": made.stage, "now": made.created_ms,
+        "record": to_json(msgspec.structs.replace(made, tags={}, aliases=[])),
+    }  # fmt: skip
+    c.execute(_ADD, row)
     store.put_tags(c, model, made.version, made.tags)
-    c.execute(sa.update(store.model).where(store.model.c.name == model).values(versions=made.version))
+    c.execute(_COUNT, {"model": model, "version": made.version})
     _remember(ws, c, made, parent)
     if new:
         publish(ws, c, ModelCreated(model=model))
@@ -108,8 +115,7 @@ def get_version(ws: Workspace, model: str, version: int | None = None, alias: st
                 c, model, c.execute(sa.select(sa.func.max(store.version.c.version)).where(*there)).scalar() or 1
             )
         store.id_of(c, model)
-        where = (store.alias.c.model == model, store.alias.c.alias == alias)
-        number = c.execute(sa.select(store.alias.c.version).where(*where)).scalar_one_or_none()
+        number = store.points_at(c, model, alias)
         if number is not None:
             return store.one(c, model, number)
         names = sorted(c.execute(sa.select(store.alias.c.alias).where(store.alias.c.model == model)).scalars())

@@ -29,6 +29,12 @@ _MAX_ITEMS = 50
 _MAX_DEPTH = 6
 _MAX_LIMIT = 1000
 _BATCH = 1000
+# Written out, as every change asks them.
+_LAST = sa.text("select seq, digest from team_audit order by seq desc limit 1")
+_APPEND = sa.text(
+    "insert into team_audit (seq, at_ms, actor, verb, arguments, previous, digest)"
+    " values (:seq, :at_ms, :actor, :verb, :arguments, :previous, :digest)"
+)
 
 
 @verb(permission="team:admin")
@@ -41,15 +47,16 @@ def append_audit(connection: sa.Connection, verb: str, arguments: dict[str, Any]
     """Add an entry within an open transaction: it is kept if and only if the change is."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("select pg_advisory_xact_lock(4701003)"))  # one chain, not two branches
-    last = connection.execute(sa.select(audit.c.seq, audit.c.digest).order_by(audit.c.seq.desc()).limit(1)).first()
+    last = connection.execute(_LAST).first()
     seq, previous = (last.seq + 1, last.digest) if last else (1, _START)
     entry: dict[str, Any] = {
         "seq": seq, "at_ms": now_ms(), "actor": current_actor(), "verb": verb,
         "arguments": canonical_json(_without_secrets(plain(arguments))), "previous": previous,
     }  # fmt: skip
-    connection.execute(sa.insert(audit).values(**entry, digest=_digest(entry)))
+    digest = _digest(entry)
+    connection.execute(_APPEND, entry | {"digest": digest})
     return AuditEntry(
-        seq=seq, at_ms=entry["at_ms"], actor=entry["actor"], verb=verb, previous=previous, digest=_digest(entry),
+        seq=seq, at_ms=entry["at_ms"], actor=entry["actor"], verb=verb, previous=previous, digest=digest,
         arguments=from_json(entry["arguments"], dict[str, Any]),
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.explore import get_runs as get_runs
     from homeostat.tracking.explore import metric_ranges as metric_ranges
     from homeostat.tracking.explore import run_facets as run_facets
+    from homeostat.tracking.families import has_run as has_run
     from homeostat.tracking.families import parts_of as parts_of
     from homeostat.tracking.families import runs_by_id as runs_by_id
     from homeostat.tracking.families import wholes_of as wholes_of

@@ -22,6 +22,14 @@ from homeostat.tracking.model import Artifact
 
 _FOLDER = "artifacts"
 
+# Written out, as every upload and every registration asks them.
+_HAS = sa.text("select 1 from tracking_run where id = :run")
+_OF_RUN = sa.text(
+    "select path, digest, size, at_ms from tracking_artifact"
+    " where run_seq = (select seq from tracking_run where id = :run) order by path"
+)
+_OF_ROOT = sa.text("select path, digest, size, at_ms from tracking_file where root = :root order by path")
+
 
 class Entry(Record):
     """What a folder holds directly: a file, or a folder (whose size is None)."""
@@ -40,7 +48,7 @@ def place_of(ws: Workspace, path: str) -> Place:
         return Place(path=checked)
 
     def known(connection: sa.Connection) -> set[str]:
-        return set(connection.execute(sa.select(store.run.c.id).where(store.run.c.id.in_(runs))).scalars())
+        return {run for run in dict.fromkeys(runs) if connection.execute(_HAS, {"run": run}).first() is not None}
 
     found = ws.db.read(known)
     first = parts.index(_FOLDER, 1)
@@ -96,8 +104,8 @@ def files_below(ws: Workspace, path: str) -> list[Artifact]:
     prefix = f"{place.path}/" if place.path else ""
 
     def read(connection: sa.Connection) -> list[Artifact]:
-        table, owner = _table(connection, place)
-        rows = connection.execute(sa.select(table).where(*_is(table, owner)).order_by(table.c.path)).all()
+        of = (_OF_RUN, {"run": place.run_id}) if place.run_id is not None else (_OF_ROOT, {"root": place.root})
+        rows = connection.execute(*of).all()
         return [
             Artifact(path=row.path.removeprefix(prefix), digest=row.digest, size=row.size, at_ms=row.at_ms)
             for row in rows

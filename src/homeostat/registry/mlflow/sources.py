@@ -17,7 +17,7 @@ from homeostat.registry import models, versions
 from homeostat.registry.model import ModelVersion
 from homeostat.registry.names import is_prompt
 from homeostat.registry.sources import proxied_path
-from homeostat.tracking import get_logged_model, runs_by_id
+from homeostat.tracking import get_logged_model, has_run
 
 PROMPT_SOURCES = ("dummy-source", "prompt-template")
 _LONGEST = 4096
@@ -57,7 +57,7 @@ def resolve(ws: Workspace, given: Lineage, has_run: bool, has_model: bool) -> Li
 def _within(ws: Workspace, path: list[str], given: Lineage) -> bool:
     if given.model_id:
         return path[1:4] == ["models", given.model_id, "artifacts"]
-    known = bool(given.run_id) and given.run_id in runs_by_id(ws, [given.run_id])
+    known = bool(given.run_id) and has_run(ws, given.run_id)
     return known and path[1:3] == [given.run_id, "artifacts"]
 
 

@@ -60,6 +60,7 @@ def test_every_row_survives_on_either_database(any_ws: hs.Workspace, target: str
 def test_tables_trees_and_bytes_survive(any_ws: hs.Workspace, target: str, tmp_path: Path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "note.txt").write_text("kept")
+    any_ws.tracking.create_run()  # in the first experiment, whose number is 0
     any_ws.data.write_table("flights", FLIGHTS, message="first")
     any_ws.data.write_table("flights", FLIGHTS, message="second")
     any_ws.data.write_tree("notes", str(tmp_path / "folder"))

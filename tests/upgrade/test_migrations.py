@@ -20,6 +20,7 @@ from homeostat.core.db import Database
 from homeostat.core.schema import VERSION, all_tables, migrations, stored_version, upgrade, version_table
 from homeostat.engines.postgres import open_postgres
 from homeostat.engines.sqlite import open_sqlite
+from tests.postgres import Cluster
 from tests.rows import made_tables
 from tests.upgrade.story import answers, contains
 
@@ -130,6 +131,48 @@ def test_an_old_database_opens_with_all_it_held(version: str, tmp_path: Path):
             continue
         kept = [{column: row.get(column) for column in old} for row, old in zip(after[name], rows, strict=True)]
         assert kept == rows, name
+    told = json.loads((ASSETS / f"{version}.json").read_text())
+    assert {name for name, old in told.items() if not contains(said[name], old)} == set()
+
+
+def in_postgres(database: Database, rows: dict[str, list[dict[str, object]]]) -> None:
+    """Put rows of an SQLite file into tables that the migrations have made, as far as these have them."""
+    with database.writer.begin() as connection:
+        there = sa.MetaData()
+        there.reflect(connection)
+        for table in there.sorted_tables:
+            truths = {column.name for column in table.columns if isinstance(column.type, sa.Boolean)}
+            found = [
+                {name: bool(value) if name in truths and value is not None else value for name, value in row.items()}
+                for row in rows.get(table.name, [])
+            ]
+            if table.name == version_table.name or not found:
+                continue
+            connection.execute(sa.insert(table), found)
+            for column in table.primary_key.columns:
+                sequence = connection.scalar(sa.select(sa.func.pg_get_serial_sequence(table.name, column.name)))
+                if sequence:
+                    highest = max(1, *(int(str(row[column.name])) for row in found))
+                    connection.execute(sa.select(sa.func.setval(sequence, highest)))
+
+
+@pytest.mark.parametrize("version", OLD)
+def test_so_does_an_old_database_on_postgresql(
+    version: str, postgres: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The rows that were kept, in tables as that version made them on PostgreSQL; then opened by this one."""
+    monkeypatch.setenv("HOMEOSTAT_HOME", str(tmp_path / "home"))
+    rows = rows_of(unpacked(version, tmp_path / "kept") / "homeostat.db")
+    url = postgres.new_database()
+    database = open_postgres(url)
+    upgrade(database, "nothing", target=version)
+    assert stored_version(database) == version
+    in_postgres(database, rows)
+    database.close()
+    with hs.open(url) as ws:
+        assert stored_version(ws.db) == VERSION
+        said = answers(ws)
+        assert ws.tracking.create_run().id  # numbers go on where they were
     told = json.loads((ASSETS / f"{version}.json").read_text())
     assert {name for name, old in told.items() if not contains(said[name], old)} == set()
 

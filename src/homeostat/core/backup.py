@@ -322,7 +322,7 @@ def _load(connection: sa.Connection, table: sa.Table, columns: list[str], dump: 
     if connection.dialect.name == "postgresql" and serial is not None and not empty:
         # The next number given out follows the highest that came back.
         sequence = sa.func.pg_get_serial_sequence(table.name, serial.name)
-        highest = sa.select(sa.func.max(serial)).scalar_subquery()
+        highest = sa.select(sa.func.greatest(sa.func.max(serial), 1)).scalar_subquery()  # the first experiment is 0
         connection.execute(sa.select(sa.func.setval(sequence, highest)))
 
 

@@ -50,8 +50,8 @@ def test_the_lines_of_an_empty_page_work_and_are_seen_at_once(page: Any, path: s
 def test_runs_are_deleted_undone_restored_and_a_view_kept_for_everybody(page: Any) -> None:
     with hs.open("./.homeostat") as ws:
         ws.tracking.create_run(name="ash", kind="trial")
-        for name in ("birch", "cedar"):
-            ws.tracking.create_run(name=name)
+        birch = ws.tracking.create_run(name="birch").id
+        ws.tracking.create_run(name="cedar")
         page.goto("/runs?kind=run&order=name")
         page.locator(".row").nth(1).wait_for()
         page.get_by_role("checkbox", name="Select all that are loaded").check()
@@ -61,7 +61,7 @@ def test_runs_are_deleted_undone_restored_and_a_view_kept_for_everybody(page: An
         page.get_by_role("button", name="undo").click()
         page.locator(".toast", has_text="2 runs restored").wait_for()
         page.locator(".row").nth(1).wait_for()
-        ws.tracking.delete_run(ws.tracking.search_runs(text="birch").runs[0].id)
+        ws.tracking.delete_run(birch)
         page.get_by_role("button", name="deleted").click()
         page.locator(".found", has_text="1 run").wait_for()
         page.locator("summary", has_text="views").click()

@@ -31,6 +31,10 @@ STORES = (
     "homeostat.loop.store",
 )
 
+# Folders of MLflow's artifact service that another slice than tracking fills, by the first part of their path:
+# `(ws, path) -> dict[str, File]` gives files by their path below, those that `path` leads to among them.
+FOLDERS = {"homeostat-packages": "homeostat.registry.mlmodel_form:files_at"}
+
 # Modules that map foreign protocols: their calls are mounted by the server.
 PROTOCOLS = (
     "homeostat.tracking.mlflow.server_info",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from homeostat.registry.chronicle import verify_history as verify_history
     from homeostat.registry.diff import diff_versions as diff_versions
     from homeostat.registry.files import fetch as fetch
+    from homeostat.registry.files import list_files as list_files
     from homeostat.registry.files import put_package as put_package
     from homeostat.registry.files import read_file as read_file
     from homeostat.registry.files import upload as upload

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.metrics import log_batch as log_batch
     from homeostat.tracking.metrics import log_metrics as log_metrics
     from homeostat.tracking.metrics import metric_history as metric_history
+    from homeostat.tracking.mlflow.artifact_bytes import ArtifactResponse as ArtifactResponse
     from homeostat.tracking.model import Artifact as Artifact
     from homeostat.tracking.model import ArtifactTable as ArtifactTable
     from homeostat.tracking.model import Experiment as Experiment

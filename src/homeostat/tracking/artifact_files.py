@@ -6,6 +6,7 @@ the run's id. Anything else (`EXPERIMENT/models/MODEL/artifacts/…`, the data o
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from homeostat.core.blobs import File
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.records import Record
+from homeostat.core.slices import FOLDERS
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.artifact_paths import Place, check_path
@@ -62,6 +64,8 @@ def put(ws: Workspace, place: Place, file: File) -> None:
     """Keep the content `file` at `place`; what was there is replaced. Raises: InvalidInput, NotFound."""
     if not place.path:
         raise InvalidInput("Invalid path: a file needs a name", hint="name a file below the folder")
+    if _of_others(ws, place) is not None:
+        raise InvalidInput(f"Invalid path: nothing can be put below '{place.path.partition('/')[0]}'")
 
     def write(connection: sa.Connection) -> None:
         table, owner = _table(connection, place)
@@ -73,6 +77,12 @@ def put(ws: Workspace, place: Place, file: File) -> None:
 
 def find(ws: Workspace, place: Place) -> Artifact:
     """The file at `place`. Raises: NotFound; InvalidInput for a folder."""
+
+    if (others := _of_others(ws, place)) is not None:
+        kept = others.get(place.path)
+        if kept is None:
+            raise NotFound(f"No such artifact: '{place.path}'")
+        return Artifact(path=place.path, digest=kept.digest, size=kept.size, at_ms=0)
 
     def read(connection: sa.Connection) -> Artifact:
         table, owner = _table(connection, place)
@@ -88,7 +98,11 @@ def find(ws: Workspace, place: Place) -> Artifact:
 
 def entries(ws: Workspace, place: Place) -> list[Entry]:
     """What the folder at `place` holds directly, by path; nothing for a file or for what is not there."""
-    rows = ws.db.read(lambda connection: _below(connection, place))
+    others = _of_others(ws, place)
+    if others is None:
+        rows = ws.db.read(lambda connection: _below(connection, place))
+    else:
+        rows = [(path, file.size) for path, file in others.items() if path.startswith(f"{place.path}/")]
     folders: dict[str, Entry] = {}
     skip = len(place.path) + 1 if place.path else 0
     for path, size in rows:
@@ -145,6 +159,19 @@ def _forget(connection: sa.Connection, place: Place, below: list[str] | None) ->
             sa.delete(table).where(*_is(table, owner), table.c.path.in_(paths[at : at + 500]))
         ).rowcount
     return gone
+
+
+def _of_others(ws: Workspace, place: Place) -> dict[str, File] | None:
+    """The files near `place` by path, where another slice fills that folder (`FOLDERS`); else None."""
+    first, _, rest = place.path.partition("/")
+    if place.run_id is not None or place.root or first not in FOLDERS:
+        return None
+    module, _, name = FOLDERS[first].partition(":")
+    try:
+        found: dict[str, File] = getattr(import_module(module), name)(ws, rest)
+    except NotFound:
+        return {}
+    return {f"{first}/{path}": file for path, file in found.items()}
 
 
 def _table(connection: sa.Connection, place: Place) -> tuple[sa.Table, dict[str, Any]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
 
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.foreign import Args, invalid, present, rpc
@@ -22,9 +25,10 @@ from homeostat.registry.mlflow.wording import (
     tags,
     version_number,
 )
+from homeostat.registry.mlmodel_form import version_files
 from homeostat.registry.model import ModelVersion
 from homeostat.registry.names import is_prompt
-from homeostat.tracking import note_version
+from homeostat.tracking import Artifact, ArtifactResponse, note_version
 
 _BASE = "2.0/mlflow/model-versions"
 _MOST_COPIES = 32
@@ -106,6 +110,25 @@ def download_uri(ws: Workspace, args: Args) -> dict[str, Any]:
         except NotFound:
             break
     return {"artifact_uri": version_json(version)["source"]}
+
+
+@rpc("GET", "/model-versions/get-artifact", permission="registry:read", raw=True)
+async def get_artifact(ws: Workspace, request: Request) -> Response:
+    """A file of a version, as links of pages ask for it."""
+    asked = request.query_params
+    if not asked.get("name") or not asked.get("path") or not asked.get("version"):
+        raise invalid("Request must specify name, version and path.")
+
+    def make() -> Response:
+        version = _one(ws, Args({"name": asked["name"], "version": asked["version"]}))
+        path = asked["path"]
+        files = version_files(ws, version)
+        if path not in files:
+            raise NotFound(f"No such artifact: '{path[:300]}'")
+        made = Artifact(path=path, digest=files[path].digest, size=files[path].size, at_ms=version.created_ms)
+        return ArtifactResponse(ws, request, made)
+
+    return await run_in_threadpool(make)
 
 
 @rpc("POST", f"{_BASE}/set-tag", permission="registry:write")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from homeostat.core.foreign import present
+from homeostat.registry.mlmodel_form import address_of
 from homeostat.registry.model import Model, ModelVersion
 
 
 def version_json(version: ModelVersion) -> dict[str, Any]:
-    """A version; its number is a text. A package of ours has no address that MLflow could load from."""
+    """A version; its number is a text. A package of ours lies where MLflow finds it as a model of its own."""
     return present(
         {
             "name": version.model,
@@ -19,7 +20,7 @@ def version_json(version: ModelVersion) -> dict[str, Any]:
             "user_id": version.actor if version.actor != "local" else "",
             "current_stage": version.stage,
             "description": version.description,
-            "source": version.source or f"homeostat:/{version.digest}",
+            "source": version.source or address_of(version.digest),
             "run_id": version.run_id or "",
             "run_link": version.run_link,
             "status": "READY",

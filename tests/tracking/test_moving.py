@@ -58,12 +58,12 @@ def test_an_interrupted_import_goes_on_and_no_point_comes_twice(
     ws: hs.Workspace, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = open_source(address)
-    wrote = adopt.log_artifact
-    monkeypatch.setattr(adopt, "log_artifact", _cut)
+    wrote = adopt.copy_artifact
+    monkeypatch.setattr(adopt, "copy_artifact", _cut)
     with pytest.raises(KeyboardInterrupt):
         import_runs(ws, source, address)
     assert len(ws.tracking.metric_history("a" * 32, "loss")) == 1500
-    monkeypatch.setattr(adopt, "log_artifact", wrote)
+    monkeypatch.setattr(adopt, "copy_artifact", wrote)
     report = import_runs(ws, source, address)
     assert (report.copied, report.left) == (4, {})
     assert len(ws.tracking.metric_history("a" * 32, "loss")) == 1500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from homeostat.cli.options import add_home, existing_workspace
@@ -21,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from homeostat.registry import import_models
     from homeostat.tracking import import_runs, open_source
 
-    told = _told if sys.stderr.isatty() else _quiet
+    told = progress()
     with existing_workspace(args) as ws:
         source = open_source(args.address)
         runs = import_runs(ws, source, args.address, told)
@@ -30,12 +31,21 @@ def run(args: argparse.Namespace) -> int:
     print(f"{runs.experiments} experiments, {runs.copied} runs copied, {runs.already} were here already")
     print(f"{runs.points:,} points and {runs.files:,} files, each compared")
     print(f"{models.models} models, {models.copied} versions copied, {models.already} were here already")
-    left = {**runs.left, **models.left}
+    return tell_left({**runs.left, **models.left})
+
+
+def tell_left(left: dict[str, str]) -> int:
+    """Say what was left out, and why; the exit code."""
     for name, why in list(left.items())[:_SHOWN]:
         print(f"  left out: {name}: {why}")
     if len(left) > _SHOWN:
         print(f"  … and {len(left) - _SHOWN} more")
     return 6 if left else 0
+
+
+def progress() -> Callable[[int, str], None]:
+    """Shows how far a move is, to a person at a terminal."""
+    return _told if sys.stderr.isatty() else _quiet
 
 
 def _told(number: int, name: str) -> None:

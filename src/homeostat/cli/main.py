@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "sync": ("homeostat.cli.sync", "send runs that were logged offline, or left by a process that died"),
     "import": ("homeostat.cli.importing", "move in from MLflow: runs, artifacts, models, aliases"),
+    "export": ("homeostat.cli.exporting", "move out to an MLflow server: runs, artifacts, models, aliases"),
     "doctor": ("homeostat.cli.doctor", "check a workspace"),
     "backup": ("homeostat.cli.backup", "copy a workspace to one file while it runs"),
     "restore": ("homeostat.cli.restore", "make a workspace from a backup"),

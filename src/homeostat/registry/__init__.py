@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from homeostat.registry.models import restore_model as restore_model
     from homeostat.registry.moving import ModelsImported as ModelsImported
     from homeostat.registry.moving import import_models as import_models
+    from homeostat.registry.moving_out import ModelsExported as ModelsExported
+    from homeostat.registry.moving_out import export_models as export_models
     from homeostat.registry.packaging import log_model as log_model
     from homeostat.registry.packaging import package_model as package_model
     from homeostat.registry.sources import register_source as register_source

@@ -14,7 +14,7 @@ from homeostat.registry.lifecycle import delete_version, set_stage
 from homeostat.registry.model import Stage
 from homeostat.registry.models import create_model, get_model
 from homeostat.registry.sources import register_source
-from homeostat.tracking import MovedModel, MovedVersion, Source, create_run, finish_run, get_run, log_artifact
+from homeostat.tracking import MovedModel, MovedVersion, Source, copy_artifact, create_run, finish_run, get_run
 
 _STAGES: dict[str, Stage] = {stage: stage for stage in get_args(Stage)}
 _ORIGIN = "homeostat.imported"
@@ -100,7 +100,7 @@ def _files(ws: Workspace, source: Source, version: MovedVersion) -> str:
         finish_run(ws, run)
     for path in paths:
         with source.open_file(version.files, path) as file:
-            log_artifact(ws, run, f"{folder}/{path}", file.read())
+            copy_artifact(ws, run, f"{folder}/{path}", file)
     return f"runs:/{run}/{folder}"
 
 

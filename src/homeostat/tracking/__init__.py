@@ -6,6 +6,7 @@ from homeostat.core.door import door
 
 if TYPE_CHECKING:
     from homeostat.tracking.artifact_files import files_below as files_below
+    from homeostat.tracking.artifacts import copy_artifact as copy_artifact
     from homeostat.tracking.artifacts import list_artifacts as list_artifacts
     from homeostat.tracking.artifacts import log_artifact as log_artifact
     from homeostat.tracking.artifacts import read_artifact as read_artifact
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
     from homeostat.tracking.moving.runs import RunsImported as RunsImported
     from homeostat.tracking.moving.runs import import_runs as import_runs
     from homeostat.tracking.moving.sources import open_source as open_source
+    from homeostat.tracking.moving.to_server import RunsExported as RunsExported
+    from homeostat.tracking.moving.to_server import Target as Target
+    from homeostat.tracking.moving.to_server import export_runs as export_runs
+    from homeostat.tracking.moving.to_server import pairs as pairs
     from homeostat.tracking.runs import create_run as create_run
     from homeostat.tracking.runs import delete_run as delete_run
     from homeostat.tracking.runs import delete_tag as delete_tag

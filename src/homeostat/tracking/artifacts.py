@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import sqlalchemy as sa
 
+from homeostat.core.blobs import File
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import NotFound
 from homeostat.core.paths import inside
@@ -14,13 +16,36 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.model import Artifact
 
+_PIECE = 4 << 20
+
 
 @verb(permission="tracking:write")
 def log_artifact(ws: Workspace, id: str, path: str, data: bytes) -> Artifact:
     """Keep `data` as `path` (with `/` between folders) of a run; what was there under that path is replaced."""
+    _check(ws, id, path)
+    return _keep(ws, id, path, File(digest=ws.blobs.put_bytes(data), size=len(data)))
+
+
+def copy_artifact(ws: Workspace, id: str, path: str, source: BinaryIO) -> Artifact:
+    """As `log_artifact`, from an open file: read piece by piece, so that one of any size passes through."""
+    _check(ws, id, path)
+    incoming = ws.blobs.receive()
+    try:
+        while piece := source.read(_PIECE):
+            incoming.write(piece)
+        file = incoming.keep()
+    finally:
+        incoming.drop()
+    return _keep(ws, id, path, file)
+
+
+def _check(ws: Workspace, id: str, path: str) -> None:
     inside(Path("/"), path)
     ws.db.read(lambda c: store.seq_of(c, id))
-    kept = Artifact(path=path, digest=ws.blobs.put_bytes(data), size=len(data), at_ms=now_ms())
+
+
+def _keep(ws: Workspace, id: str, path: str, file: File) -> Artifact:
+    kept = Artifact(path=path, digest=file.digest, size=file.size, at_ms=now_ms())
 
     def put(c: sa.Connection) -> None:
         row = {"run_seq": store.seq_of(c, id), "path": path, "digest": kept.digest, "size": kept.size}

@@ -12,12 +12,11 @@ import struct
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from homeostat.core.blobs import digest_of
 from homeostat.core.errors import Corrupt, NotFound
 from homeostat.core.records import Record, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
-from homeostat.tracking.artifacts import list_artifacts, log_artifact
+from homeostat.tracking.artifacts import copy_artifact, list_artifacts
 from homeostat.tracking.metrics import log_batch, points_of
 from homeostat.tracking.model import EndStatus, Metric
 from homeostat.tracking.moving.records import MovedRun, Point, Source
@@ -115,22 +114,25 @@ def _copy_points(ws: Workspace, run: str, key: str, points: Iterator[Point], sen
 
 
 def _add(digest: _Tally, key: str, points: Iterable[Point]) -> int:
-    # In one order and each once: a point that was logged twice is one point.
-    packed = {
+    each = packed(points)
+    digest.add(f"{key}\0{len(each)}\n".encode() + b"".join(each))
+    return len(each)
+
+
+def packed(points: Iterable[Point]) -> list[bytes]:
+    """Points as bytes, in one order and each once: a point that was logged twice is one point."""
+    return sorted({
         _POINT.pack(p.at_ms, p.step, p.value) if p.value == p.value else _POINT.pack(p.at_ms, p.step, 0.0)[:16] + _NAN
         for p in points
-    }
-    digest.add(f"{key}\0{len(packed)}\n".encode() + b"".join(sorted(packed)))
-    return len(packed)
+    })  # fmt: skip
 
 
 def _copy_files(ws: Workspace, source: Source, run: MovedRun, sent: _Tally) -> int:
     lines: list[tuple[str, str]] = []
     for path in source.list_files(run.files):
         with source.open_file(run.files, path) as file:
-            data = file.read()
-        log_artifact(ws, run.id, path, data)
-        lines.append((path, digest_of(data)))
+            kept = copy_artifact(ws, run.id, path, file)
+        lines.append((path, kept.digest))
     for path, digest in sorted(lines):
         sent.add(f"{path}\0{digest}\n".encode())
     return len(lines)

@@ -10,7 +10,12 @@ import polars as pl
 import pytest
 
 import homeostat as hs
+from homeostat.core.context import acting_as
 from homeostat.core.errors import InvalidInput, NotFound, Refused
+from homeostat.loop.canary import CanaryRule
+from homeostat.loop.facts import CanaryFacts
+from homeostat.loop.model import Decision
+from homeostat.loop.rollout import move_on
 from homeostat.serving import get_deployment
 from tests.loop.conftest import CONFIG, PIPELINE, Life
 from tests.monitoring.world import DAY, START, World, log_rows
@@ -131,6 +136,41 @@ def test_a_person_must_agree_where_one_is_named(live: Callable[..., Life], ws: h
     agreed = ws.loop.approve("m", 2, at_ms=START + 8 * DAY + 1)
     assert agreed.kind == "promote"
     assert [r.weight for r in get_deployment(ws, "m").routes] == [0.9, 0.1]
+
+
+def test_a_rule_on_the_champion_makes_the_loop_ask_and_go_on(live: Callable[..., Life], ws: hs.Workspace) -> None:
+    life = live(World(-40, 60, per_day=130), ALL_PAST, HASTY)
+    ws.registry.set_alias("m", "champion", 1)
+    ws.registry.set_rule("m", "champion", needed=1, approvers=["ada"])
+    made = life.days(0, 8)
+    assert [d.kind for d in made] == ["retrain", "wait"]
+    assert "waits for a yes from 1 of ada" in made[1].headline
+    (asked,) = ws.registry.list_requests("m")
+    assert (asked.status, asked.version, asked.actor, asked.reason) == ("open", 2, "loop", made[1].headline)
+    assert ws.loop.approve("m", 2, at_ms=START + 8 * DAY + 1).kind == "wait"
+    assert len(ws.registry.list_requests("m")) == 1
+    assert ws.loop.review("m", at_ms=START + 8 * DAY + 2) == []
+    with acting_as("ada"):
+        assert ws.registry.approve(asked.id).status == "moved"
+    (let_in,) = ws.loop.review("m", at_ms=START + 8 * DAY + 3)
+    assert (let_in.kind, let_in.challenger) == ("promote", 2) and ws.loop.why(let_in.id).same
+    assert [r.weight for r in get_deployment(ws, "m").routes] == [0.9, 0.1]
+    assert ws.registry.get_model("m").aliases == {"champion": 2}
+    # What goes back asks as well, and does not wait with the routes.
+    back = Decision(
+        id="back", model="m", kind="roll_back", at_ms=START, headline="worse", reason="", evidence=[],
+        rule=let_in.rule, alternatives=[], champion=1, challenger=2, expected=None, realised=None, next_review_ms=0,
+    )  # fmt: skip
+    facts = CanaryFacts(
+        model="m", at_ms=START, champion=1, canary=2, step=0, step_since_ms=0, started_ms=0, since=None, together=None,
+        served=0, failed=0, champion_served=0, champion_failed=0, p99=None, champion_p99=None,
+    )  # fmt: skip
+    move_on(ws, back, facts, CanaryRule(steps=[0.1, 1.0]))
+    assert [r.version for r in get_deployment(ws, "m").routes] == [1]
+    assert ws.registry.list_requests("m", "open")[0].version == 1
+    for version, why in ((1, "is deployed, as champion"), (2, "which the loop holds")):
+        with pytest.raises(Refused, match=why):
+            ws.registry.delete_version("m", version)
 
 
 def test_nothing_declared_and_nothing_deployed(ws: hs.Workspace) -> None:

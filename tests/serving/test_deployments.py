@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import homeostat as hs
 from homeostat.core.errors import Conflict, InvalidInput, NotFound, Refused
 from homeostat.core.events import events_after
+from homeostat.core.lineage_facts import record_read
 from homeostat.serving import (
     Route,
     deploy,
@@ -153,3 +154,39 @@ def test_raising_a_canarys_weight_keeps_those_who_had_it(share: float, growth: f
         return {id for id in ids if table.choose(id) == (2, "canary")}
 
     assert chosen(share) <= chosen(more)
+
+
+def test_what_is_served_is_not_deleted(any_ws: hs.Workspace, tmp_path: Path) -> None:
+    versions(any_ws, tmp_path, 3)
+    deploy(any_ws, "delay", 1)
+    set_routes(any_ws, "delay", [Route(version=1, weight=0.9), Route(version=2, weight=0.1, role="canary")])
+    for version, role in ((1, "champion"), (2, "canary")):
+        with pytest.raises(Refused, match=f"version {version} of 'delay' is deployed, as {role}") as refused:
+            any_ws.registry.delete_version("delay", version)
+        assert "homeostat serving deploy delay" in refused.value.hint
+    any_ws.registry.delete_version("delay", 3)
+    for change in (any_ws.registry.delete_model, lambda name: any_ws.registry.rename_model(name, "other")):
+        with pytest.raises(Refused, match="is deployed") as refused:
+            change("delay")
+        assert "homeostat serving undeploy delay" in refused.value.hint
+    undeploy(any_ws, "delay")
+    any_ws.registry.delete_version("delay", 2)
+    any_ws.registry.delete_model("delay")
+
+
+def test_a_versions_lineage_names_where_it_is_and_was_served(any_ws: hs.Workspace, tmp_path: Path) -> None:
+    with hs.run("train", ws=any_ws):
+        record_read(any_ws, "table", "flights", 3)
+        register_logistic(any_ws, tmp_path, "delay", np.zeros(3))
+    register_logistic(any_ws, tmp_path, "delay", np.ones(3))
+    deploy(any_ws, "delay", 1)
+    deploy(any_ws, "delay", 2)
+    graph = any_ws.lineage.of("model", "delay", 1)
+    assert [(n.kind, n.label, n.version) for n in graph.nodes if n.kind != "run"] == [
+        ("table", "flights", "3"), ("model", "delay", "1"), ("deployment", "delay", "1"),
+    ]  # fmt: skip
+    assert [n.label for n in graph.nodes if n.kind == "run"] == ["train", "delay-deploy-1"]
+    back = any_ws.lineage.of("deployment", "delay", 2, direction="up")
+    assert [(n.kind, n.version) for n in back.nodes if n.kind != "run"] == [("model", "2"), ("deployment", "2")]
+    undeploy(any_ws, "delay")
+    assert len(any_ws.lineage.of("model", "delay", 2).nodes) == 3

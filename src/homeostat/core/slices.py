@@ -31,6 +31,9 @@ STORES = (
     "homeostat.loop.store",
 )
 
+# `(ws, connection, kind, name, version) -> Refused | None`: what `core.guards` asks before something goes.
+GUARDS = ("homeostat.serving.guard:served", "homeostat.loop.guard:held")
+
 # Folders of MLflow's artifact service that another slice than tracking fills, by the first part of their path:
 # `(ws, path) -> dict[str, File]` gives files by their path below, those that `path` leads to among them.
 FOLDERS = {"homeostat-packages": "homeostat.registry.mlmodel_form:files_at"}

@@ -33,8 +33,9 @@ def of(
 ) -> Lineage:
     """What a version was made of, and what was made of it, through every run between.
 
-    `kind` is table, tree, model, features or report; or "run", with the run's id as `asset` and no version. Both ends
-    of the walk stop at about `limit` nodes. Raises: NotFound when nothing is known of it.
+    `kind` is table, tree, model, features, report or deployment (of a model, its version the generation); or "run",
+    with the run's id as `asset` and no version. Both ends of the walk stop at about `limit` nodes. Raises: NotFound
+    when nothing is known of it.
 
     >>> import homeostat as hs, tempfile
     >>> from homeostat.core.lineage_facts import record_read, record_write

@@ -17,7 +17,7 @@ from homeostat.core.errors import InvalidInput, Refused
 from homeostat.core.faults import fault
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.loop import store
+from homeostat.loop import gate, store
 from homeostat.loop.applied import Applied, applied
 from homeostat.loop.canary import CanaryRule, decide_canary
 from homeostat.loop.decide import ReviewRule, decide
@@ -90,13 +90,12 @@ def _offer(ws: Workspace, model: str, version: int, at_ms: int | None, approved_
     with turn(ws, model):
         _finish_open(ws, current, at)
         subject = Subject(ws, current, at)
+        yes = gate.agreed(ws, model, version, approved_by)
         earlier = [d for d in decisions_of(ws, model, at_ms=at) if d.challenger == version and d.kind != "canary"]
         if not earlier:
             _check_offer(subject, version)
         learnt = subject.version(version).tags.get("learnt", "")
-        return _judged(
-            subject, version, lambda: gather_judge(subject, version, learnt, approved_by), approved=bool(approved_by)
-        )
+        return _judged(subject, version, lambda: gather_judge(subject, version, learnt, yes), approved=bool(yes))
 
 
 def _moment(current: Applied, at_ms: int | None) -> int:
@@ -126,7 +125,7 @@ def _carry_out(ws: Workspace, current: Applied, at_ms: int) -> None:
     variables = watch(subject)
     keep_quality(subject)
     fault("loop.watched")
-    if _follow_canary(subject):
+    if _follow_canary(subject) or _follow_approval(subject):
         subject = Subject(ws, current, at_ms)  # the routes may be others now
     if _is_full(ws, current.config.model, at_ms):
         realise(subject)
@@ -159,6 +158,18 @@ def _follow_canary(subject: Subject) -> bool:
     return True
 
 
+def _follow_approval(subject: Subject) -> bool:
+    """Judge a version again that waited and was approved since, on what is known now; True when there was one."""
+    s = subject
+    version = gate.approved_since(s)
+    if version is None:
+        return False
+    yes = gate.agreed(s.ws, s.model, version)
+    learnt = s.version(version).tags.get("learnt", "")
+    _judged(s, version, lambda: gather_judge(s, version, learnt, yes), approved=True)
+    return True
+
+
 def _retrain(subject: Subject) -> None:
     version, learnt, failed = train_challenger(subject)
 
@@ -173,13 +184,15 @@ def _judged(
 ) -> Decision:
     s = subject
     detail = f"{version}{' approved' if approved else ''}"
-    key, facts, kept = once(s.ws, s.model, s.at_ms, "judge", s.config.judge_rule(), gather, detail=detail)
+    key, facts, kept = once(s.ws, s.model, s.at_ms, "judge", gate.judge_rule(s), gather, detail=detail)
     fault("loop.judged")
     assert isinstance(kept, JudgeRule)
     decision = record(s.ws, key, judge(facts, kept))
     fault("loop.decided")
     if decision.kind == "promote":
         let_in(s.ws, decision, s.config.canary_rule())
+    elif decision.kind == "wait" and version is not None and gate.withheld(s.ws, s.model, version):
+        gate.point(s.ws, s.model, version, decision.headline)
     return decision
 
 

@@ -6,8 +6,8 @@ from homeostat.core.faults import fault
 from homeostat.core.workspace import Workspace
 from homeostat.loop.canary import CanaryRule
 from homeostat.loop.facts import CanaryFacts
+from homeostat.loop.gate import point, withheld
 from homeostat.loop.model import Decision
-from homeostat.registry import get_version, set_alias
 from homeostat.serving import Route, get_deployment, set_routes
 
 
@@ -46,6 +46,10 @@ def _only(version: int) -> list[Route]:
 def _route(ws: Workspace, decision: Decision, before: list[Route], after: list[Route]) -> None:
     """Set `after` where `before` is in force. Anything else means that the world has moved on: it is left alone."""
     current = get_deployment(ws, decision.model)
+    if len(after) == 1 and after[0].version != before[0].version and withheld(ws, decision.model, after[0].version):
+        # All of the traffic is what the rule on the alias is about: the canary stays where it is until then.
+        point(ws, decision.model, after[0].version, decision.headline)
+        return
     shadows = [route for route in current.routes if route.role == "shadow"]
     answering = [route for route in current.routes if route.role != "shadow"]
     if answering == before:
@@ -53,5 +57,5 @@ def _route(ws: Workspace, decision: Decision, before: list[Route], after: list[R
     elif answering != after:
         return
     fault("loop.routed")
-    if len(after) == 1 and "champion" not in get_version(ws, decision.model, after[0].version).aliases:
-        set_alias(ws, decision.model, "champion", after[0].version)
+    if len(after) == 1:
+        point(ws, decision.model, after[0].version, decision.headline)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.events import publish
+from homeostat.core.guards import need_unused
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import chronicle, store
@@ -50,12 +51,15 @@ def set_stage(
 def delete_version(ws: Workspace, model: str, version: int, reason: str = "") -> None:
     """Take a version away, with the aliases that point at it; its number is not given again.
 
-    `restore_version` brings it back, without the aliases. Raises: NotFound; Refused while a rule guards such an alias.
+    `restore_version` brings it back, without the aliases. Raises: NotFound; Refused while it is deployed, or the
+    champion of a loop, or while a rule guards such an alias.
     """
 
     def change(c: sa.Connection) -> None:
         held = store.hold(c, model)
-        for alias in store.one(c, model, version).aliases:
+        aliases = store.one(c, model, version).aliases
+        need_unused(ws, c, "model", model, version)
+        for alias in aliases:
             need_no_approval(c, held, alias)
             move(ws, c, held, alias, None, None, reason or f"version {version} was deleted")
         _mark(c, model, version, now_ms())

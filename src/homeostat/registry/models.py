@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import AlreadyExists, NotFound
 from homeostat.core.events import publish
+from homeostat.core.guards import need_unused
 from homeostat.core.lineage_facts import rename_asset
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
@@ -100,7 +101,7 @@ def delete_tag(ws: Workspace, model: str, key: str, version: int | None = None) 
 def rename_model(ws: Workspace, name: str, new_name: str, reason: str = "") -> Model:
     """Give a model another name: versions, aliases, rules, history and lineage go with it.
 
-    What serves or watches the model knows it by its name: undeploy it first. Raises: NotFound, AlreadyExists.
+    What serves the model knows it by its name. Raises: NotFound, AlreadyExists; Refused while it is deployed.
     """
     check_model_name(new_name)
 
@@ -108,6 +109,7 @@ def rename_model(ws: Workspace, name: str, new_name: str, reason: str = "") -> M
         held = store.hold(c, name)
         if c.execute(sa.select(store.model.c.id).where(store.model.c.name == new_name)).first() is not None:
             raise taken(new_name)
+        need_unused(ws, c, "model", name)
         _call(c, name, new_name)
         rename_asset(c, "model", name, new_name)
         chronicle.append(c, held, "renamed", reason=reason, detail={"to": new_name})
@@ -121,11 +123,12 @@ def rename_model(ws: Workspace, name: str, new_name: str, reason: str = "") -> M
 def delete_model(ws: Workspace, name: str, reason: str = "") -> None:
     """Take a model with all its versions and aliases away; `restore_model` brings it back. Its name is free at once.
 
-    Raises: NotFound; Refused while a rule guards one of its aliases.
+    Raises: NotFound; Refused while it is deployed, or a rule guards one of its aliases.
     """
 
     def change(c: sa.Connection) -> None:
         held = store.hold(c, name)
+        need_unused(ws, c, "model", name)
         for alias in store.aliases_of(c, [name])[name]:
             need_no_approval(c, held, alias)
         hidden = f"{name}{GONE}{held.id}"

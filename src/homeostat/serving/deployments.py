@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from homeostat.core.blobs import digest_of
 from homeostat.core.clock import now_ms
-from homeostat.core.context import current_actor
+from homeostat.core.context import acting_run, current_actor
 from homeostat.core.errors import Conflict, InvalidInput, Refused
 from homeostat.core.events import publish
+from homeostat.core.lineage_facts import record_read, record_write
 from homeostat.core.paths import check_name
 from homeostat.core.records import from_json, to_json
 from homeostat.core.verbs import verb
@@ -235,5 +236,16 @@ def record(
             at_ms=at_ms, back_to=back_to,
         )
     )  # fmt: skip
+    _remember(ws, connection, new, reason)
     publish(ws, connection, DeploymentChanged(model=new.model, generation=generation, routes=new.routes, reason=reason))
     return new
+
+
+def _remember(ws: Workspace, connection: sa.Connection, new: Deployment, reason: str) -> None:
+    """Lineage: the change itself is what took the versions and made this generation of the deployment."""
+    if not new.routes:
+        return
+    with acting_run(f"{new.model}-{reason}-{new.generation}".replace(" ", "-")[-64:]):
+        for route in new.routes:
+            record_read(ws, "model", new.model, route.version, connection)
+        record_write(ws, "deployment", new.model, new.generation, connection)

@@ -1,0 +1,31 @@
+"""What is served is not deleted."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from homeostat.core.errors import Refused
+from homeostat.core.workspace import Workspace
+from homeostat.serving import store
+
+
+def served(ws: Workspace, connection: sa.Connection, kind: str, name: str, version: int | None) -> Refused | None:
+    """The refusal for a model, or a version of one, that requests or copies of them are sent to."""
+    current = store.read_deployment(connection, name) if kind == "model" else None
+    if current is None:
+        return None
+    if version is None:
+        return Refused(
+            f"model '{name}' is deployed",
+            hint=f"stop serving it first: `homeostat serving undeploy {name}`",
+            model=name,
+        )
+    roles = [route.role for route in current.routes if route.version == version]
+    if not roles:
+        return None
+    return Refused(
+        f"version {version} of '{name}' is deployed, as {roles[0]}",
+        hint=f"send its requests elsewhere first: `homeostat serving deploy {name} VERSION`",
+        model=name,
+        version=version,
+    )

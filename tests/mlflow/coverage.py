@@ -29,8 +29,6 @@ NO = (
     (r".*mcp_.*", "no registry of MCP servers"),
     (r".*skills?(_.*)?", "no registry of skills"),
     (r".*workspaces?(_store_uri)?$", "one server is one workspace"),
-    (r"(create|get|delete|search)_datasets?$|.*_dataset_(tag|to_experiments|from_experiments)s?|set_dataset_tags"
-     r"|(add|remove)_dataset.*", "no evaluation datasets; datasets of runs (`log_input`) are kept"),
     (r"(un)?link_traces_from_run$|unlink_.*", "a trace's run is set, not taken away"),
     (r"search_sessions$|log_issue$", "no sessions or issues of traces"),
 )  # fmt: skip

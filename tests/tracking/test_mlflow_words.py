@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import homeostat as hs
-from homeostat.tracking.traces import Trace, put_trace
+from homeostat.tracking.trace_search import search_traces
+from homeostat.tracking.traces import Trace, delete_traces, put_spans, put_trace
 from tests.server.running import Running
 from tests.tracking.test_mlflow import Client
 
@@ -82,3 +83,35 @@ def test_an_expectation_of_several_values_travels_as_text(client: Client):
         made = client.running.post(f"{TRACES}/tr-said/assessments", {"assessment": said}).json["assessment"]
         assert list(made["expectation"]) == [form]
     assert made["expectation"] == {"value": "x"}
+
+
+def test_a_trace_may_be_linked_to_a_run_before_it_arrives(client: Client):
+    ws, run = client.running.workspace, client.run()
+    asked = f"attribute.run_id = '{run}'"
+    client.ok("traces/link-to-run", {"trace_ids": ["tr-late", "tr-late"], "run_id": run})
+    assert search_traces(ws, [0], asked) == ([], False)
+    put_trace(ws, Trace(id="tr-late", experiment_id="0", request_ms=7))
+    put_trace(ws, Trace(id="tr-own", experiment_id="0", request_ms=8, metadata={"mlflow.sourceRun": run}))
+    assert [trace.id for trace in search_traces(ws, [0], asked)[0]] == ["tr-own", "tr-late"]
+    assert delete_traces(ws, 0, ["tr-late", "tr-own"]) == 2
+    put_trace(ws, Trace(id="tr-late", experiment_id="0", request_ms=9))
+    assert search_traces(ws, [0], asked) == ([], False)
+
+
+def test_the_text_of_a_trace_is_what_its_spans_say(client: Client):
+    ws = client.running.workspace
+    experiment = int(client.ok("experiments/create", {"name": "texts"})["experiment_id"])
+    said = [{"key": "fruit", "value": {"string_value": "apple"}}]
+    span = {"trace_id": "AAAAAAAAAAAAAAAAAAAAAg==", "span_id": "AAAAAAAAAAE=", "name": "peel", "attributes": said}
+    put_spans(ws, str(experiment), [span])
+    for text, found in (("apple", 1), ("fruit", 1), ("peel", 1), ("string_value", 0), ("span_id", 0)):
+        assert len(search_traces(ws, [experiment], f"trace.text LIKE '%{text}%'")[0]) == found, text
+
+
+def test_pages_name_the_run_of_a_file_by_either_word(client: Client):
+    run = client.run()
+    for word in ("run_id", "run_uuid"):
+        path = f"/ajax-api/2.0/mlflow/upload-artifact?{word}={run}&path={word}.txt"
+        assert client.running.request("POST", path, b"x").status == 200
+    refused = client.running.request("POST", "/ajax-api/2.0/mlflow/upload-artifact?path=a", b"x")
+    assert refused.json["message"] == "Request must specify run_id or run_uuid."

@@ -54,6 +54,8 @@ PROTOCOLS = (
     "homeostat.tracking.mlflow.logged_models",
     "homeostat.tracking.mlflow.traces",
     "homeostat.tracking.mlflow.assessments",
+    "homeostat.tracking.mlflow.datasets",
+    "homeostat.tracking.mlflow.scorers",
 )
 
 # Files of the home that hold what is kept nowhere else, as patterns: whole once they are named ...

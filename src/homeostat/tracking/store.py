@@ -255,6 +255,72 @@ assessment = sa.Table(
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )
+# Which traces were said to belong to a run; said before the trace itself has arrived, too.
+trace_run = sa.Table(
+    "tracking_trace_run",
+    metadata,
+    sa.Column("trace_id", sa.String(128), primary_key=True),
+    sa.Column("run_id", sa.String(64), primary_key=True),
+    sa.Index("tracking_trace_run_of", "run_id", "trace_id"),
+)
+# Datasets that applications are judged on: records of inputs and what is expected of them.
+eval_dataset = sa.Table(
+    "tracking_eval_dataset",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(500), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("updated_ms", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.String(255)),
+    sa.Column("updated_by", sa.String(255)),
+    # The fields of the records and their types, as JSON; null until there are records.
+    sa.Column("schema", sa.Text),
+    sa.Column("records", sa.BigInteger, nullable=False),
+    sa.Index("tracking_eval_dataset_created", "created_ms", "id"),
+)
+eval_dataset_tag = sa.Table(
+    "tracking_eval_dataset_tag",
+    metadata,
+    sa.Column("dataset_id", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+eval_dataset_experiment = sa.Table(
+    "tracking_eval_dataset_experiment",
+    metadata,
+    sa.Column("dataset_id", sa.String(64), primary_key=True),
+    sa.Column("experiment_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Index("tracking_eval_dataset_of", "experiment_id", "dataset_id"),
+)
+eval_record = sa.Table(
+    "tracking_eval_record",
+    metadata,
+    sa.Column("dataset_id", sa.String(64), primary_key=True),
+    # Of the inputs: the same inputs are the same record.
+    sa.Column("inputs_digest", sa.String(64), primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("tracking_eval_record_order", "dataset_id", "created_ms", "id"),
+)
+# What judges the answers of applications, as its client wrote it down; nothing of it is run here.
+scorer = sa.Table(
+    "tracking_scorer",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("experiment_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.String(500), nullable=False),
+    sa.UniqueConstraint("experiment_id", "name", name="tracking_scorer_is"),
+)
+scorer_version = sa.Table(
+    "tracking_scorer_version",
+    metadata,
+    sa.Column("scorer_id", sa.String(64), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+)
 # Artifacts that are not a run's: `root` is their folder ("0/models/m-1f…/artifacts"), `path` goes on from there.
 file = sa.Table(
     "tracking_file",

@@ -13,10 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
-from homeostat.core.records import from_json
+from homeostat.core.records import from_json, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.conditions import malformed, parse, texts, unquoted
+from homeostat.tracking.otlp import attributes
 from homeostat.tracking.traces import NAME, SOURCE_RUN, Trace, assessments_of, from_row
 
 _TABLE = store.trace
@@ -30,7 +31,6 @@ _NUMBERS = {
 _TEXTS: dict[str, Callable[[Trace], str | None]] = {
     "status": lambda trace: trace.state, "state": lambda trace: trace.state,
     "name": lambda trace: trace.tags.get(NAME), "trace_name": lambda trace: trace.tags.get(NAME),
-    "run_id": lambda trace: trace.metadata.get(SOURCE_RUN),
     "request_id": lambda trace: trace.id, "trace_id": lambda trace: trace.id, "id": lambda trace: trace.id,
     "client_request_id": lambda trace: trace.client_request_id or None,
     "experiment_id": lambda trace: trace.experiment_id,
@@ -94,7 +94,9 @@ def _test(text: str, entity: str, name: str, op: str, value: str) -> Callable[[s
         get = _TEXTS[name]
         return lambda _, trace: meets([] if (found := get(trace)) is None else [found])
     if entity == "trace" and name == "text":
-        return lambda c, trace: meets(_bodies(c, trace.id))
+        return lambda c, trace: meets(_contents(c, trace.id))
+    if entity in ("", "attributes", "attribute", "attr", "trace", "request") and name == "run_id":
+        return lambda c, trace: meets(_runs(c, trace))
     raise malformed(text, f"a key of a trace, and not {f'{entity}.{name}'.strip('.')[:80]!r}")
 
 
@@ -143,9 +145,11 @@ def _said(trace: Trace, entity: str, name: str) -> list[str]:
 
 
 def _of_spans(c: sa.Connection, trace_id: str, name: str) -> list[str]:
-    spans = [from_json(body, dict[str, Any]) for body in _bodies(c, trace_id)]
-    if name in ("name", "content"):
-        return [str(one.get("name", "")) for one in spans] if name == "name" else [str(one) for one in spans]
+    if name == "content":
+        return _contents(c, trace_id)
+    spans = _spans(c, trace_id)
+    if name == "name":
+        return [str(one.get("name", "")) for one in spans]
     wanted = {"type": "mlflow.spanType"}.get(name, name.removeprefix("attributes."))
     found: list[str] = []
     for one in spans:
@@ -155,8 +159,24 @@ def _of_spans(c: sa.Connection, trace_id: str, name: str) -> list[str]:
     return found
 
 
-def _bodies(c: sa.Connection, trace_id: str) -> list[str]:
-    return list(c.execute(sa.select(store.span.c.body).where(store.span.c.trace_id == trace_id)).scalars())
+def _spans(c: sa.Connection, trace_id: str) -> list[dict[str, Any]]:
+    bodies = c.execute(sa.select(store.span.c.body).where(store.span.c.trace_id == trace_id)).scalars()
+    return [from_json(body, dict[str, Any]) for body in bodies]
+
+
+def _contents(c: sa.Connection, trace_id: str) -> list[str]:
+    """What spans say, without the words of the form they are kept in: names, keys and values."""
+    found: list[str] = []
+    for one in _spans(c, trace_id):
+        told = [(one.get("name"), attributes(one)), *((e.get("name"), attributes(e)) for e in one.get("events", []))]
+        found.append(to_json([told, (one.get("status") or {}).get("message")]))
+    return found
+
+
+def _runs(c: sa.Connection, trace: Trace) -> list[str]:
+    table = store.trace_run
+    linked = list(c.execute(sa.select(table.c.run_id).where(table.c.trace_id == trace.id)).scalars())
+    return [trace.metadata[SOURCE_RUN], *linked] if SOURCE_RUN in trace.metadata else linked
 
 
 def _ordered(text: str) -> Any:

@@ -115,13 +115,12 @@ def change_tags(ws: Workspace, trace_id: str, change: Callable[[dict[str, str]],
 
 
 def link_to_run(ws: Workspace, ids: Sequence[str], run_id: str) -> None:
-    """Say that traces belong to a run. Raises NotFound."""
+    """Say that traces belong to a run, those too that have not arrived yet. Raises NotFound."""
+    rows = [{"trace_id": one, "run_id": run_id} for one in dict.fromkeys(ids)]
 
     def put(c: sa.Connection) -> None:
         store.seq_of(c, run_id)
-        for one in ids:
-            meta = {**_found(c, one).metadata, SOURCE_RUN: run_id}
-            c.execute(sa.update(store.trace).where(store.trace.c.id == one).values(metadata=to_json(meta)))
+        store.upsert(c, store.trace_run, rows, ["trace_id", "run_id"])
 
     ws.db.write(put)
 
@@ -145,6 +144,7 @@ def delete_traces(
             part = gone[at : at + _AT_ONCE]
             c.execute(sa.delete(store.span).where(store.span.c.trace_id.in_(part)))
             c.execute(sa.delete(store.assessment).where(store.assessment.c.trace_id.in_(part)))
+            c.execute(sa.delete(store.trace_run).where(store.trace_run.c.trace_id.in_(part)))
             c.execute(sa.delete(table).where(table.c.id.in_(part)))
         return len(gone)
 

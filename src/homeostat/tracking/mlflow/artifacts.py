@@ -76,9 +76,10 @@ async def get_artifact(ws: Workspace, request: Request) -> Response:
 @rpc("POST", "2.0/mlflow/upload-artifact", permission="tracking:write", raw=True)
 async def upload_artifact(ws: Workspace, request: Request) -> Response:
     """Keep the body as a file of a run, as pages send one."""
-    run_id, path = request.query_params.get("run_uuid"), request.query_params.get("path")
+    run_id = request.query_params.get("run_id") or request.query_params.get("run_uuid")
+    path = request.query_params.get("path")
     if not run_id:
-        raise invalid("Request must specify run_uuid.")
+        raise invalid("Request must specify run_id or run_uuid.")
     if not path:
         raise invalid("Request must specify path.")
     place = Place(run_id=run_id, path=_path(path))

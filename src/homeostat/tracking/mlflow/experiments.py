@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import AlreadyExists
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
-from homeostat.core.foreign_search import Comparison, Group, Language, offset_of, parse_filter, parse_order, token_of
+from homeostat.core.foreign_search import Language, offset_of, parse_filter, parse_order, token_of
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.experiments import (
     NAME_CHARS,
@@ -22,20 +22,24 @@ from homeostat.tracking.experiments import (
     tags_of,
 )
 from homeostat.tracking.mlflow import shapes
-from homeostat.tracking.mlflow.search_sql import compared
+from homeostat.tracking.mlflow.tagged import Tagged, condition, ordered
 from homeostat.tracking.mlflow.wording import check_key, experiment_id_of, text_of, view_of
 from homeostat.tracking.statements import change, marks, rows
 
 _COLUMNS = "e.id, e.name, e.lifecycle, e.artifact_location, e.created_ms, e.updated_ms"
-_LARGEST = 50_000
+_LARGEST, _NEWEST = 50_000, "e.created_ms desc, e.id asc"
 _LANGUAGE = Language(
     entities={"attribute": "attribute", "tag": "tag", "tags": "tag"},
     attributes={"name": False, "experiment_id": False, "creation_time": True, "last_update_time": True},
     lists=("experiment_id",),
 )
-_ATTRIBUTES = {
-    "name": "e.name", "experiment_id": "e.id", "creation_time": "e.created_ms", "last_update_time": "e.updated_ms"
-}  # fmt: skip
+_WHERE = Tagged(
+    attributes={
+        "name": "e.name", "experiment_id": "e.id", "creation_time": "e.created_ms", "last_update_time": "e.updated_ms"
+    },
+    tags="select 1 from tracking_experiment_tag x where x.experiment_id = e.id and x.key = ?",
+    ids={"experiment_id": experiment_id_of},
+)  # fmt: skip
 
 
 @rpc("POST", "2.0/mlflow/experiments/create", permission="tracking:write", audit=True)
@@ -146,11 +150,11 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
     def read(c: sa.Connection) -> dict[str, Any]:
         where, bound = f"e.lifecycle in ({marks(len(stages))})", list[Any](stages)
         if tree is not None:
-            sql, more = _condition(c, tree)
+            sql, more = condition(c, tree, _WHERE)
             where, bound = f"{where} and {sql}", [*bound, *more]
         query = (
             f"select {_COLUMNS} from tracking_experiment e where {where}"  # noqa: S608 - columns of this file; values are bound
-            f" order by {_order(c, clauses)} limit ? offset ?"
+            f" order by {ordered(c, clauses, _WHERE, _NEWEST, ('name',), 'e.id desc')} limit ? offset ?"
         )
         found = rows(c, query, [*bound, limit + 1, start])
         answer: dict[str, Any] = {"experiments": _shaped(c, found[:limit])} if found else {}
@@ -166,43 +170,6 @@ def _place(where: str) -> str:
     if not where or ":" in where or where.startswith(("/", "\\")):
         return where
     return str(Path.cwd() / where)
-
-
-def _order(c: sa.Connection, clauses: list[tuple[str, str, bool]]) -> str:
-    plain = ' collate "C"' if c.dialect.name == "postgresql" else ""
-    order: list[str] = []
-    for entity, key, ascending in clauses or [
-        ("attribute", "creation_time", False),
-        ("attribute", "experiment_id", True),
-    ]:
-        if entity != "attribute":
-            raise invalid(f"Invalid order_by entity: {entity}")
-        order.append(f"{_ATTRIBUTES[key]}{plain if key == 'name' else ''} {'asc' if ascending else 'desc'}")
-    if not any(key == "experiment_id" for _, key, _ in clauses) and clauses:
-        order.append("e.id desc")
-    return ", ".join(order)
-
-
-def _condition(c: sa.Connection, node: Any) -> tuple[str, list[Any]]:
-    if isinstance(node, Group):
-        parts = [_condition(c, member) for member in node.members]
-        bound = [value for _, more in parts for value in more]
-        if node.kind == "not":
-            return f"not coalesce({parts[0][0]}, false)", bound
-        return "(" + f" {node.kind} ".join(sql for sql, _ in parts) + ")", bound
-    assert isinstance(node, Comparison)
-    entity, key, operator, value = node
-    if entity == "tag":
-        there = "select 1 from tracking_experiment_tag x where x.experiment_id = e.id and x.key = ?"
-        if value is None:
-            return f"{'not ' if operator == 'IS NULL' else ''}exists ({there})", [key]
-        sql, more = compared(c, "x.value", operator, value)
-        return f"exists ({there} and {sql})", [key, *more]
-    if key == "experiment_id":
-        if operator not in ("=", "!=", "IN", "NOT IN"):
-            raise invalid(f"Invalid comparator for experiment_id: {operator}")
-        value = tuple(map(experiment_id_of, value)) if isinstance(value, tuple) else experiment_id_of(value)
-    return compared(c, _ATTRIBUTES[key], operator, value)
 
 
 def _row(c: sa.Connection, wanted: int) -> Any:

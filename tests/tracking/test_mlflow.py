@@ -158,15 +158,16 @@ def test_points_are_kept_as_they_came(any_client: Client):
     assert any_client.ok(f"metrics/get-history?run_id={run}&metric_key=none") == {}
 
 
-def test_a_database_that_is_held_is_told_and_logging_goes_on_afterwards(tmp_path: Path):
+def test_a_database_that_is_held_is_told_and_logging_goes_on_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("homeostat.engines.sqlite._WAIT_MS", 50)
     with hs.open(tmp_path / "home") as ws:
         running = Running(ws)
         client = Client(running)
         run = client.run()
         point = {"run_id": run, "key": "loss", "value": 0.5, "timestamp": 1, "step": 1}
         client.ok("runs/log-metric", point)
-        with ws.db.writer.connect() as connection:  # the only one: it stays in the pool, and no longer waits
-            connection.exec_driver_sql("pragma busy_timeout=50")
         holder = sqlite3.connect(tmp_path / "home" / "homeostat.db", isolation_level=None)
         holder.execute("begin immediate")
         for call, body in (("runs/log-metric", {**point, "step": 2}), ("runs/set-tag", {"run_id": run, "key": "a"})):

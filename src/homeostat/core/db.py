@@ -1,9 +1,11 @@
-"""The metadata database: SQLAlchemy Core over SQLite or PostgreSQL, one writer thread, group commit.
+"""The metadata database: SQLAlchemy Core over SQLite or PostgreSQL, one writer at a time, group commit.
 
 Promises, checked by `homeostat.testing.database`:
 - `write(fn)` returns after the commit that holds it: what was answered is on disk.
 - Writes that wait at the same time share one transaction, each in a savepoint of its own: one that fails takes only
   itself back. Many small writes cost few commits, and a lone write never waits for company.
+- A write from an event loop (`turns.py`) is done right there when nobody else is writing and writing is quick: handing
+  it over and back costs more than the write. Otherwise the writer thread does it.
 - `write` inside a write joins the transaction; `read` inside a write sees it.
 - Any thread may call; several processes may open one database.
 - `fn` may run again (lost connection, busy database, another process in the way): it touches nothing but the database.
@@ -13,14 +15,16 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import Context, copy_context
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from homeostat.core import statements
 from homeostat.core.errors import Conflict, Corrupt, HomeostatError, InvalidInput, StorageFull, Unavailable
 
 T = TypeVar("T")
@@ -30,18 +34,45 @@ metadata = sa.MetaData()
 # The largest group: bounds how long the first waiter waits for the last.
 _GROUP = 256
 
-_Job = tuple[Callable[[sa.Connection], Any], "Future[Any]", Context]
+# What is written on an event loop holds it up: where writes take longer than this, they are handed over for a while, so
+# that slow ones hold it for a tenth of the time at most.
+_LONG_S, _RARELY = 0.002, 10
+
+# How often a write is tried that another process was in the way of, and how long it waits at first.
+_TRIES, _PAUSE_S = 5, 0.02
+
+Write = Callable[[sa.Connection], Any]
+_Job = tuple[Write, "Future[Any]", Context]
+_Done = tuple["Future[Any]", Any, BaseException | None]
 
 
 class Database:
-    """A database behind one writer thread. `writer` and `reader` are engines on the same data."""
+    """A database with one writer at a time. `writer` and `reader` are engines on the same data.
 
-    def __init__(self, writer: sa.Engine, reader: sa.Engine, url: str) -> None:
+    `patience(connection, waits)` sets whether the writer waits for other processes or fails at once; None where every
+    write waits for something, such as the network: then the writer thread does them all.
+    """
+
+    def __init__(
+        self,
+        writer: sa.Engine,
+        reader: sa.Engine,
+        url: str,
+        patience: Callable[[sa.Connection, bool], None] | None = None,
+    ) -> None:
         self.url = url
         self.writer = writer
         self.reader = reader
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._patience = patience
+        # The writer's own connection, and whether it waits for other processes: of whoever holds the turn.
+        self._turn = threading.Lock()
+        self._kept: sa.Connection | None = None
+        self._waits: bool | None = None
+        # How long writing on an event loop takes of late, and when it may be tried again.
+        self._takes = self._not_before = 0.0
+        self._asked = 0  # writes handed to the thread and not done
         self._lock = threading.Lock()
         self._open = threading.local()
         self._closed = False
@@ -54,16 +85,55 @@ class Database:
     def submit(self, fn: Callable[[sa.Connection], T]) -> Future[T]:
         """As `write`, without waiting: the future is done once it is committed. Not from inside a write."""
         future: Future[T] = Future()
-        # From here on nobody can cancel it: whoever waits may go away, the write is made, and the writer lives on.
-        future.set_running_or_notify_cancel()
+        self._hand_over([(fn, future, copy_context())])
+        return future
+
+    def submit_all(self, asked: Iterable[tuple[Write, Context]]) -> list[Future[Any]]:
+        """As `submit`, of several that share a transaction, for a thread that must not wait: an event loop's.
+
+        They are done on return where that takes a moment only, else by the writer thread.
+        """
+        jobs: list[_Job] = [(fn, Future(), context) for fn, context in asked]
+        if not self._done_here(jobs):
+            self._hand_over(jobs)
+        return [future for _, future, _ in jobs]
+
+    def _hand_over(self, jobs: list[_Job]) -> None:
+        for _, future, _ in jobs:
+            # From here on nobody can cancel it: whoever waits may go away, the write is made, and the writer lives on.
+            future.set_running_or_notify_cancel()
         with self._lock:
             if self._closed:
                 raise Unavailable("the workspace is closed", hint="open it again with hs.open(…)")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="homeostat-writer", daemon=True)
                 self._thread.start()
-            self._jobs.put((fn, future, copy_context()))
-        return future
+            self._asked += len(jobs)
+            for job in jobs:
+                self._jobs.put(job)
+
+    def _done_here(self, jobs: list[_Job]) -> bool:
+        start = monotonic()
+        if self._patience is None or start < self._not_before or not self._turn.acquire(blocking=False):
+            return False
+        try:
+            # Whoever asked before is served before.
+            if self._asked or self._closed or len(jobs) > _GROUP:
+                return False
+            try:
+                transaction = self._connection(waits=False).begin()
+            except exc.DBAPIError:  # another process is writing; or worse, which the thread will find out
+                self._let_go()
+                return False
+            done = self._commit(jobs, transaction)
+        finally:
+            self._turn.release()
+        _tell(done)
+        end = monotonic()
+        self._takes += (end - start - self._takes) / 8
+        if self._takes > _LONG_S:
+            self._not_before = end + _RARELY * self._takes
+        return True
 
     def read(self, fn: Callable[[sa.Connection], T]) -> T:
         """`fn(connection)` on one consistent snapshot, beside any writer."""
@@ -95,6 +165,8 @@ class Database:
             self._jobs.put(None)
         if self._thread is not None:
             self._thread.join()
+        with self._turn:
+            self._let_go()
         self.writer.dispose()
         self.reader.dispose()
 
@@ -111,60 +183,95 @@ class Database:
                 except queue.Empty:
                     break
             if jobs:
-                self._commit(jobs)
+                with self._turn:
+                    done = self._commit(jobs)
+                with self._lock:
+                    self._asked -= len(jobs)
+                _tell(done)
             if job is None:
                 return
 
-    def _commit(self, jobs: list[_Job], tries: int = 3) -> None:
-        done: list[tuple[Future[Any], Any, BaseException | None]] = []
+    def _connection(self, waits: bool) -> sa.Connection:
+        # Kept from write to write: to take it from the pool and give it back costs more than a small write itself.
+        if self._kept is None:
+            self._kept, self._waits = self.writer.connect(), None
+        if self._waits is not waits and self._patience is not None:
+            self._patience(self._kept, waits)
+            self._waits = waits
+        return self._kept
+
+    def _let_go(self) -> None:
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            kept.close()
+
+    def _commit(self, jobs: list[_Job], begun: sa.RootTransaction | None = None, tries: int = _TRIES) -> list[_Done]:
+        """What became of each, to be told once the next may write."""
+        done: list[_Done] = []
         try:
-            with self.writer.connect() as connection, connection.begin():
-                self._open.connection = connection
-                last: list[Callable[[sa.Connection], None]] = []
+            with begun or self._connection(waits=True).begin() as transaction:
+                connection = self._open.connection = transaction.connection
+                last: list[Write] = []
+                # Alone in its transaction, a job needs no savepoint: it is taken back with it.
+                attempt = _attempt_alone if len(jobs) == 1 else _attempt
                 for fn, future, context in jobs:
                     self._open.last = []
-                    done.append((future, *_attempt(connection, fn, context)))
+                    done.append((future, *attempt(connection, fn, context)))
                     last += self._open.last if done[-1][2] is None else []
+                if len(jobs) == 1 and done[0][2] is not None:
+                    transaction.rollback()
                 for fn in last:
                     fn(connection)
         except BaseException as error:
+            self._let_go()
             if tries > 1 and isinstance(error, exc.DBAPIError) and _may_succeed_again(error):
                 self._open.connection = None
+                # Not at once, or whom it was in the way of finds it there again.
+                sleep(_PAUSE_S * 2 ** (_TRIES - tries))
                 # One by one: a group takes rows in the order of its members, which another process may not share.
-                for job in jobs:
-                    self._commit([job], tries - 1)
-                return
+                return [done for job in jobs for done in self._commit([job], tries=tries - 1)]
             failure = translate(error) if isinstance(error, exc.DBAPIError) else error
             done = [(future, None, failure) for _, future, _ in jobs]
         finally:
             self._open.connection = None
-        for future, result, failure in done:
-            if failure is None:
-                future.set_result(result)
-            else:
-                future.set_exception(failure)
+        return done
 
 
-def _attempt(
-    connection: sa.Connection, fn: Callable[[sa.Connection], Any], context: Context
-) -> tuple[Any, BaseException | None]:
-    savepoint = connection.begin_nested()
+def _tell(done: list[_Done]) -> None:
+    for future, result, failure in done:
+        if failure is None:
+            future.set_result(result)
+        else:
+            future.set_exception(failure)
+
+
+def _attempt(connection: sa.Connection, fn: Write, context: Context) -> tuple[Any, BaseException | None]:
+    statements.change(connection, "savepoint job")
+    result, failure = _attempt_alone(connection, fn, context)
     try:
-        result = context.run(fn, connection)
-        savepoint.commit()
+        if failure is not None:
+            statements.change(connection, "rollback to savepoint job")
+        statements.change(connection, "release savepoint job")
+    except exc.DBAPIError as error:
+        # A full disk may take all of a transaction back, savepoints too: then that is what went wrong.
+        if failure is None or _may_succeed_again(error):
+            raise
+        raise failure from error
+    return result, failure
+
+
+def _attempt_alone(connection: sa.Connection, fn: Write, context: Context) -> tuple[Any, BaseException | None]:
+    try:
+        return context.run(fn, connection), None
     except exc.DBAPIError as error:
         if _may_succeed_again(error):
             raise
-        savepoint.rollback()
         # A constraint that does not hold belongs to whoever asked; they know what it means.
         return None, error if isinstance(error, exc.IntegrityError) else translate(error)
     except OverflowError as error:
-        savepoint.rollback()
         return None, _too_large(error)
     except BaseException as error:
-        savepoint.rollback()
         return None, error
-    return result, None
 
 
 def _may_succeed_again(error: exc.DBAPIError) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from homeostat.core import statements
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor, current_run
 from homeostat.core.db import metadata
@@ -42,6 +43,9 @@ cursors = sa.Table(
 )
 
 
+_INSERT = "insert into core_event (name, at_ms, actor, run_id, payload) values (?, ?, ?, ?, ?)"
+
+
 class StoredEvent(Record):
     """An event as it was published. `payload` holds its fields."""
 
@@ -57,15 +61,13 @@ def publish(ws: Workspace, connection: sa.Connection, event: Event) -> None:
     """Append `event` within the open transaction: it is known if and only if the change is."""
     payload = plain(event)
     name = payload.pop("name")
-    row = sa.insert(table).values(
-        name=name, at_ms=now_ms(), actor=current_actor(), run_id=current_run(), payload=to_json(payload)
-    )
+    row = (name, now_ms(), current_actor(), current_run(), to_json(payload))
 
     def append(last: sa.Connection) -> None:
         if last.dialect.name == "postgresql":
             # Ids must become visible in their order, or a reader that remembers the last one would skip some.
-            last.execute(sa.text("select pg_advisory_xact_lock(4701002)"))
-        last.execute(row)
+            statements.change(last, "select pg_advisory_xact_lock(4701002)")
+        statements.change(last, _INSERT, row)
 
     ws.db.before_commit(append)
 

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from homeostat.core import statements
 from homeostat.core.db import Database
 from homeostat.core.regular import compiled
 
 # An answered write is on disk, power cut included: FULL. Group commit makes it affordable.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", "temp_store=MEMORY")
+_WAIT_MS = 30_000
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_WAIT_MS}", "foreign_keys=ON", "temp_store=MEMORY")
 
 
 def open_sqlite(url: str) -> Database:
@@ -21,7 +23,12 @@ def open_sqlite(url: str) -> Database:
     # One writer connection; it takes the write lock when the transaction begins, so that no transaction fails half-way.
     writer = _engine(path, begin="BEGIN IMMEDIATE", pool_size=1)
     reader = _engine(path, begin="BEGIN", pool_size=8)
-    return Database(writer, reader, url)
+    return Database(writer, reader, url, _patience)
+
+
+def _patience(connection: sa.Connection, waits: bool) -> None:
+    """Whether to wait, as long as it takes, for another process that is writing."""
+    statements.rows(connection, f"pragma busy_timeout={_WAIT_MS if waits else 0}")
 
 
 def _matches(pattern: str, text: str | None) -> bool | None:

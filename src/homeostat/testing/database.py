@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import Context, copy_context
 from typing import Any
 
 import pytest
@@ -134,6 +135,62 @@ class DatabaseSuite:
             database.write(outer)
         assert database.read(names) == set()
 
+    def test_a_lone_write_that_fails_is_taken_back_wholly(self, database: Database) -> None:
+        def fail(connection: sa.Connection) -> None:
+            put("lost")(connection)
+            database.before_commit(put("lost too"))
+            raise RuntimeError("stop")
+
+        with pytest.raises(RuntimeError, match="stop"):
+            database.write(fail)
+        database.write(put("next"))
+        assert database.read(names) == {"next"}
+
+    def test_what_is_written_before_the_commit_stands_and_falls_with_its_write(self, database: Database) -> None:
+        def write(name: str, error: Exception | None) -> Callable[[sa.Connection], None]:
+            def fn(connection: sa.Connection) -> None:
+                database.before_commit(put(f"{name} last"))
+                put(name)(connection)
+                if error is not None:
+                    raise error
+
+            return fn
+
+        results = database.submit_all([(write("good", None), copy_context()), (write("bad", KeyError()), Context())])
+        assert [type(result.exception()) for result in results] == [type(None), KeyError]
+        assert database.read(names) == {"good", "good last"}
+
+    def test_writes_asked_for_together_share_a_transaction(self, database: Database) -> None:
+        with acting_as("ann"):
+            asked = [(put(name), copy_context()) for name in ("a", "b", "a", "c")]
+        results = database.submit_all([*asked, (lambda _: current_actor(), asked[0][1])])
+        assert [type(result.exception()).__name__ for result in results] == [
+            "NoneType", "NoneType", "IntegrityError", "NoneType", "NoneType",
+        ]  # fmt: skip
+        assert results[-1].result() == "ann"
+        assert database.read(names) == {"a", "b", "c"}
+
+    def test_who_must_not_wait_does_not_wait_for_another_writer(self, database: Database, other: Database) -> None:
+        inside, go_on = threading.Event(), threading.Event()
+
+        def slow(connection: sa.Connection, name: str) -> None:
+            put(name)(connection)
+            inside.set()
+            assert go_on.wait(30)
+
+        for number, writer in enumerate((database, other)):
+            inside.clear()
+            go_on.clear()
+            thread = threading.Thread(target=writer.write, args=(lambda c, name=f"slow {number}": slow(c, name),))
+            thread.start()
+            assert inside.wait(30)
+            # On one and the same thread: were it to wait here, nobody could let it go on.
+            (result,) = database.submit_all([(put(f"quick {number}"), copy_context())])
+            go_on.set()
+            thread.join()
+            assert result.exception() is None
+        assert database.read(names) == {"slow 0", "quick 0", "slow 1", "quick 1"}
+
     def test_a_reader_neither_waits_for_a_writer_nor_sees_its_half(self, database: Database) -> None:
         inside, go_on = threading.Event(), threading.Event()
 
@@ -226,6 +283,8 @@ class DatabaseSuite:
         assert other.read(names) == {"asked"}
         with pytest.raises(Unavailable, match="is closed"):
             database.write(put("too late"))
+        with pytest.raises(Unavailable, match="is closed"):
+            database.submit_all([(put("too late"), copy_context())])
 
 
 def in_threads(calls: list[Callable[[], object]]) -> None:

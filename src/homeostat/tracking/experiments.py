@@ -10,12 +10,12 @@ from sqlalchemy import exc
 
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from homeostat.core.statements import change
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.attributes import check_key
 from homeostat.tracking.model import Experiment
-from homeostat.tracking.statements import change
 
 NAME_CHARS, TAG_CHARS = 500, 20_000
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
+from homeostat.core.statements import rows
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
@@ -18,7 +19,6 @@ from homeostat.tracking.query.parsing import parse, parse_order
 from homeostat.tracking.query.sql import Sql, Writer
 from homeostat.tracking.query.tree import Condition
 from homeostat.tracking.search import base_of
-from homeostat.tracking.statements import rows
 
 _RUNS = 500
 _KEYS = 500

@@ -19,10 +19,10 @@ import sqlalchemy as sa
 
 from homeostat.core.errors import Conflict
 from homeostat.core.faults import fault
+from homeostat.core.statements import change, change_many, rows
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.codec import CHUNK_POINTS, decode_chunk, decode_journal, encode_chunk
-from homeostat.tracking.statements import change, change_many, rows
 
 if TYPE_CHECKING:
     from homeostat.tracking.codec import Columns

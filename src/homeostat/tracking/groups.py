@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
+from homeostat.core.statements import rows
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.model import MetricSpread, RunGroup, RunKind, RunStatus
@@ -17,7 +18,6 @@ from homeostat.tracking.query.sql import Sql, Writer
 from homeostat.tracking.query.tree import Value
 from homeostat.tracking.query.values import as_number, as_text
 from homeostat.tracking.search import base_of
-from homeostat.tracking.statements import rows
 
 _MOST_BY, _MOST_METRICS, _MOST_GROUPS = 5, 10, 1000
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from homeostat.core.statements import rows
 from homeostat.tracking.codec import Point
 from homeostat.tracking.metrics import points_of
-from homeostat.tracking.statements import rows
 
 _WORTH, _MOST = 2_000, 400_000
 

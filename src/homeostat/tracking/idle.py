@@ -6,9 +6,9 @@ import time
 
 import sqlalchemy as sa
 
+from homeostat.core.statements import rows
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.folding import fold_seq
-from homeostat.tracking.statements import rows
 
 LOOK_S = 10
 IDLE_S = 30

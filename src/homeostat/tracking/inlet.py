@@ -1,6 +1,6 @@
-"""The short way in for points: from the event loop, without a thread for each request.
+"""The short way in for points, for requests on an event loop.
 
-Requests that wait at the same time are written by one job of the database's writer: one statement for each run instead
+Those that wait at the same time are written by one job of the database's writer: one statement for each run instead
 of several for each request. Whoever asked is answered after the commit, like with every other write.
 """
 
@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
-from homeostat.tracking import statements
+from homeostat.core import statements
+from homeostat.core.turns import turns
 from homeostat.tracking.codec import Journalled, encode_journal
 from homeostat.tracking.folding import FOLD_AT, fold
 from homeostat.tracking.metrics import put_points, summarised, tell, told_long_ago
@@ -45,15 +46,14 @@ class Inlet:
         self._ws = ws
         self._waiting: list[_Waiting] = []
         self._lock = threading.Lock()
-        self._asked = False
 
     async def log(self, run_id: str, points: list[Journalled]) -> Refusal | None:
         """Add `points` to a run. None once they are on disk, or why they were not taken."""
         answer: asyncio.Future[Refusal | None] = self.loop.create_future()
         with self._lock:
             self._waiting.append(_Waiting(run_id, points, answer))
-            asked, self._asked = self._asked, True
-        if not asked:
+            first = len(self._waiting) == 1
+        if first:
             self._ask()
         return await answer
 
@@ -65,19 +65,12 @@ class Inlet:
                 with self._lock:
                     taken.extend(self._waiting)
                     self._waiting.clear()
-                    self._asked = False
             return self._put(c, taken)
 
         def done(result: Future[tuple[dict[str, Refusal], list[str]]]) -> None:
-            self.loop.call_soon_threadsafe(self._answer, taken, result)
+            self._answer(taken, result)
 
-        try:
-            self._ws.db.submit(put).add_done_callback(done)
-        except BaseException:
-            with self._lock:
-                self._waiting.clear()
-                self._asked = False
-            raise
+        turns(self._ws.db).ask(put, done)
 
     def _put(self, c: sa.Connection, taken: list[_Waiting]) -> tuple[dict[str, Refusal], list[str]]:
         by_run: dict[str, list[Journalled]] = defaultdict(list)
@@ -111,7 +104,6 @@ class Inlet:
             with self._lock:
                 taken.extend(self._waiting)
                 self._waiting.clear()
-                self._asked = False
         refused, full = ({}, []) if failure is not None else result.result()
         for waiting in taken:
             if waiting.answer.done():  # whoever asked has gone

@@ -14,12 +14,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from homeostat.core import statements
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, TooLarge
 from homeostat.core.events import publish
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.tracking import statements, store
+from homeostat.tracking import store
 from homeostat.tracking.attributes import add_params, add_tags, check_key
 from homeostat.tracking.codec import (
     STEP_MAX,

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from homeostat.core.foreign import Args, invalid, present, rpc
 from homeostat.core.foreign_search import Language, offset_of, parse_filter, parse_order, token_of
 from homeostat.core.records import to_json
+from homeostat.core.statements import marks, rows
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import eval_datasets, store
 from homeostat.tracking.eval_datasets import EvalDataset
 from homeostat.tracking.mlflow.tagged import Tagged, condition, ordered
 from homeostat.tracking.mlflow.wording import experiment_id_of
-from homeostat.tracking.statements import marks, rows
 
 T = TypeVar("T")
 

@@ -11,6 +11,7 @@ from homeostat.core.clock import now_ms
 from homeostat.core.errors import AlreadyExists
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
 from homeostat.core.foreign_search import Language, offset_of, parse_filter, parse_order, token_of
+from homeostat.core.statements import change, marks, rows
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.experiments import (
     NAME_CHARS,
@@ -24,7 +25,6 @@ from homeostat.tracking.experiments import (
 from homeostat.tracking.mlflow import shapes
 from homeostat.tracking.mlflow.tagged import Tagged, condition, ordered
 from homeostat.tracking.mlflow.wording import check_key, experiment_id_of, text_of, view_of
-from homeostat.tracking.statements import change, marks, rows
 
 _COLUMNS = "e.id, e.name, e.lifecycle, e.artifact_location, e.created_ms, e.updated_ms"
 _LARGEST, _NEWEST = 50_000, "e.created_ms desc, e.id asc"

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from homeostat.core.foreign import Args, invalid, present, rpc
 from homeostat.core.records import to_json
+from homeostat.core.statements import change_many, marks, rows
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.mlflow.runs import active_row
 from homeostat.tracking.mlflow.shapes import run_row
 from homeostat.tracking.mlflow.wording import experiment_id_of
-from homeostat.tracking.statements import change_many, marks, rows
 
 _LONGEST = {"name": 500, "digest": 36, "source": 65_535, "schema": 1_048_575, "profile": 16_777_215}
 _CONTEXT = "mlflow.data.context"

@@ -10,12 +10,12 @@ import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.foreign import Args, invalid, rpc
+from homeostat.core.statements import marks, rows
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.codec import Point
 from homeostat.tracking.histories import history
 from homeostat.tracking.mlflow.shapes import number, run_row
 from homeostat.tracking.mlflow.wording import run_id
-from homeostat.tracking.statements import marks, rows
 
 _BULK, _BULK_RUNS = 25_000, 100
 _SAMPLES = 2500

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
 from homeostat.core.foreign_names import check_name, invalid_value, may_name
+from homeostat.core.statements import change, change_many
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.codec import Journalled, encode_journal
 from homeostat.tracking.inlet import inlet
@@ -26,7 +27,6 @@ from homeostat.tracking.mlflow.wording import (
     required,
     run_id,
 )
-from homeostat.tracking.statements import change, change_many
 
 _MOST = 1000  # points in a batch
 _PUT_MODEL = (

@@ -14,6 +14,8 @@ from homeostat.core.context import current_actor
 from homeostat.core.events import publish
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
 from homeostat.core.ids import new_hex_id
+from homeostat.core.statements import change, change_many, marks, rows
+from homeostat.core.turns import turns
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.attributes import number_of_text
 from homeostat.tracking.experiments import insert_default
@@ -30,7 +32,6 @@ from homeostat.tracking.mlflow.wording import (
     status_of,
 )
 from homeostat.tracking.model import RunFinished, RunStarted
-from homeostat.tracking.statements import change, change_many, marks, rows
 from homeostat.tracking.store import DEFAULT, DEFAULT_ID
 
 T = TypeVar("T")
@@ -53,8 +54,8 @@ _NOUNS = (
 
 
 async def written(ws: Workspace, fn: Callable[[sa.Connection], T]) -> T:
-    """`fn(connection)` by the database's writer, awaited without holding a thread."""
-    return await asyncio.wrap_future(ws.db.submit(fn))
+    """`fn(connection)` inside a transaction, awaited without holding a thread; its result once that is committed."""
+    return await turns(ws.db).write(fn)
 
 
 @rpc("POST", "2.0/mlflow/runs/create", permission="tracking:write")

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from homeostat.core.foreign import ForeignError, invalid
 from homeostat.core.foreign_search import Comparison, Group, Language
 from homeostat.core.patterns import glob
+from homeostat.core.statements import marks, rows
 from homeostat.tracking.mlflow.shapes import COLUMNS, RUN_NAME, TABLES
-from homeostat.tracking.statements import marks, rows
 
 _METRICS, _PARAMS, _TAGS = ("metric", "metrics"), ("parameter", "parameters", "param", "params"), ("tag", "tags")
 RUNS = Language(

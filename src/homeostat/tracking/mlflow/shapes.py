@@ -10,8 +10,8 @@ import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.foreign import present
+from homeostat.core.statements import marks, rows
 from homeostat.tracking.mlflow.wording import not_found, status_out
-from homeostat.tracking.statements import marks, rows
 
 # The columns of a run that `run_info` takes, from tracking_run r and tracking_experiment e.
 COLUMNS = (

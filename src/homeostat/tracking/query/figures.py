@@ -12,12 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
+from homeostat.core.statements import rows
 from homeostat.tracking.codec import Point
 from homeostat.tracking.metrics import points_of
 from homeostat.tracking.query.parsing import conditions_of
 from homeostat.tracking.query.sql import Sql, Writer, joins, parts_of
 from homeostat.tracking.query.tree import Condition, Every, Metric
-from homeostat.tracking.statements import rows
 
 _MOST_RUNS, _MOST_FIGURES = 5000, 3
 

@@ -13,10 +13,10 @@ import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
+from homeostat.core.statements import rows
 from homeostat.tracking.query.figures import Figures, figures
 from homeostat.tracking.query.sql import TABLES, Place, Sql, Writer, nullable, places
 from homeostat.tracking.query.tree import Condition, Kind, OrderKey, Param
-from homeostat.tracking.statements import rows
 
 _Kept = list[float | int | str | None]
 

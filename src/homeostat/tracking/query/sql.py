@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, assert_never
 
 from homeostat.core.patterns import glob
 from homeostat.core.regular import compiled
+from homeostat.core.statements import marks
 from homeostat.tracking.query.names import NOTES
 from homeostat.tracking.query.tree import (
     Among,
@@ -34,7 +35,6 @@ from homeostat.tracking.query.tree import (
     Word,
 )
 from homeostat.tracking.query.words import word_sql
-from homeostat.tracking.statements import marks
 
 Sql = tuple[str, list[Any]]
 

@@ -66,5 +66,11 @@ def _for(dialect: str, sql: str) -> str:
 
 
 def _wrapped(c: sa.Connection, sql: str, error: Exception) -> exc.DBAPIError:
-    wrapped = exc.DBAPIError.instance(sql, (), error, c.dialect.loaded_dbapi.Error, dialect=c.dialect)
-    return wrapped if isinstance(wrapped, exc.DBAPIError) else exc.DBAPIError(sql, (), error)
+    driver = c.dialect.loaded_dbapi.Error
+    wrapped = exc.DBAPIError.instance(sql, (), error, driver, dialect=c.dialect)
+    known = wrapped if isinstance(wrapped, exc.DBAPIError) else exc.DBAPIError(sql, (), error)
+    if isinstance(error, driver) and c.dialect.is_disconnect(error, c.connection.dbapi_connection, None):
+        # The connection is of no more use, and what was asked may be tried on another.
+        known.connection_invalidated = True
+        c.invalidate(error)
+    return known

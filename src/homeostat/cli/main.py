@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("homeostat.cli.exporting", "move out to an MLflow server: runs, artifacts, models, aliases"),
     "doctor": ("homeostat.cli.doctor", "check a workspace"),
     "backup": ("homeostat.cli.backup", "copy a workspace to one file while it runs"),
+    "gc": ("homeostat.cli.gc", "erase what was deleted long ago, and bytes that nothing names any more"),
     "restore": ("homeostat.cli.restore", "make a workspace from a backup"),
     "settings": ("homeostat.cli.settings", "every setting with its value"),
 }

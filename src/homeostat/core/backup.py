@@ -26,10 +26,11 @@ import blake3
 import msgspec
 import sqlalchemy as sa
 
-from homeostat.core import version
+from homeostat.core import gc, version
 from homeostat.core.clock import now_ms
 from homeostat.core.db import Database
 from homeostat.core.errors import AlreadyExists, Corrupt, NotFound, Refused, StorageFull, Unavailable
+from homeostat.core.leases import table as leases
 from homeostat.core.paths import inside
 from homeostat.core.records import Record, from_json, to_json
 from homeostat.core.schema import VERSION, all_tables, stored_version, version_table
@@ -77,7 +78,11 @@ def backup(ws: Workspace, destination: str | os.PathLike[str]) -> Manifest:
         raise AlreadyExists(f"{destination} is already there", hint="name another file", path=str(destination))
     part = target.with_name(target.name + ".part")
     try:
-        with part.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        with (
+            gc.none_meanwhile(ws),
+            part.open("wb") as file,
+            tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
             manifest = _write(ws, tar, part.parent)
             tar.close()
             file.flush()
@@ -138,6 +143,8 @@ def _dump(connection: sa.Connection, table: sa.Table, out: IO[bytes]) -> int:
     """Write the rows as length-prefixed MessagePack arrays of up to `_ROWS` rows; the number of rows."""
     count = 0
     query = sa.select(table).order_by(*table.primary_key.columns)
+    if table is leases:  # who holds this very backup is not there where it is restored
+        query = query.where(~leases.c.name.startswith(gc.BACKUP))
     result = connection.execution_options(yield_per=_ROWS).execute(query)
     for chunk in result.partitions(_ROWS):
         packed = msgspec.msgpack.encode([list(row) for row in chunk])

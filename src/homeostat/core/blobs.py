@@ -1,6 +1,6 @@
 """Bytes, addressed by what they are: BLAKE3 of the content names it, so the same bytes are kept once.
 
-A store is six methods; trees (folders) are built on them here. Promises, checked by `homeostat.testing.blobs`:
+A store is eight methods; trees (folders) are built on them here. Promises, checked by `homeostat.testing.blobs`:
 bytes appear whole or not at all; putting what is there already costs no second copy; `get_bytes` of damaged content
 raises Corrupt; concurrent puts of one content are harmless.
 """
@@ -137,6 +137,14 @@ def _full(folder: Path) -> Generator[None]:
         raise
 
 
+class Entry(Record):
+    """What is kept under a digest: bytes, and when it was put last."""
+
+    digest: str
+    size: int
+    put_ms: int
+
+
 class BlobStore(ABC):
     """A store of content-addressed bytes."""
 
@@ -163,6 +171,22 @@ class BlobStore(ABC):
     @abstractmethod
     def digests(self) -> Iterator[str]:
         """The digest of everything kept here, in no order; what is put meanwhile may be among them."""
+
+    @abstractmethod
+    def entries(self) -> Iterator[Entry]:
+        """As `digests`, with size and age. Putting bytes that are there already makes them young again."""
+
+    @abstractmethod
+    def remove(self, digest: str, before_ms: int) -> bool:
+        """Remove what was put last before `before_ms`; False when it is younger, or not there.
+
+        Whoever puts the same bytes at the same moment has them kept.
+        """
+
+    def beginning(self, digest: str) -> bytes:
+        """The first byte of what is kept, or none. Raises NotFound."""
+        with self.local_path(digest).open("rb") as file:
+            return file.read(1)
 
     def receive(self) -> Receiving:
         """A file that arrives in pieces; where bytes lie on this machine it is written once only."""

@@ -73,3 +73,9 @@ EXAMINERS = (
     "homeostat.registry.doctor:examine",
     "homeostat.core.doctor:examine_machine",
 )
+
+# What `homeostat gc` asks. `(ws) -> set[(kind, name)]`: what somebody still needs although it was deleted, a
+# ("run", ID) or a ("version", "MODEL/NUMBER") ...
+NAMERS = ("homeostat.registry.purge:named", "homeostat.serving.purge:named")
+# ... and `(ws, before_ms, named, really) -> dict[str, int]`: erase what was deleted before, and count it by kind.
+PURGERS = ("homeostat.registry.purge:purge", "homeostat.tracking.purge:purge")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import blake3
 
 from homeostat.core.blobs import (
     BlobStore,
+    Entry,
     Receiving,
     check_digest,
     damaged,
@@ -24,6 +26,7 @@ from homeostat.core.blobs import (
 from homeostat.core.errors import StorageFull
 
 _CHUNK = 1 << 20
+_GOING = "going-"
 
 
 class LocalBlobs(BlobStore):
@@ -34,10 +37,15 @@ class LocalBlobs(BlobStore):
         self._incoming = self._root / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
         sweep(self._incoming)  # what a process that was killed had not finished
+        for aside in self._incoming.glob(f"{_GOING}*"):  # one that was killed while it removed these
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(aside, self._path(aside.name.removeprefix(_GOING)))
 
     def put_bytes(self, data: bytes) -> str:
         digest = digest_of(data)
-        if not self.exists(digest):
+        try:
+            os.utime(self._path(digest))  # young again: whoever collects garbage leaves it
+        except FileNotFoundError:
             self._keep(lambda file: self._pour(file, data) or digest)
         return digest
 
@@ -78,6 +86,27 @@ class LocalBlobs(BlobStore):
 
     def digests(self) -> Iterator[str]:
         return (path.name for path in self._root.glob("[0-9a-f][0-9a-f]/*") if len(path.name) == 64)
+
+    def entries(self) -> Iterator[Entry]:
+        for digest in self.digests():
+            with contextlib.suppress(FileNotFoundError):  # removed since
+                found = self._path(digest).stat()
+                yield Entry(digest=digest, size=found.st_size, put_ms=found.st_mtime_ns // 1_000_000)
+
+    def remove(self, digest: str, before_ms: int) -> bool:
+        path, aside = self._path(digest), self._incoming / f"{_GOING}{digest}"
+        try:
+            if path.stat().st_mtime_ns // 1_000_000 >= before_ms:
+                return False
+            # Set aside first: who puts it from here on writes it anew, and who did just before is seen by its age.
+            os.rename(path, aside)
+        except FileNotFoundError:
+            return False
+        if aside.stat().st_mtime_ns // 1_000_000 >= before_ms:
+            os.rename(aside, path)
+            return False
+        aside.unlink(missing_ok=True)
+        return True
 
     def _path(self, digest: str) -> Path:
         return self._root / check_digest(digest)[:2] / digest

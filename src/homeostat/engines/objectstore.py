@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from homeostat.core.blobs import BlobStore, check_digest, damaged, digest_of, digest_of_file, missing
+from homeostat.core.blobs import BlobStore, Entry, check_digest, damaged, digest_of, digest_of_file, missing
+from homeostat.core.clock import now_ms
 from homeostat.core.errors import Unavailable
 from homeostat.core.extras import require
 from homeostat.engines.localfs import LocalBlobs
+
+_OLD_MS = 600_000
+
+
+def _ms(entry: Any) -> int:
+    return int(entry["last_modified"].timestamp() * 1000)
 
 
 class ObjectBlobs(BlobStore):
@@ -38,13 +45,13 @@ class ObjectBlobs(BlobStore):
 
     def put_bytes(self, data: bytes) -> str:
         digest = digest_of(data)
-        if not self.exists(digest):
+        if self._is_old(digest):
             self._put(digest, data)
         return digest
 
     def put_file(self, path: str | os.PathLike[str]) -> str:
         digest = digest_of_file(path)
-        if not self.exists(digest):
+        if self._is_old(digest):
             self._put(digest, Path(path))
         return digest
 
@@ -66,14 +73,7 @@ class ObjectBlobs(BlobStore):
         return self._cache.local_path(digest)
 
     def exists(self, digest: str) -> bool:
-        key = self._key(digest)
-        try:
-            self._obstore.head(self._store, key)
-        except FileNotFoundError:
-            return False
-        except Exception as error:
-            raise self._unreachable(error) from error
-        return True
+        return self._put_ms(digest) is not None
 
     def digests(self) -> Iterator[str]:
         try:
@@ -81,6 +81,51 @@ class ObjectBlobs(BlobStore):
                 yield from (name for entry in page if len(name := entry["path"].rpartition("/")[2]) == 64)
         except Exception as error:
             raise self._unreachable(error) from error
+
+    def entries(self) -> Iterator[Entry]:
+        try:
+            for page in self._obstore.list(self._store, prefix=self._prefix or None):
+                for entry in page:
+                    if len(name := entry["path"].rpartition("/")[2]) == 64:
+                        yield Entry(digest=name, size=entry["size"], put_ms=_ms(entry))
+        except Exception as error:
+            raise self._unreachable(error) from error
+
+    def remove(self, digest: str, before_ms: int) -> bool:
+        put_ms = self._put_ms(digest)
+        if put_ms is None or put_ms >= before_ms:
+            return False
+        try:
+            self._obstore.delete(self._store, self._key(digest))
+        except Exception as error:
+            raise self._unreachable(error) from error
+        self._cache.remove(digest, now_ms() + 1)
+        return True
+
+    def beginning(self, digest: str) -> bytes:
+        if self._cache.exists(digest):
+            return self._cache.beginning(digest)
+        try:
+            key = self._key(digest)
+            empty = self._obstore.head(self._store, key)["size"] == 0
+            return b"" if empty else bytes(self._obstore.get_range(self._store, key, start=0, end=1))
+        except FileNotFoundError:
+            raise missing(digest) from None
+        except Exception as error:
+            raise self._unreachable(error) from error
+
+    def _put_ms(self, digest: str) -> int | None:
+        try:
+            return _ms(self._obstore.head(self._store, self._key(digest)))
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise self._unreachable(error) from error
+
+    def _is_old(self, digest: str) -> bool:
+        """Whether it is to be put: it is not there, or so old that garbage may be collected just now."""
+        put_ms = self._put_ms(digest)
+        return put_ms is None or put_ms < now_ms() - _OLD_MS
 
     def _key(self, digest: str) -> str:
         key = f"{check_digest(digest)[:2]}/{digest}"

@@ -56,6 +56,22 @@ class BlobSuite:
         assert blobs.put_file(tmp_path / "file") == blobs.put_bytes(data)
         assert (tmp_path / "file").read_bytes() == data
 
+    def test_only_what_was_put_before_is_removed(self, blobs: BlobStore) -> None:
+        digest = blobs.put_bytes(b"short-lived")
+        (entry,) = blobs.entries()
+        assert (entry.digest, entry.size) == (digest, 11)
+        assert blobs.beginning(digest) == b"s"
+        assert blobs.beginning(blobs.put_bytes(b"")) == b""
+        assert not blobs.remove(digest, entry.put_ms - 5_000)
+        assert blobs.get_bytes(digest) == b"short-lived"
+        assert blobs.remove(digest, entry.put_ms + 5_000)
+        assert not blobs.exists(digest)
+        assert not blobs.remove(digest, entry.put_ms + 5_000)
+        with pytest.raises(NotFound):
+            blobs.local_path(digest)
+        assert blobs.put_bytes(b"short-lived") == digest
+        assert blobs.get_bytes(digest) == b"short-lived"
+
     def test_a_file_may_arrive_in_pieces(self, blobs: BlobStore) -> None:
         pieces = [b"", b"one", bytes(range(256)) * 12_000, bytearray(b"two")]
         whole = b"".join(pieces)

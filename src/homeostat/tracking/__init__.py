@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.families import runs_by_id as runs_by_id
     from homeostat.tracking.families import wholes_of as wholes_of
     from homeostat.tracking.gallery import list_media as list_media
+    from homeostat.tracking.garbage import collect_garbage as collect_garbage
     from homeostat.tracking.groups import group_runs as group_runs
     from homeostat.tracking.heartbeat import heartbeat as heartbeat
     from homeostat.tracking.heartbeat import mark_lost as mark_lost

@@ -103,7 +103,7 @@ def test_runs_are_chosen_by_key_and_compared(page: Any) -> None:
     boxes.nth(5).click(modifiers=["Shift"])
     assert "5 runs selected" in bar.inner_text()
     page.keyboard.press("Control+k")
-    page.get_by_role("combobox", name="Find").fill("compare")
+    page.get_by_role("dialog").get_by_role("combobox").fill("compare")
     page.keyboard.press("Enter")
     page.locator(".line-card").first.wait_for()
     assert page.get_by_role("list", name="Compared runs").get_by_role("listitem").count() == 5

@@ -172,6 +172,28 @@ def models() -> list[Json]:
     ]  # fmt: skip
 
 
+def version_diff(first: int, second: int) -> Json:
+    found = {version["version"]: version for version in versions()}
+    a, b = found[first], found[second]
+
+    def changes(group: str) -> list[Json]:
+        names = sorted({*a[group], *b[group]})
+        return [{"name": n, "first": a[group].get(n), "second": b[group].get(n)} for n in names
+                if a[group].get(n) != b[group].get(n)]  # fmt: skip
+
+    named = {group: changes(group) for group in ("params", "metrics", "files", "tags")}
+    return {"same_package": False, "signature": [], "environment": [], "data": [], **named}
+
+
+def history() -> list[Json]:
+    return [
+        {"id": n, "model": "flight-delay", "action": "alias_moved", "alias": "champion", "previous": n - 1 or None,
+         "version": n, "at_ms": BASE - (6 - n) * HOUR, "actor": "loop", "run_id": None, "reason": "its gain is certain",
+         "detail": {}, "digest": f"{n}f" * 32, "before": f"{n - 1}f" * 32}
+        for n in (4, 3, 1)
+    ]  # fmt: skip
+
+
 def deployments() -> list[Json]:
     routes = [{"version": 4, "weight": 1.0, "role": "champion"}, {"version": 3, "weight": 0.0, "role": "shadow"}]
     return [{"model": "flight-delay", "routes": routes, "generation": 9, "updated_ms": BASE - 3 * HOUR}]

@@ -76,6 +76,38 @@ def test_runs_are_deleted_undone_restored_and_a_view_kept_for_everybody(page: An
         assert len(ws.tracking.search_runs().runs) == 3
 
 
+def test_a_version_is_compared_given_an_alias_and_approved(page: Any) -> None:
+    estimator, rows = given().values()
+    with hs.open("./.homeostat") as ws:
+        for version in (1, 2):
+            hs.log_model(ws, "delay", estimator, sample=rows, metrics={"auc": 0.7 + version / 100})
+        ws.registry.set_alias("delay", "champion", 1)
+        # What a model looks at takes seconds of another process, and is not asked here.
+        page.route("**/explain/importance*", lambda route: route.fulfill(json=[]))
+        page.goto("/models/delay?version=2")
+        page.locator(".version-diff", has_text="better").wait_for()
+        actions = page.get_by_role("form", name="What to do with v2")
+        actions.get_by_label("Alias").fill("champion")
+        actions.get_by_label("Reason").fill("the best yet")
+        actions.get_by_role("button", name="point it here (now v1)").click()
+        page.locator(".toast", has_text="champion points at v2").wait_for()
+        page.locator(".history", has_text="the best yet").wait_for()
+        page.get_by_role("button", name="undo").click()
+        page.locator(".toast", has_text="champion points at v1 again").wait_for()
+        assert ws.registry.get_version("delay", alias="champion").version == 1
+        ws.registry.set_rule("delay", "champion", needed=1, own=True)
+        page.reload()
+        actions.get_by_label("Alias").fill("champion")
+        actions.get_by_label("Reason").fill("the best yet")
+        actions.get_by_role("button", name="ask to point it here").click()
+        page.locator(".requests", has_text="waits for 1 more approval").wait_for()
+        page.get_by_role("button", name="approve").click()
+        page.locator(".requests", has_text="No request waits.").wait_for()
+        assert ws.registry.get_version("delay", alias="champion").version == 2
+        page.get_by_role("button", name="verify it").click()
+        page.locator(".history", has_text="entries are what was written").wait_for()
+
+
 def test_the_configuration_of_an_empty_loop_can_be_applied(page: Any) -> None:
     page.goto("/")
     lines = page.locator(".empty pre").inner_text()

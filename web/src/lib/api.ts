@@ -36,6 +36,12 @@ export interface Verbs {
   "pipelines/get_pipeline_run": [{ run: string }, R.PipelineRun];
   "registry/list_models": [Record<string, never>, R.Model[]];
   "registry/list_versions": [{ model: string }, R.ModelVersion[]];
+  "registry/get_model": [{ name: string }, R.Model];
+  "registry/diff_versions": [{ model: string; first: number; second: number }, R.VersionDiff];
+  "registry/history": [{ model: string; limit: number }, R.HistoryEntry[]];
+  "registry/verify_history": [{ model: string }, R.HistoryCheck];
+  "registry/list_rules": [{ model: string }, R.ApprovalRule[]];
+  "registry/list_requests": [{ model: string; limit: number }, R.AliasRequest[]];
   "explain/importance": [{ model: string; version: number }, R.Importance[]];
   "serving/list_deployments": [Record<string, never>, R.Deployment[]];
   "lineage/of": [{ kind: string; asset: string; version?: number }, R.Lineage];
@@ -52,6 +58,16 @@ export interface Changes {
   "tracking/restore_run": { id: string };
   "tracking/save_view": { name: string; query: string };
   "tracking/delete_view": { name: string };
+  "registry/annotate": { model: string; version?: number; description?: string; tags?: Record<string, string> };
+  "registry/delete_tag": { model: string; version?: number; key: string };
+  "registry/set_alias": { model: string; alias: string; version: number; expect: number; reason: string };
+  "registry/delete_alias": { model: string; alias: string; reason: string };
+  "registry/request_alias": { model: string; alias: string; version: number; reason: string };
+  "registry/approve": { id: string; reason: string };
+  "registry/reject": { id: string; reason: string };
+  "registry/set_stage": { model: string; version: number; stage: string; reason: string };
+  "registry/delete_version": { model: string; version: number; reason: string };
+  "registry/restore_version": { model: string; version: number; reason: string };
 }
 export type Verb = keyof Verbs;
 export type Args<V extends Verb> = Verbs[V][0];

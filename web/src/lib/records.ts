@@ -245,6 +245,7 @@ export interface ModelVersion {
   gates: GateResult[];
   description: string;
   aliases: string[];
+  stage?: string;
 }
 export interface Model {
   name: string;
@@ -252,6 +253,62 @@ export interface Model {
   versions: number;
   aliases: Record<string, number>;
   updated_ms: number;
+  tags?: Record<string, string>;
+}
+export interface Change {
+  name: string;
+  first: string | number | null;
+  second: string | number | null;
+}
+/** What differs between two versions, list by list. */
+export interface VersionDiff {
+  same_package: boolean;
+  params: Change[];
+  metrics: Change[];
+  signature: Change[];
+  files: Change[];
+  environment: Change[];
+  data: Change[];
+  tags: Change[];
+}
+export interface HistoryEntry {
+  id: number;
+  action: string;
+  at_ms: number;
+  actor: string;
+  digest: string;
+  before: string;
+  alias: string | null;
+  previous: number | null;
+  version: number | null;
+  run_id: string | null;
+  reason: string;
+  detail: Record<string, unknown>;
+}
+export interface HistoryCheck {
+  entries: number;
+  intact: boolean;
+  broken_at: number | null;
+}
+export interface ApprovalRule {
+  alias: string;
+  needed: number;
+  approvers: string[];
+  expires_s: number;
+  own: boolean;
+}
+export interface AliasRequest {
+  id: string;
+  alias: string;
+  version: number | null;
+  previous: number | null;
+  reason: string;
+  actor: string;
+  created_ms: number;
+  expires_ms: number;
+  status: "open" | "moved" | "rejected" | "expired" | "overtaken";
+  votes: { actor: string; verdict: "approve" | "reject"; reason: string; at_ms: number }[];
+  missing: string;
 }
 export interface Importance {
   feature: string;

@@ -1,4 +1,5 @@
-// One model: its versions on the left, everything about the chosen one on the right.
+// One model: its versions on the left, everything about the chosen one on the right, what was done to it below.
+import "./registry.css";
 import { useVerb } from "../../lib/query";
 import type { Deployment, ModelVersion } from "../../lib/records";
 import { number, plural } from "../../lib/format";
@@ -9,6 +10,9 @@ import { Spark } from "../../components/sparkline";
 import { Page } from "../../components/page";
 import { commonKeys } from "../../lib/diff";
 import { Alias } from "./alias";
+import { About } from "./about";
+import { History } from "./history";
+import { Requests } from "./requests";
 import { RouteBar } from "./routes";
 import { VersionDetail } from "./version-detail";
 
@@ -55,11 +59,13 @@ interface ViewProps {
 function ModelView({ model, versions, deployment }: ViewProps) {
   const champion = versions.find((v) => v.aliases.includes("champion"));
   const [chosen, choose] = useParam("version");
+  const about = useVerb("registry/get_model", { name: model }).data;
   const shown = versions.find((v) => String(v.version) === chosen) ?? champion ?? versions[0];
   const key = commonKeys(versions, (v) => v.metrics)[0];
   return (
     <Page title={model} trail={["Models", model]}>
       <Say>{opening(versions, champion)}</Say>
+      {about && <About model={model} description={about.description} tags={about.tags ?? {}} />}
       <p className="facts">
         {deployment && deployment.routes.length > 0 && (
           <span className="chip">
@@ -83,8 +89,10 @@ function ModelView({ model, versions, deployment }: ViewProps) {
           </ul>
           <p className="note">{plural(versions.length, "version")}</p>
         </Card>
-        {shown && <VersionDetail key={shown.version} version={shown} previous={versions.find((v) => v.version < shown.version)} />}
+        {shown && <VersionDetail key={shown.version} version={shown} versions={versions} />}
       </div>
+      <Requests model={model} />
+      <History model={model} />
     </Page>
   );
 }

@@ -7,17 +7,23 @@ import { Link, path } from "../../lib/router";
 import { Card } from "../../components/basics";
 import { Icon } from "../../components/icon";
 import { LineageCard } from "../../components/lineage-card";
+import { About } from "./about";
 import { Gates } from "./gates";
 import { Importances } from "./importances";
+import { VersionActions } from "./version-actions";
+import { VersionDiffCard } from "./version-diff";
 
-export function VersionDetail({ version, previous }: { version: ModelVersion; previous: ModelVersion | undefined }) {
+export function VersionDetail({ version, versions }: { version: ModelVersion; versions: readonly ModelVersion[] }) {
+  const previous = versions.find((other) => other.version < version.version);
   return (
     <div className="stack">
-      {version.description && <p className="note">{version.description}</p>}
+      <VersionActions version={version} versions={versions} />
+      <About model={version.model} version={version.version} description={version.description} tags={version.tags} />
       <Card title={`Metrics of v${version.version}`} aside={previous ? `change since v${previous.version}, each on its own validation data` : undefined}>
         <Metrics version={version} previous={previous} />
       </Card>
       <Gates gates={version.gates} status={version.status} />
+      <VersionDiffCard version={version} others={versions.filter((other) => other !== version)} />
       <ImportanceCard version={version} />
       <div className="two">
         <Package version={version} />

@@ -153,6 +153,8 @@ def test_comparison_shows_only_what_differs(page: Any) -> None:
     page.get_by_label("that are equal").check()
     page.locator(".diff", has_text="objective").wait_for()
     assert page.locator(".parallel .run-path").count() == 4 and page.locator(".scatter circle").count() == 4
+    groups = page.locator(".by-group")
+    assert groups.locator("circle").count() == 4 and groups.locator(".median").count() > 1
     page.get_by_label("Leave out trial-07").click()
     page.locator(".scatter circle").nth(3).wait_for(state="detached")
     assert "trial-07" not in page.url

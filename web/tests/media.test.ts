@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { atStep, diffLines, groupMedia, readIndex, type Media } from "../src/lib/media";
 import { blocks, spans } from "../src/lib/markdown";
+import { groupsOf, quantile, told } from "../src/lib/groups";
+import type { Run } from "../src/lib/records";
 import { readFigure } from "../src/lib/plotly";
 import { treeOf } from "../src/lib/tree";
 import { arranged } from "../src/pages/media/data-table";
@@ -67,4 +69,13 @@ it("rows of a table are found and sorted, what is missing last", () => {
 
 it("a console is told without its colours", () => {
   expect(unstyled("\u001b[31mred\u001b[0m\u001b]0;t\u0007!")).toBe("red!");
+});
+
+it("a metric is told by the values of a parameter", () => {
+  const run = (lr: string, auc: number | null) => ({ id: `${lr}${auc}`, params: { lr }, tags: {}, experiment: "e", metrics: auc === null ? {} : { auc } }) as unknown as Run;
+  const groups = groupsOf([run("10", 1), run("2", 3), run("10", 1), run("2", 3), run("2", null)], "p:lr", "auc");
+  expect(groups.map((g) => [g.name, g.median, g.runs.length])).toEqual([["2", 3, 2], ["10", 1, 2]]);
+  expect(told(groups)).toBe(1);
+  expect(told(groups.slice(0, 1))).toBeNull();
+  expect(quantile([1, 2, 4], 0.75)).toBe(3);
 });

@@ -14,6 +14,7 @@ import { MediaSection } from "../media/media-section";
 import { DiffTable } from "./diff-table";
 import { look } from "./line-chart";
 import { MetricSection } from "./metric-section";
+import { ByGroup } from "./by-group";
 import { Parallel } from "./parallel";
 import { Scatter } from "./scatter";
 
@@ -50,8 +51,9 @@ function Compared({ runs, asked }: { runs: readonly Run[]; asked: number }) {
         ))}
       </ul>
       <MetricSection runs={runs} />
-      <div className="led">
-        <Parallel runs={runs} />
+      <Parallel runs={runs} />
+      <div className="two pair">
+        <ByGroup runs={runs} />
         <Scatter runs={runs} />
       </div>
       {runs.length > 0 && <DiffTable runs={runs} />}

@@ -15,11 +15,17 @@ const TOP = 26;
 const BOTTOM = 22;
 const SIDE = 54;
 
+const LEAST = 76;
+const BY_END = 8;
+
 type Span = [number, number];
 
 export function Parallel({ runs }: { runs: readonly Run[] }) {
   const [ref, width] = useWidth<HTMLDivElement>(900);
-  const axes = useMemo(() => dimensions(runs), [runs]);
+  const all = useMemo(() => dimensions(runs), [runs]);
+  // On a narrow page fewer stand beside each other; the metrics at the end stay.
+  const room = Math.max(2, Math.floor(width / LEAST));
+  const axes = useMemo(() => (all.length <= room ? all : [...all.slice(0, Math.max(0, room - 2)), ...all.slice(-2)]), [all, room]);
   const [spans, setSpans] = useState<Record<string, Span>>({});
   const [over, setOver] = useState<string | null>(null);
   if (axes.length < 2 || runs.length < 2) return null;
@@ -33,6 +39,12 @@ export function Parallel({ runs }: { runs: readonly Run[] }) {
       return span === undefined || (part !== null && part >= span[0] && part <= span[1]);
     }),
   );
+  // Many lines are told apart by where they end, few by who they are.
+  const shades = runs.length > BY_END;
+  const ink = (slot: number) => {
+    const end = parts[slot]?.at(-1);
+    return shades ? (end == null ? "ramp-none" : `ramp-${Math.round(end * 7)}`) : look(slot);
+  };
   const narrowed = Object.keys(spans).length > 0;
   return (
     <Card
@@ -43,7 +55,7 @@ export function Parallel({ runs }: { runs: readonly Run[] }) {
             {kept.filter(Boolean).length} of {runs.length} runs: show all
           </button>
         ) : (
-          "drag along an axis to keep only what lies there"
+          `${shades ? `coloured by ${spell(axes.at(-1)?.name ?? "")}; ` : ""}drag along an axis to keep only what lies there`
         )
       }
     >
@@ -55,7 +67,7 @@ export function Parallel({ runs }: { runs: readonly Run[] }) {
             return (
               <path
                 key={run.id}
-                className={`run-path ${look(slot)} ${quiet ? "quiet-line" : ""} ${over === run.id ? "strong" : ""}`}
+                className={`run-path ${ink(slot)} ${quiet ? "quiet-line" : ""} ${over === run.id ? "strong" : ""}`}
                 d={line(row.map((part, i): XY | null => (part === null ? null : [x(i), y(part)])))}
                 onPointerEnter={() => setOver(run.id)}
                 onPointerLeave={() => setOver(null)}

@@ -4,6 +4,7 @@ import type { RunFilter } from "../../lib/api";
 import { count } from "../../lib/format";
 import { Answer } from "../../components/basics";
 import { MetricSection } from "../compare/metric-section";
+import { ByGroup } from "../compare/by-group";
 import { Parallel } from "../compare/parallel";
 import { Scatter } from "../compare/scatter";
 import { MediaSection } from "../media/media-section";
@@ -35,8 +36,9 @@ export function Explore({ filter, order, total, show }: ExploreProps) {
           ) : (
             <>
               <MetricSection runs={runs} />
-              <div className="led">
-                <Parallel runs={runs} />
+              <Parallel runs={runs} />
+              <div className="two pair">
+                <ByGroup runs={runs} />
                 <Scatter runs={runs} />
               </div>
             </>

@@ -47,6 +47,8 @@ class Mock:
         self.models = figures_models.models()
         self.tables = figures_models.tables()
         self.views: list[Json] = []
+        self.channels: list[Json] = []
+        self.deliveries: list[Json] = []
         self.failing: Json | None = None
         self.asked: list[str] = []
         self._queues: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[Json]]] = []
@@ -128,6 +130,7 @@ CHANGES: dict[str, Callable[[Mock, Json], Any]] = {
     "tracking/delete_tag": lambda m, g: _one(m.runs, "id", g["id"])["tags"].pop(g["key"]),
     "tracking/delete_run": lambda m, g: _one(m.runs, "id", g["id"]).update(lifecycle="deleted"),
     "tracking/restore_run": lambda m, g: _one(m.runs, "id", g["id"]).update(lifecycle="active"),
+    "notify/replay_delivery": lambda m, g: _one(m.deliveries, "id", g["id"]).update(status="waiting", error=""),
     "tracking/save_view": _save_view,
     "tracking/delete_view": lambda m, g: _drop(m.views, "name", g["name"]),
 }
@@ -155,6 +158,8 @@ ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
     "registry/history": lambda m, _: figures_models.history(),
     "registry/list_rules": lambda m, _: [],
     "registry/list_requests": lambda m, _: [],
+    "notify/list_channels": lambda m, _: m.channels,
+    "notify/list_deliveries": lambda m, _: m.deliveries,
     "explain/importance": lambda m, _: figures_models.importance(),
     "serving/list_deployments": lambda m, _: figures_models.deployments() if m.models else [],
     "lineage/of": lambda m, _: figures_models.lineage(),

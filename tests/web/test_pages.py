@@ -287,6 +287,18 @@ def test_theme_is_remembered_and_set_before_the_first_paint(page: Any) -> None:
     assert page.evaluate(colour) == "rgb(14, 16, 19)"
 
 
+def test_a_message_that_was_given_up_is_sent_again(page: Any, mock: Mock) -> None:
+    mock.channels = [{"name": "mlflow-1", "kind": "mlflow", "target": "hooks.example", "events": ["model_version.created"],
+                      "models": []}]  # fmt: skip
+    mock.deliveries = [{"id": "d1", "channel": "mlflow-1", "event": "model_version.created", "title": "", "attempts": 9,
+                        "status": "dead", "error": "503 from hooks.example", "created_ms": 0}]  # fmt: skip
+    page.goto("/models")
+    card = page.locator(".channels", has_text="1 message given up")
+    card.get_by_role("button", name="send again").click()
+    page.locator(".toast", has_text="sent again").wait_for()
+    assert mock.deliveries[0]["status"] == "waiting"
+
+
 @pytest.mark.parametrize("path", ["/", "/runs", "/models", "/data"])
 def test_an_empty_workspace_says_what_to_type(page: Any, mock: Mock, path: str) -> None:
     mock.empty()

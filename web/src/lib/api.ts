@@ -42,6 +42,8 @@ export interface Verbs {
   "registry/verify_history": [{ model: string }, R.HistoryCheck];
   "registry/list_rules": [{ model: string }, R.ApprovalRule[]];
   "registry/list_requests": [{ model: string; limit: number }, R.AliasRequest[]];
+  "notify/list_channels": [Record<string, never>, R.Channel[]];
+  "notify/list_deliveries": [{ limit: number }, R.Delivery[]];
   "explain/importance": [{ model: string; version: number }, R.Importance[]];
   "serving/list_deployments": [Record<string, never>, R.Deployment[]];
   "lineage/of": [{ kind: string; asset: string; version?: number }, R.Lineage];
@@ -58,6 +60,7 @@ export interface Changes {
   "tracking/restore_run": { id: string };
   "tracking/save_view": { name: string; query: string };
   "tracking/delete_view": { name: string };
+  "notify/replay_delivery": { id: string };
   "registry/annotate": { model: string; version?: number; description?: string; tags?: Record<string, string> };
   "registry/delete_tag": { model: string; version?: number; key: string };
   "registry/set_alias": { model: string; alias: string; version: number; expect: number; reason: string };

@@ -27,7 +27,7 @@ export const STALE: Record<string, readonly string[]> = {
   labels_recorded: LOOP,
   variable_changed: LOOP,
   decision_made: LOOP,
-  notification_failed: [],
+  notification_failed: ["notify/"],
   resync: ["loop/", "tracking/", "pipelines/", "registry/", "serving/", "data/", "lineage/", "explain/"],
 };
 /** Events that come together are answered together, and a storm of them once a second. */

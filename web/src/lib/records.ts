@@ -310,6 +310,25 @@ export interface AliasRequest {
   votes: { actor: string; verdict: "approve" | "reject"; reason: string; at_ms: number }[];
   missing: string;
 }
+/** Where messages go; of its address only the host. */
+export interface Channel {
+  name: string;
+  kind: string;
+  target: string;
+  events: string[];
+  models: string[];
+}
+/** A message on its way. */
+export interface Delivery {
+  id: string;
+  channel: string;
+  event: string;
+  title: string;
+  status: "waiting" | "sent" | "dead";
+  attempts: number;
+  error: string;
+  created_ms: number;
+}
 export interface Importance {
   feature: string;
   /** Share of what training gained by it; null where the model keeps no such figure. */

@@ -1,4 +1,4 @@
-// Changes to models: done, told, and where it can be, taken back.
+// Changes to models and to what is told of them: done, told, and where it can be, taken back.
 import { ApiError, post, type Changes } from "../../lib/api";
 import { invalidate } from "../../lib/query";
 import { tell } from "../../components/toast";
@@ -11,7 +11,7 @@ export async function act<V extends keyof Changes>(verb: V, args: Changes[V], sa
     tell(error instanceof ApiError ? `${error.message} ${error.hint}` : String(error));
     return false;
   }
-  invalidate(["registry/", "loop/", "lineage/"]);
+  invalidate(["registry/", "loop/", "lineage/", "notify/"]);
   tell(said, undo);
   return true;
 }

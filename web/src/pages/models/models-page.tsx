@@ -1,4 +1,5 @@
 // The registered models: which version answers, whether its gates passed, where it is live.
+import "./registry.css";
 import { useVerb } from "../../lib/query";
 import type { Deployment, Model } from "../../lib/records";
 import { number, plural } from "../../lib/format";
@@ -9,6 +10,7 @@ import { Spark } from "../../components/sparkline";
 import { commonKeys } from "../../lib/diff";
 import { spell } from "../../lib/describe";
 import { Alias } from "./alias";
+import { Channels } from "./channels";
 import { RouteBar } from "./routes";
 
 const FIRST_LINES = `import homeostat as hs
@@ -24,6 +26,7 @@ export default function ModelsPage() {
       <Answer query={models} lines={6}>
         {(found) => (found.length === 0 ? <NoModel /> : <List models={found} deployments={deployments.data ?? []} />)}
       </Answer>
+      <Channels />
     </Page>
   );
 }

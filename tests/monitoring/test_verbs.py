@@ -72,6 +72,12 @@ def test_an_unknown_measure_and_an_unknown_column_are_refused(lived: hs.Workspac
         lived.monitoring.quality("m", **span(0, 14), by="carrier")
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0, -2.0, 5.4e16, float("nan")])
+def test_a_level_that_is_none_is_refused(lived: hs.Workspace, level: float) -> None:
+    with pytest.raises(InvalidInput, match="no confidence level"):
+        lived.monitoring.quality("m", **span(0, 14), level=level)
+
+
 def test_a_turned_meaning_is_no_drift_and_moved_inputs_are(lived: hs.Workspace, world: World, ws: hs.Workspace) -> None:
     report = lived.monitoring.drift("m", **span(30, 14), training=TRAINING)
     assert [c.name for c in report.columns if c.drifted] == []

@@ -92,11 +92,11 @@ class ObjectBlobs(BlobStore):
             raise self._unreachable(error) from error
 
     def remove(self, digest: str, before_ms: int) -> bool:
-        put_ms = self._put_ms(digest)
+        key, put_ms = self._key(digest), self._put_ms(digest)
         if put_ms is None or put_ms >= before_ms:
             return False
         try:
-            self._obstore.delete(self._store, self._key(digest))
+            self._obstore.delete(self._store, key)
         except Exception as error:
             raise self._unreachable(error) from error
         self._cache.remove(digest, now_ms() + 1)
@@ -105,8 +105,8 @@ class ObjectBlobs(BlobStore):
     def beginning(self, digest: str) -> bytes:
         if self._cache.exists(digest):
             return self._cache.beginning(digest)
+        key = self._key(digest)
         try:
-            key = self._key(digest)
             empty = self._obstore.head(self._store, key)["size"] == 0
             return b"" if empty else bytes(self._obstore.get_range(self._store, key, start=0, end=1))
         except FileNotFoundError:
@@ -115,8 +115,9 @@ class ObjectBlobs(BlobStore):
             raise self._unreachable(error) from error
 
     def _put_ms(self, digest: str) -> int | None:
+        key = self._key(digest)
         try:
-            return _ms(self._obstore.head(self._store, self._key(digest)))
+            return _ms(self._obstore.head(self._store, key))
         except FileNotFoundError:
             return None
         except Exception as error:

@@ -6,6 +6,8 @@ import math
 from statistics import NormalDist
 from typing import NamedTuple
 
+from homeostat.core.errors import InvalidInput
+
 
 class Interval(NamedTuple):
     """A measured value, the interval around it, its standard error and how many rows it rests on.
@@ -47,7 +49,11 @@ def around(value: float, se: float, n: int, width: float, low: float = -math.inf
 def z(level: float) -> float:
     """Two-sided standard normal quantile of a confidence `level` between 0 and 1.
 
+    Raises: InvalidInput for another level.
+
     >>> round(z(0.95), 2), round(z(0.90), 3)
     (1.96, 1.645)
     """
+    if not 0.0 < level < 1.0:
+        raise InvalidInput(f"level={level} is no confidence level", hint="between 0 and 1, such as 0.9")
     return NormalDist().inv_cdf(0.5 + level / 2.0)

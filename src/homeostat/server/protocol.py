@@ -35,7 +35,7 @@ class Bounded(HttpToolsProtocol):
         self._since_s = 0.0  # when the head began, or the last piece of a body came
         self._stuck: tuple[int, float] | None = None  # bytes that the client does not take, and since when
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn narrows it
         super().connection_made(transport)
         self._since_s = self.loop.time()
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from homeostat.serving.log_policy import Logged
 from homeostat.serving.model import ROLES
 from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
@@ -225,7 +226,7 @@ def _first(entries: list[LogEntry], at: int) -> Any:
     return entries[0].outputs.arrays[at]
 
 
-def _join(logged: list[list[tuple[list[str], str, list[int], bytes]]]) -> list[Block]:
+def _join(logged: list[Logged]) -> list[Block]:
     return [
         Block(names, datatype, tail, b"".join([entry[at][3] for entry in logged]))
         for at, (names, datatype, tail, _) in enumerate(logged[0])

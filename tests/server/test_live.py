@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
 import homeostat as hs
-from homeostat.core.events import publish
+from homeostat.core.events import StoredEvent, events_after, last_event_id, publish
 from homeostat.server import live
 from tests.core.listeners import Noted
 from tests.server.running import Running
@@ -54,8 +57,6 @@ def start(server: Running, *numbers: int) -> list[int]:
     """Begin runs; the ids of their events."""
     for number in numbers:
         server.workspace.tracking.create_run(id=f"{number:032x}", name=str(number))
-    from homeostat.core.events import events_after
-
     return [event.id for event in events_after(server.workspace, 0, names=["run_started"])]
 
 
@@ -97,7 +98,7 @@ def test_long_absence_is_made_up_for_whole(server: Running):
     assert seen == list(range(1200))
 
 
-@pytest.mark.parametrize("asked", ["x", "-1", "9" * 30, "1; drop table"])
+@pytest.mark.parametrize("asked", ["x", "-1", "9" * 30, "1; drop table", "\xb2"])
 def test_a_place_that_means_nothing_is_no_place(server: Running, asked: str):
     start(server, 1)
     with listening(server, headers={"Last-Event-ID": asked}) as stream:
@@ -124,6 +125,60 @@ def test_who_does_not_read_is_dropped_and_told_to_begin_anew(ws: hs.Workspace, m
         return rest
 
     assert asyncio.run(play())[-1] == b"event: resync\ndata: {}\n\n"
+
+
+def test_what_happens_once_the_answer_began_is_news(ws: hs.Workspace):
+    """However late the stream itself gets its turn."""
+
+    async def play() -> bytes:
+        feed = live.Live(ws)
+        answer = await feed.endpoint(Request({"type": "http", "headers": [], "query_string": b""}))
+        assert isinstance(answer, StreamingResponse)
+        await asyncio.to_thread(ws.tracking.create_run, name="news")
+        stream = aiter(answer.body_iterator)
+        assert await anext(stream) == b"retry: 2000\n\n"
+        return bytes(await asyncio.wait_for(anext(stream), 60))
+
+    assert b"event: run_started" in asyncio.run(play())
+
+
+def test_who_comes_while_nobody_listened_misses_nothing(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    """The reader of the table looked for the newest event, and had it, after the first page had looked."""
+    monkeypatch.setattr(live, "_POLL_S", 0.0)
+    asked, looked, go_on = threading.Event(), threading.Event(), threading.Event()
+    looks: list[int] = []
+
+    def slow(workspace: hs.Workspace) -> int:
+        looks.append(0)
+        if len(looks) == 2:  # the first is the start's
+            asked.set()
+            assert go_on.wait(60)
+        return last_event_id(workspace)
+
+    def told(workspace: hs.Workspace, after: int) -> list[StoredEvent]:
+        found = events_after(workspace, after)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(live, "last_event_id", slow)
+    monkeypatch.setattr(live, "events_after", told)
+
+    async def play() -> bytes:
+        feed = live.Live(ws)
+        feed.start()
+        await asyncio.to_thread(asked.wait, 60)
+        stream = feed._stream(0)
+        assert await anext(stream) == b"retry: 2000\n\n"
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.to_thread(looked.wait, 60)
+        await asyncio.to_thread(ws.tracking.create_run, name="news")
+        go_on.set()
+        try:
+            return await asyncio.wait_for(waiting, 60)
+        finally:
+            await feed.stop()
+
+    assert b"event: run_started" in asyncio.run(play())
 
 
 def test_stopping_ends_open_streams(server: Running):

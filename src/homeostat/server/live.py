@@ -46,16 +46,18 @@ class Live:
     async def endpoint(self, request: Request) -> Response:
         """`GET /api/v1/events?after=ID`"""
         asked = request.headers.get("last-event-id") or request.query_params.get("after") or ""
-        after = int(asked) if asked.isdigit() and len(asked) < 19 else None
+        if asked.isascii() and asked.isdigit() and len(asked) < 19:
+            after = int(asked)
+        else:  # before the answer begins: what happens once somebody holds an answer is news to them
+            after = await run_in_threadpool(last_event_id, self._workspace)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(self._stream(after), headers=headers, media_type="text/event-stream")
 
-    async def _stream(self, after: int | None) -> AsyncIterator[bytes]:
+    async def _stream(self, last: int) -> AsyncIterator[bytes]:
         queue: asyncio.Queue[list[StoredEvent] | None] = asyncio.Queue(_QUEUE)
         self._subscribers.add(queue)
         try:
             yield b"retry: 2000\n\n"
-            last = after if after is not None else await run_in_threadpool(last_event_id, self._workspace)
             # One look gives a limited number; whoever was away for long needs several.
             while missed := await run_in_threadpool(events_after, self._workspace, last):
                 for event in missed:
@@ -82,7 +84,9 @@ class Live:
         while True:
             await asyncio.sleep(_POLL_S)
             if not self._subscribers:
-                last = await run_in_threadpool(last_event_id, self._workspace)
+                newest = await run_in_threadpool(last_event_id, self._workspace)
+                if not self._subscribers:  # who came meanwhile may not have seen what happened meanwhile
+                    last = newest
                 continue
             batch = await run_in_threadpool(events_after, self._workspace, last)
             if not batch:

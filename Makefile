@@ -24,7 +24,7 @@ help: ## this list
 demo: $(VENV)/.demo $(WEB_STAMP) ## a year of real flights through the whole loop; ARGS="--quick --no-wait"
 	@$(BIN)/homeostat demo $(ARGS)
 
-test: $(VENV)/.dev $(WEB_STAMP) $(PEERS)/.mlflow-client ## every test; ARGS="tests/core -k name" for some
+test: $(VENV)/.dev $(WEB_STAMP) $(PEERS)/.mlflow-client $(PEERS)/.kserve-client ## every test; ARGS="tests/core -k name" for some
 	@$(PY) -m pytest -n 2 --dist worksteal -rs $(ARGS)
 
 lint: $(VENV)/.dev $(WEB_STAMP) ## style, types, arrows between the rooms, the page's types, the house rules
@@ -65,14 +65,14 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(PY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@ $(VENV)/.demo
 
-# The real MLflow client, which never shares an environment with us. Where it cannot be installed its tests are skipped
-# by name, and the next `make test` tries again.
-$(PEERS)/.mlflow-client: requirements/mlflow-client.txt | $(PY)
-	@echo "installing the MLflow client that the tests run into $(PEERS)/mlflow (once; a minute) …" >&2
-	@$(PY) -m venv --clear $(PEERS)/mlflow \
-	  && $(PEERS)/mlflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@ \
-	  || { rm -rf $(PEERS)/mlflow; \
-	       echo "the MLflow client could not be installed: the tests that run it will say that they are skipped" >&2; }
+# The real clients of others, which never share an environment with us. Where one cannot be installed its tests are
+# skipped by name, and the next `make test` tries again.
+$(PEERS)/.%-client: requirements/%-client.txt | $(PY)
+	@echo "installing the $* client that the tests run into $(PEERS)/$* (once; a minute) …" >&2
+	@$(PY) -m venv --clear $(PEERS)/$* \
+	  && $(PEERS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@ \
+	  || { rm -rf $(PEERS)/$*; \
+	       echo "the $* client could not be installed: the tests that run it will say that they are skipped" >&2; }
 
 $(WEB_STAMP): $(WEB_SOURCES) requirements/web.txt tools/build_web.py | $(PY)
 	@$(PY) tools/build_web.py

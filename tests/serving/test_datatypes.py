@@ -6,57 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import ml_dtypes
 import numpy as np
 import pytest
 import tritonclient.grpc as by_grpc
 import tritonclient.http as by_http
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from homeostat.serving import deploy, wait_ready
 from tests.serving.conftest import PlaneProcess
-from tests.serving.models import register_logistic, register_tensor
-
-# The protocol's datatype, ONNX's number for it, values at its edges.
-KINDS: dict[str, tuple[int, np.ndarray]] = {
-    "BOOL": (9, np.array([[True], [False]])),
-    "UINT8": (2, np.array([[0, 255]], "u1")),
-    "UINT16": (4, np.array([[0, 65535]], "u2")),
-    "UINT32": (12, np.array([[0, 2**32 - 1]], "u4")),
-    "UINT64": (13, np.array([[0, 2**64 - 1], [127, 128]], "u8")),
-    "INT8": (3, np.array([[-128, 127]], "i1")),
-    "INT16": (5, np.array([[-32768, 32767]], "i2")),
-    "INT32": (6, np.array([[-(2**31), 2**31 - 1]], "i4")),
-    "INT64": (7, np.array([[-(2**63), 2**63 - 1, -1]])),
-    "FP16": (10, np.array([[0.5, -65504]], "f2")),
-    "BF16": (1, np.array([[0.5, -2.0, 1e30]], ml_dtypes.bfloat16)),
-    "FP32": (1, np.array([[1.5, -3e38], [0, 1e-30]], "f4")),
-    "FP64": (11, np.array([[1e300, -1.5]])),
-    "BYTES": (8, np.array([["späť".encode(), b""]], dtype=object)),
-}
+from tests.serving.datatypes import KINDS, deploy_echoes, same
+from tests.serving.models import register_logistic
 
 
 @pytest.fixture(scope="module")
 def plane(shared: PlaneProcess, tmp_path_factory: pytest.TempPathFactory) -> PlaneProcess:
-    scratch = tmp_path_factory.mktemp("models")
-    generations = {}
-    for name, (onnx_type, _) in KINDS.items():
-        register_tensor(shared.ws, scratch, name.lower(), onnx_type, name)
-        generations[name.lower()] = deploy(shared.ws, name.lower()).generation
-    for model, generation in generations.items():
-        wait_ready(shared.ws, model, generation)
+    deploy_echoes(shared.ws, tmp_path_factory.mktemp("models"))
     return shared
-
-
-def same(kind: str, back: Any, sent: np.ndarray) -> None:
-    if kind == "BYTES":
-        back = np.array([v if isinstance(v, bytes) else v.encode() for v in back.reshape(-1)], dtype=object)
-        assert back.tolist() == sent.reshape(-1).tolist()
-    elif kind == "BF16":
-        np.testing.assert_allclose(back.astype("f4"), sent.astype("f4"), rtol=2**-7)
-    else:
-        assert back.dtype == sent.dtype
-        np.testing.assert_array_equal(back, sent)
 
 
 @pytest.mark.parametrize("kind", KINDS)

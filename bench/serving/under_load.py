@@ -49,8 +49,10 @@ def swaps(ws: hs.Workspace, target: Target, connections: int, rounds: int, scrat
     asked = sum(int(cell["requests"]) for cell in moved)
     before, during = median(calm, "p99_ms"), median(moved, "p99_ms")
     worst = max(cell["p99_ms"] for cell in moved)
-    print(f"{len(generations)} swaps within {asked} requests at {connections} in flight: {failed} failed; p99 "
-          f"{before:.2f} ms without, {during:.2f} ms with ({during / before:.2f} times; worst second {worst:.2f} ms)")  # fmt: skip
+    print(
+        f"{len(generations)} swaps within {asked} requests at {connections} in flight: {failed} failed; p99 "
+        f"{before:.2f} ms without, {during:.2f} ms with ({during / before:.2f} times; worst second {worst:.2f} ms)"
+    )
 
 
 def log(ws: hs.Workspace, target: Target, connections: int, rounds: int, scratch: Path) -> None:
@@ -63,9 +65,11 @@ def log(ws: hs.Workspace, target: Target, connections: int, rounds: int, scratch
             found.append(ask(target, "onnx", "oip", 1, connections, 3, scratch))
     on, off = cells[1.0], cells[0.0]
     lost = 1 - median(on, "per_s") / median(off, "per_s")
-    print(f"prediction log at {connections} in flight: {median(on, 'per_s'):.0f} requests/s with, "
-          f"{median(off, 'per_s'):.0f} without ({lost:.1%} of throughput); server CPU {median(on, 'cpu_us'):.1f} and "
-          f"{median(off, 'cpu_us'):.1f} us a request")  # fmt: skip
+    print(
+        f"prediction log at {connections} in flight: {median(on, 'per_s'):.0f} requests/s with, "
+        f"{median(off, 'per_s'):.0f} without ({lost:.1%} of throughput); server CPU {median(on, 'cpu_us'):.1f} and "
+        f"{median(off, 'cpu_us'):.1f} us a request"
+    )
 
 
 def main() -> None:

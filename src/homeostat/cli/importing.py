@@ -1,4 +1,7 @@
-"""`homeostat import mlflow URI`: experiments, runs, artifacts, models and aliases of another store."""
+"""`homeostat import mlflow URI`: experiments, runs, artifacts, models and aliases of another store.
+
+`homeostat import folder PATH`: the models that another tool has laid out on disk.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,30 @@ _SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", choices=["mlflow"], help="whose store it is")
-    parser.add_argument("address", help="http://host:5000, sqlite:///mlflow.db, or a folder such as mlruns")
+    parser.add_argument("kind", choices=["mlflow", "folder"], help="an MLflow store, or a folder with models")
+    parser.add_argument("address", help="http://host:5000, sqlite:///mlflow.db, mlruns; or the folder")
+    parser.add_argument("--name", help="folder: what the model is called (default: the name its layout gives it)")
+    parser.add_argument(
+        "--allow-code", action="store_true", help="folder: load pickled models, each in a process of its own"
+    )
     add_home(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    return _models_of(args) if args.kind == "folder" else _store_of(args)
+
+
+def _models_of(args: argparse.Namespace) -> int:
+    from homeostat.registry import import_folder
+
+    with existing_workspace(args) as ws:
+        for version in import_folder(ws, args.address, args.name, allow_code=args.allow_code):
+            engine = "ONNX" if version.onnx.file else version.flavor
+            print(f"{version.model} version {version.version}: {version.tags['imported.layout']}, answers as {engine}")
+    return 0
+
+
+def _store_of(args: argparse.Namespace) -> int:
     from homeostat.registry import import_models
     from homeostat.tracking import import_runs, open_source
 

@@ -26,7 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "run a script (train.py lr=0.1) or a pipeline (pipeline:train until=2013-03-01)",
     ),
     "sync": ("homeostat.cli.sync", "send runs that were logged offline, or left by a process that died"),
-    "import": ("homeostat.cli.importing", "move in from MLflow: runs, artifacts, models, aliases"),
+    "import": (
+        "homeostat.cli.importing",
+        "move in from MLflow, or models that other tools laid out in folders",
+    ),
     "export": ("homeostat.cli.exporting", "move out to an MLflow server: runs, artifacts, models, aliases"),
     "doctor": ("homeostat.cli.doctor", "check a workspace"),
     "backup": ("homeostat.cli.backup", "copy a workspace to one file while it runs"),

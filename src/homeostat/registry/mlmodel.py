@@ -38,6 +38,18 @@ def read_mlmodel(data: bytes) -> MlModel:
     >>> read_mlmodel(b"flavors: {python_function: {}, sklearn: {}}").flavors
     ['python_function', 'sklearn']
     """
+    fields = read_fields(data)
+    flavors = fields.get("flavors")
+    return MlModel(
+        flavors=sorted(str(name) for name in cast("dict[str, Any]", flavors)) if isinstance(flavors, dict) else [],
+        signature=_signature(fields.get("signature")),
+        run_id=_text(fields.get("run_id")),
+        model_id=_text(fields.get("model_id")),
+    )
+
+
+def read_fields(data: bytes) -> dict[str, Any]:
+    """What an `MLmodel` says, as it says it. Raises: InvalidInput for what is not one."""
     import yaml
 
     if len(data) > _LARGEST:
@@ -48,14 +60,7 @@ def read_mlmodel(data: bytes) -> MlModel:
         raise InvalidInput(f"the MLmodel file is not YAML: {str(error)[:200]}") from error
     if not isinstance(said, dict):
         raise InvalidInput("the MLmodel file holds no fields")
-    fields = cast("dict[str, Any]", said)
-    flavors = fields.get("flavors")
-    return MlModel(
-        flavors=sorted(str(name) for name in cast("dict[str, Any]", flavors)) if isinstance(flavors, dict) else [],
-        signature=_signature(fields.get("signature")),
-        run_id=_text(fields.get("run_id")),
-        model_id=_text(fields.get("model_id")),
-    )
+    return cast("dict[str, Any]", said)
 
 
 def _text(said: Any) -> str:

@@ -74,10 +74,10 @@ def package_model(
     samples.write_sample(frame, folder / _SAMPLE)
     package = Package(
         format=1, flavor=original.flavor, file=original.file, onnx=report, signature=signature, sample=_SAMPLE,
-        environment=environment_of(original.flavor, original.data, graph is not None), created_by=_maker(),
+        environment=environment_of(original.flavor, original.data, graph is not None), created_by=maker(),
         classes=original.classes,
     )  # fmt: skip
-    return _write_manifest(folder, package)
+    return write_manifest(folder, package)
 
 
 def log_model(
@@ -196,11 +196,11 @@ def _write_onnx(folder: Path, source: Any, sample: Any) -> Package:
     (folder / onnx_form.FILE).write_bytes(data)
     report = OnnxReport(available=True, agrees=True, tolerance=0.0, max_difference=0.0, file=onnx_form.FILE)
     package = Package(
-        format=1, flavor="onnx", file=onnx_form.FILE, onnx=report, sample=kept, created_by=_maker(),
+        format=1, flavor="onnx", file=onnx_form.FILE, onnx=report, sample=kept, created_by=maker(),
         signature=Signature(inputs=inputs, outputs=[_tensor(value) for value in graph.output], tensor=tensor),
         environment=environment_of("onnx", b"", True),
     )  # fmt: skip
-    return _write_manifest(folder, package)
+    return write_manifest(folder, package)
 
 
 _ONNX_DTYPES = {
@@ -220,11 +220,13 @@ def _untried(tolerance: float) -> OnnxReport:
     return OnnxReport(available=False, agrees=False, tolerance=tolerance, reason="conversion was not asked for")
 
 
-def _maker() -> str:
+def maker() -> str:
+    """Who makes packages here."""
     return f"homeostat {VERSION}"
 
 
-def _write_manifest(folder: Path, package: Package) -> Package:
+def write_manifest(folder: Path, package: Package) -> Package:
+    """Write `model.json` into a package's folder; the package."""
     text = json.dumps(plain(package), indent=1, sort_keys=True, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return package

@@ -1,0 +1,52 @@
+"""Triton's model repository: a folder a model, `config.pbtxt` in it, and a numbered folder a version.
+
+Its default is to serve the newest version, so that is the one that is read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from homeostat.core.errors import InvalidInput
+from homeostat.core.paths import inside
+from homeostat.registry.layouts.found import FoundModel, existing, form_of, read_small, text
+from homeostat.registry.layouts.textproto import read_textproto
+
+FILE = "config.pbtxt"
+_ONNX = ("onnxruntime", "onnxruntime_onnx")
+
+
+def numbered(folder: Path) -> list[Path]:
+    """The folders of versions, oldest first."""
+    return sorted((path for path in folder.iterdir() if path.is_dir() and path.name.isdigit()), key=_number)
+
+
+def read_triton(folder: Path, name: str) -> FoundModel:
+    """The newest version of a model in Triton's layout. Raises: InvalidInput, also for other backends than ONNX's."""
+    config: dict[str, list[Any]] = {}
+    if (folder / FILE).is_file():
+        config = read_textproto(read_small(folder / FILE).decode(errors="replace"))
+    known = _one(config, "name") or name
+    backend = _one(config, "backend") or _one(config, "platform")
+    if backend and backend not in _ONNX:
+        raise InvalidInput(
+            f"'{known}' runs on Triton's backend '{backend}'; only ONNX models are read here",
+            hint="export the model as ONNX",
+        )
+    versions = numbered(folder)
+    if not versions:
+        raise InvalidInput(f"'{known}' has no numbered folder with a version in it")
+    newest = versions[-1]
+    path = existing(inside(newest, _one(config, "default_model_filename") or "model.onnx"), FILE)
+    return FoundModel(
+        name=known, layout="triton", form=form_of(path, f"'{known}'"), file=path, version=newest.name,
+    )  # fmt: skip
+
+
+def _one(config: dict[str, list[Any]], field: str) -> str:
+    return text(config.get(field, [""])[-1])
+
+
+def _number(path: Path) -> int:
+    return int(path.name)

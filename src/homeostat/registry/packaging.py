@@ -154,6 +154,9 @@ def _known_shape(original: Original, frame: Any, words: list[str]) -> Field:
             f"the model does not take its sample: {type(error).__name__}: {error}",
             hint="pass rows with the columns it was fitted on, in that order",
         ) from error
+    if answer.ndim == 0:
+        raise InvalidInput(f"the model gives one {type(answer.item()).__name__} for {len(rows)} rows",
+                           hint="an array with one prediction for each row")  # fmt: skip
     if len(answer) != len(rows):
         raise InvalidInput(f"the model gives {len(answer)} predictions for {len(rows)} rows", hint="one for each row")
     field = original.output

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from homeostat.serving.model import Deployment as Deployment
     from homeostat.serving.model import DeploymentChange as DeploymentChange
     from homeostat.serving.model import DeploymentChanged as DeploymentChanged
+    from homeostat.serving.model import DifferentAnswer as DifferentAnswer
     from homeostat.serving.model import Endpoint as Endpoint
     from homeostat.serving.model import Feedback as Feedback
     from homeostat.serving.model import FoldResult as FoldResult
+    from homeostat.serving.model import OutputDifference as OutputDifference
     from homeostat.serving.model import Route as Route
     from homeostat.serving.model import ServingState as ServingState
+    from homeostat.serving.model import ShadowComparison as ShadowComparison
     from homeostat.serving.planes import endpoint as endpoint
     from homeostat.serving.planes import states as states
     from homeostat.serving.planes import wait_ready as wait_ready
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from homeostat.serving.rollouts import review_canaries as review_canaries
     from homeostat.serving.rollouts import review_due as review_due
     from homeostat.serving.rollouts import start_canary as start_canary
+    from homeostat.serving.shadow_comparison import compare_shadow as compare_shadow
     from homeostat.serving.supervisor import Supervisor as Supervisor
 
 __getattr__, __dir__ = door(__name__)

@@ -141,6 +141,47 @@ class Comparison(Record):
     verdict: Literal["better", "worse", "undecided"]
 
 
+class OutputDifference(Record):
+    """One output of a shadow beside what was answered. `equal`: the share of rows where both are the same, numbers
+    within the tolerance. For numbers also the means of both, how far apart they are (mean, 95th percentile, greatest)
+    and their correlation; None for texts, and where it has no meaning."""
+
+    output: str
+    equal: float
+    mean: float | None = None
+    mean_answered: float | None = None
+    difference_mean: float | None = None
+    difference_p95: float | None = None
+    difference_max: float | None = None
+    correlation: float | None = None
+
+
+class DifferentAnswer(Record):
+    """A row that a shadow answered otherwise: where it is found in the prediction log, and both answers as text."""
+
+    request_id: str
+    row: int
+    output: str
+    answered: str
+    shadow: str
+
+
+class ShadowComparison(Record):
+    """A shadow beside what was answered to the same requests. `rows` were answered by both; `failed` requests by the
+    shadow alone were not. Latencies are medians and 95th percentiles in milliseconds, the shadow's without any wait."""
+
+    version: int
+    requests: int
+    rows: int
+    failed: int
+    latency_ms: float | None
+    latency_p95_ms: float | None
+    latency_answered_ms: float | None
+    latency_answered_p95_ms: float | None
+    outputs: list[OutputDifference]
+    most_different: list[DifferentAnswer]
+
+
 class FoldResult(Record):
     """What a fold moved from the spool into the repository: spool files taken in, prediction rows, Parquet files."""
 

@@ -146,16 +146,30 @@ def requests_since(ws: Workspace, model: str, since_ms: int) -> pl.DataFrame:
     each, with the log's own columns."""
     import polars as pl
 
+    return _logged(ws, model, (pl.col("logged_ms") >= since_ms) & (pl.col("row") == 0), set(), _ANSWERED)
+
+
+def mirrored_since(ws: Workspace, model: str, since_ms: int, columns: set[str]) -> pl.DataFrame:
+    """The rows that were answered or mirrored since then, by the server's own clock, with `columns` beside the log's
+    own."""
+    import polars as pl
+
+    return _logged(ws, model, pl.col("logged_ms") >= since_ms, columns, [*_ANSWERED, "shadow"])
+
+
+def _logged(ws: Workspace, model: str, which: pl.Expr, columns: set[str], routes: list[LogRoute]) -> pl.DataFrame:
+    import polars as pl
+
     from homeostat.serving.log_frame import SCHEMA, newest, to_frame
 
-    wanted = (pl.col("logged_ms") >= since_ms, pl.col("row") == 0)
     stored, batches = _snapshot(ws, model, None, None)
-    frames = [
-        pl.scan_parquet(ws.blobs.local_path(digest)).filter(*wanted).select(SCHEMA.names()).collect()
-        for digest in stored
-    ]
-    frames += [to_frame(batch, set(), None, None).filter(*wanted) for batch in batches]
-    return newest(frames, _ANSWERED)
+    frames: list[pl.DataFrame] = []
+    for digest in stored:
+        frame = pl.scan_parquet(ws.blobs.local_path(digest)).filter(which)
+        wanted = [name for name in frame.collect_schema().names() if name in columns or name in SCHEMA]
+        frames.append(frame.select(wanted).collect())
+    frames += [to_frame(batch, columns, None, None).filter(which) for batch in batches]
+    return newest(frames, routes)
 
 
 def _snapshot(ws: Workspace, model: str, from_ms: int | None, to_ms: int | None) -> tuple[list[str], list[Batch]]:

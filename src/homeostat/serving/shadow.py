@@ -86,7 +86,7 @@ class Shadow:
                 self._taken += len(questions)
                 try:
                     self._compute(shadow, questions, whole)
-                except Exception as error:  # a shadow may be broken: that is what it is tried out for
+                except Exception as error:  # the request does not fit its signature
                     shadow.counts.failures += len(questions)
                     log.warning("shadow %s version %s failed: %s", shadow.model, shadow.version, error)
             if self._stop:
@@ -101,12 +101,17 @@ class Shadow:
             # The shadow may take other inputs than the version that answered: the request is read again for it.
             groups = [([question], _read_again(shadow, question)) for question in questions]
         for group, payload in groups:
-            outputs = Outputs(shadow.outputs, shadow.compute(payload))
+            try:
+                outputs, status = Outputs(shadow.outputs, shadow.compute(payload)), 200
+            except Exception as error:  # may be broken: that is what it is tried out for
+                shadow.counts.failures += len(group)
+                log.warning("shadow %s version %s failed: %s", shadow.model, shadow.version, error)
+                outputs, status = None, 500
             ended = time.perf_counter_ns()
             shadow.counts.shadow += len(group)
             shadow.counts.compute_ns += ended - started
             self._predictions.append(
-                LogEntry(shadow, group, payload, outputs, ended, now_ms(), 200, "shadow", ended - started)
+                LogEntry(shadow, group, payload, outputs, ended, now_ms(), status, "shadow", ended - started)
             )
             started = ended
 

@@ -16,6 +16,7 @@ from homeostat.core.version import VERSION
 # name: (module with `add_arguments(parser)` and `run(args)`, help). Modules load when their command is typed.
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("homeostat.cli.up", "start the control plane and the data plane"),
+    "serve": ("homeostat.cli.serving", "serve the models in a folder, without a workspace"),
     "demo": ("homeostat.cli.demo", "a year of real flights through the whole loop"),
     "plan": ("homeostat.cli.plan", "show what homeostat.yaml would change"),
     "apply": ("homeostat.cli.apply", "make it so"),

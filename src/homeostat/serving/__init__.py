@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from homeostat.serving.model import Route as Route
     from homeostat.serving.model import ServingState as ServingState
     from homeostat.serving.model import ShadowComparison as ShadowComparison
+    from homeostat.serving.model_server import serve_folder as serve_folder
     from homeostat.serving.planes import endpoint as endpoint
     from homeostat.serving.planes import states as states
     from homeostat.serving.planes import wait_ready as wait_ready

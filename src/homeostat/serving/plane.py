@@ -40,9 +40,10 @@ class Plane:
 
     def __init__(
         self, ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False,
-        grpc_port: int | None = None,
+        grpc_port: int | None = None, access: Access | None = None,
     ) -> None:  # fmt: skip
         self._ws = ws
+        self._access = access or Access(host, ws)
         self._grpc_port = grpc_port
         self._host = host
         self._port = port
@@ -58,7 +59,7 @@ class Plane:
         predictions = PredictionLog(spool_folder(self._ws.home), self._spool_name)
         shadow = Shadow(predictions)
         limits = Limits(body=self._ws.settings.max_body_mb << 20)
-        app = App(self._ws, predictions, shadow, Access(self._host, self._ws), limits)
+        app = App(self._ws, predictions, shadow, self._access, limits)
         rpc = Rpc(app)
         app.server.second = rpc.protocol
         listeners: list[asyncio.Server] = []
@@ -151,12 +152,12 @@ async def _sweep(app: App) -> None:
 
 
 def serve(ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False,
-          supervised: bool = False, grpc_port: int | None = None) -> None:  # fmt: skip
-    """Run a data plane in this process until SIGTERM.
+          supervised: bool = False, grpc_port: int | None = None, access: Access | None = None) -> None:  # fmt: skip
+    """Run a data plane in this process until SIGTERM. `access` decides who may ask; by default the workspace's tokens.
 
     Raises: InvalidInput for an address that others can reach without a token; Unavailable for a port in use.
     """
-    if not is_loopback(host) and not ws.team.has_tokens():
+    if access is None and not is_loopback(host) and not ws.team.has_tokens():
         raise InvalidInput(
             f"{host} can be reached by others, and this workspace has no tokens to ask them for",
             hint="make one with `homeostat team create-token NAME`, or listen on 127.0.0.1",
@@ -165,7 +166,7 @@ def serve(ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bo
     gc.set_threshold(20_000, 20, 50)
 
     async def main() -> None:
-        plane = Plane(ws, host, port, index=index, reuse_port=reuse_port, grpc_port=grpc_port)
+        plane = Plane(ws, host, port, index=index, reuse_port=reuse_port, grpc_port=grpc_port, access=access)
         await plane.run(supervised)
 
     try:

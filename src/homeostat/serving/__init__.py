@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from homeostat.core.door import door
 
 if TYPE_CHECKING:
+    from homeostat.serving.bandit import BanditPolicy as BanditPolicy
+    from homeostat.serving.bandits import review_bandits as review_bandits
+    from homeostat.serving.bandits import start_bandit as start_bandit
     from homeostat.serving.canary import CanaryPolicy as CanaryPolicy
     from homeostat.serving.canary import Judgement as Judgement
     from homeostat.serving.client import PredictionClient as PredictionClient
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from homeostat.serving.deployments import set_routes as set_routes
     from homeostat.serving.deployments import undeploy as undeploy
     from homeostat.serving.feedback import record_feedback as record_feedback
+    from homeostat.serving.model import Bandit as Bandit
+    from homeostat.serving.model import BanditArm as BanditArm
+    from homeostat.serving.model import BanditReview as BanditReview
     from homeostat.serving.model import Canary as Canary
     from homeostat.serving.model import CanaryReview as CanaryReview
     from homeostat.serving.model import CanaryStep as CanaryStep
@@ -39,9 +45,9 @@ if TYPE_CHECKING:
     from homeostat.serving.prediction_table import count_predictions as count_predictions
     from homeostat.serving.prediction_table import fold as fold
     from homeostat.serving.prediction_table import predictions as predictions
+    from homeostat.serving.reviews import review_due as review_due
     from homeostat.serving.rollouts import compare as compare
     from homeostat.serving.rollouts import review_canaries as review_canaries
-    from homeostat.serving.rollouts import review_due as review_due
     from homeostat.serving.rollouts import start_canary as start_canary
     from homeostat.serving.shadow_comparison import compare_shadow as compare_shadow
     from homeostat.serving.supervisor import Supervisor as Supervisor

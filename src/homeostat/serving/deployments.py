@@ -22,7 +22,7 @@ from homeostat.serving import store
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
 from homeostat.serving.routes import check_routes
 
-_LEAD_BACK_THEMSELVES = ("rollback", "canary step", "canary promoted", "canary back")
+_LEAD_BACK_THEMSELVES = ("rollback", "canary step", "canary promoted", "canary back", "bandit shares")
 
 
 @verb(permission="serving:write")
@@ -68,7 +68,7 @@ def deploy(
     def write(connection: sa.Connection) -> Deployment:
         current = store.read_deployment(connection, model)
         base = current or Deployment(model=model, routes=[], salt=salt_of(model), generation=0, updated_ms=0)
-        changed = replace(base, routes=routes, canary=None, **wanted)
+        changed = replace(base, routes=routes, canary=None, bandit=None, **wanted)
         if current is not None and changed == current:
             return current
         return record(ws, connection, changed, "deploy", current)
@@ -117,7 +117,7 @@ def set_routes(ws: Workspace, model: str, routes: list[Route], expect_generation
             )
         if current.routes == routes:
             return current
-        return record(ws, connection, replace(current, routes=routes, canary=None), "routes", current)
+        return record(ws, connection, replace(current, routes=routes, canary=None, bandit=None), "routes", current)
 
     return ws.db.write(write)
 
@@ -137,7 +137,7 @@ def rollback(ws: Workspace, model: str) -> Deployment:
         if back_to is None:
             raise Refused(f"model '{model}' has no earlier deployment to return to")
         earlier, further = store.read_change(connection, model, back_to)
-        changed = replace(current, routes=earlier.routes, canary=None)
+        changed = replace(current, routes=earlier.routes, canary=None, bandit=None)
         return record(ws, connection, changed, "rollback", current, back_to=further)
 
     return ws.db.write(write)
@@ -151,7 +151,7 @@ def undeploy(ws: Workspace, model: str) -> None:
         current = store.read_deployment(connection, model)
         if current is None:
             raise store.not_deployed(model)
-        gone = replace(current, routes=[], canary=None)
+        gone = replace(current, routes=[], canary=None, bandit=None)
         record(ws, connection, gone, "undeploy", current)
         connection.execute(sa.delete(store.deployment).where(store.deployment.c.model == model))
         connection.execute(sa.delete(store.state).where(store.state.c.model == model))

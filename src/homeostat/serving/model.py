@@ -6,6 +6,7 @@ from typing import Literal
 
 from homeostat.core.event import Event
 from homeostat.core.records import Record
+from homeostat.serving.bandit import BanditPolicy
 from homeostat.serving.canary import CanaryPolicy, Judgement
 
 Role = Literal["champion", "canary", "shadow"]
@@ -44,6 +45,16 @@ class Canary(Record):
     before: int
 
 
+class Bandit(Record):
+    """Versions, the champion first, that share the requests by what they earn. `before`: the generation that a
+    rollback returns to."""
+
+    versions: list[int]
+    policy: BanditPolicy
+    since_ms: int
+    before: int
+
+
 class Deployment(Record):
     """A model behind its stable endpoint. `generation` grows by one with every change.
 
@@ -71,6 +82,7 @@ class Deployment(Record):
     log_share: float = 1.0
     redacted: list[str] = []
     canary: Canary | None = None
+    bandit: Bandit | None = None
 
     @property
     def champion(self) -> int:
@@ -80,7 +92,7 @@ class Deployment(Record):
 
 class DeploymentChange(Record):
     """One generation of a deployment, as it was recorded. `reason`: "deploy", "routes", "rollback", "undeploy",
-    "canary", "canary step", "canary promoted" or "canary back"."""
+    "canary", "canary step", "canary promoted", "canary back", "bandit" or "bandit shares"."""
 
     model: str
     generation: int
@@ -121,6 +133,26 @@ class CanaryReview(Record):
     version: int
     weight: float
     judgement: Judgement
+    at_ms: int
+
+
+class BanditArm(Record):
+    """A version of a bandit: its share of the requests, the rewards that count and their mean, and the probability
+    that no other is better."""
+
+    version: int
+    weight: float
+    rewards: int
+    mean: float
+    best: float
+
+
+class BanditReview(Record):
+    """What was found of a bandit at a look, and whether its shares were changed."""
+
+    model: str
+    changed: bool
+    versions: list[BanditArm]
     at_ms: int
 
 

@@ -19,7 +19,6 @@ from homeostat.serving.prediction_table import requests_since
 from homeostat.serving.sequential import Arm, difference
 
 _HOUR_MS = 3_600_000
-_EVERY_S = 5.0
 
 
 @verb(permission="serving:write")
@@ -47,7 +46,7 @@ def start_canary(ws: Workspace, model: str, version: int, policy: CanaryPolicy |
             raise Conflict(f"the deployment of '{model}' was changed at the same moment", hint="try again")
         step = CanaryStep(weight=policy.weights[0], at_ms=at_ms)
         canary = Canary(version=version, policy=policy, steps=[step], slow_us=slow_us, before=now.generation)
-        changed = replace(now, routes=_routes(now, version, step.weight), canary=canary)
+        changed = replace(now, routes=_routes(now, version, step.weight), canary=canary, bandit=None)
         return record(ws, connection, changed, "canary", now)
 
     return ws.db.write(write)
@@ -73,14 +72,6 @@ def review_canaries(ws: Workspace, at_ms: int | None = None) -> list[CanaryRevie
             CanaryReview(model=deployment.model, version=canary.version, weight=weight, judgement=judged, at_ms=when)
         )
     return reviews
-
-
-def review_due(ws: Workspace) -> None:
-    """`review_canaries`, at most every few seconds however many ask."""
-    if any(deployment.canary is not None for deployment in list_deployments(ws)) and ws.leases.acquire(
-        "serving:canaries", ttl_s=_EVERY_S, owner=ws.instance
-    ):
-        review_canaries(ws)
 
 
 @verb(permission="serving:read")

@@ -130,26 +130,29 @@ def series(count: int, metrics: int) -> Iterator[tuple[Any, ...]]:
 
 def seed(ws: hs.Workspace, count: int, metrics: int) -> None:
     """Fill the empty tables; their indexes are made afterwards, which is faster."""
-    begun = time.monotonic()
     made = {
         "tracking_experiment": experiments(), "tracking_run": runs(count), "tracking_param": params(count),
         "tracking_tag": tags(count), "tracking_series": series(count, metrics),
     }  # fmt: skip
-    with ws.db.writer.connect() as c, c.begin():
-        metadata = sa.MetaData()
-        metadata.reflect(c, only=list(made))
-        indexes = [index for table in metadata.tables.values() for index in table.indexes]
-        for index in indexes:
-            index.drop(c)
-        for table, rows in made.items():
-            insert(c, table, rows)
-            print(f"{table:<22} {time.monotonic() - begun:6.1f} s", flush=True)
-        for index in indexes:
-            index.create(c)
-        print(f"{'indexes':<22} {time.monotonic() - begun:6.1f} s", flush=True)
+    ws.db.write(lambda c: fill(c, made))
     if ws.db.url.startswith("postgresql"):
-        with ws.db.writer.connect() as c:
+        with ws.db.reader.connect() as c:
             c.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("vacuum analyze"))
+
+
+def fill(c: sa.Connection, made: dict[str, Iterator[tuple[Any, ...]]]) -> None:
+    begun = time.monotonic()
+    metadata = sa.MetaData()
+    metadata.reflect(c, only=list(made))
+    indexes = [index for table in metadata.tables.values() for index in table.indexes]
+    for index in indexes:
+        index.drop(c)
+    for table, rows in made.items():
+        insert(c, table, rows)
+        print(f"{table:<22} {time.monotonic() - begun:6.1f} s", flush=True)
+    for index in indexes:
+        index.create(c)
+    print(f"{'indexes':<22} {time.monotonic() - begun:6.1f} s", flush=True)
 
 
 def insert(c: sa.Connection, table: str, rows: Iterator[tuple[Any, ...]]) -> None:

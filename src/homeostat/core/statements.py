@@ -7,7 +7,7 @@ for it. Placeholders are `?`; a driver's errors become SQLAlchemy's, so that the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -60,7 +60,7 @@ def marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
-@cache
+@lru_cache(2000)
 def _for(dialect: str, sql: str) -> str:
     return sql if dialect == "sqlite" else sql.replace("?", "%s")
 

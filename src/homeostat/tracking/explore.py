@@ -13,12 +13,12 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.families import runs_by_id
 from homeostat.tracking.model import Lifecycle, MetricRange, Run, RunFacets, RunKind, RunStatus
+from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import figures
 from homeostat.tracking.query.finding import Asked, find
-from homeostat.tracking.query.parsing import parse, parse_order
-from homeostat.tracking.query.sql import Sql, Writer
+from homeostat.tracking.query.parsing import conditions_of, parse, parse_order
+from homeostat.tracking.query.sql import Writer
 from homeostat.tracking.query.tree import Condition
-from homeostat.tracking.search import base_of
 
 _RUNS = 500
 _KEYS = 500
@@ -46,9 +46,7 @@ def run_facets(
     tree = parse(query)
 
     def read(c: sa.Connection) -> RunFacets:
-        groups = _divided(c, base_of(c, experiment, kind, parent_id, status, lifecycle, counted=True), tree)
-        base = base_of(c, experiment, kind, parent_id, status, lifecycle)
-        seqs, _ = find(c, Asked(base, tree, _NEWEST, parse_order(_NEWEST), _SAMPLE, None)) if groups else ([], None)
+        groups, seqs = _divided(c, Base(lifecycle, experiment, kind, parent_id, status), tree)
         return RunFacets(
             runs=sum(row.runs for row in groups),
             statuses=_sum(groups, "status"),
@@ -63,23 +61,38 @@ def run_facets(
 
 
 class _Group(NamedTuple):
-    status: str
-    kind: str
     experiment: str
+    kind: str
+    status: str
     runs: int
 
 
-def _divided(c: sa.Connection, base: Sql, tree: Condition) -> list[_Group]:
-    joined = figures(c, base, tree)
-    held, bound = Writer(c.dialect.name == "postgresql", joined.names).condition(tree)
-    # Grouped in the order of the index that holds them all, so that nothing is sorted.
-    sql = (
-        f"{joined.tables[0]}select r.status, r.kind, r.experiment_id, count(*) from tracking_run r{joined.joined}"  # noqa: S608 - names of this slice; values are bound
-        f" where {base[0]} and {held} group by r.experiment_id, r.kind, r.status"
-    )
-    found = rows(c, sql, [*joined.tables[1], *base[1], *bound])
+def _divided(c: sa.Connection, base: Base, tree: Condition) -> tuple[list[_Group], list[int]]:
+    """How the runs divide that fit, and the numbers of the newest of them."""
     names = dict(rows(c, "select id, name from tracking_experiment"))
-    return [_Group(status, kind, names[id], runs) for status, kind, id, runs in found]
+    divided = "select experiment_id, kind, status, count(*)"
+    # Grouped in the order of the index that holds them all, so that nothing is sorted.
+    ends = "group by experiment_id, kind, status"
+    postgres = c.dialect.name == "postgresql"
+    of_all, bound = base.on_runs(postgres, counted=True)
+    if not conditions_of(tree):
+        groups = rows(c, f"{divided} from tracking_run r where {of_all} {ends}", bound)
+        seqs, _ = find(c, Asked(base, tree, _NEWEST, parse_order(_NEWEST), _SAMPLE, None))
+        return [_Group(names[id], kind, status, runs) for id, kind, status, runs in groups], seqs
+    # Those that fit are found once, and looked at twice.
+    joined = figures(c, base, tree)
+    writer = Writer(postgres, joined.names)
+    held, more = writer.condition(tree)
+    found = rows(
+        c,
+        f"{joined.tables[0] or 'with '}{', ' if joined.tables[0] else ''}fit as materialized (select r.seq, r.start_ms,"  # noqa: S608 - names of this slice; values are bound
+        f" r.experiment_id, r.kind, r.status from tracking_run r{joined.joined(writer.seq)} where {held} and {of_all})"
+        f" {divided} from fit {ends} union all"
+        f" select * from (select seq, null, null, 0 from fit order by start_ms desc, seq desc limit {_SAMPLE}) newest",
+        [*joined.tables[1], *more, *bound],
+    )
+    groups = [_Group(names[id], kind, status, runs) for id, kind, status, runs in found if runs]
+    return groups, [seq for seq, _, _, runs in found if not runs]
 
 
 @verb(permission="tracking:read")

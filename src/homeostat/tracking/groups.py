@@ -12,12 +12,12 @@ from homeostat.core.statements import rows
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.model import MetricSpread, RunGroup, RunKind, RunStatus
+from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import figures
 from homeostat.tracking.query.parsing import parse, parse_value
 from homeostat.tracking.query.sql import Sql, Writer
 from homeostat.tracking.query.tree import Value
 from homeostat.tracking.query.values import as_number, as_text
-from homeostat.tracking.search import base_of
 
 _MOST_BY, _MOST_METRICS, _MOST_GROUPS = 5, 10, 1000
 
@@ -58,15 +58,16 @@ def group_runs(
     tree, shared, measured = parse(query), [parse_value(text) for text in by], [_figure(text) for text in metrics]
 
     def read(c: sa.Connection) -> list[RunGroup]:
-        base = base_of(c, experiment, kind, None, status)
+        base = Base("active", experiment, kind, None, status)
         joined = figures(c, base, tree, [*shared, *measured])
         writer = Writer(c.dialect.name == "postgresql", joined.names)
         chosen = [*_named(writer, shared, "k"), *_named(writer, measured, "m")]
         held, bound = writer.condition(tree)
+        of_all, first = base.on_runs(writer.postgres)
         runs: Sql = (
-            f"select {', '.join(['r.seq', *(sql for sql, _ in chosen)])} from tracking_run r{joined.joined}"  # noqa: S608 - names of this slice; values are bound
-            f" where {base[0]} and {held}",
-            [*(value for _, values in chosen for value in values), *base[1], *bound],
+            f"select {', '.join(['r.seq', *(sql for sql, _ in chosen)])} from tracking_run r{joined.joined(writer.seq)}"  # noqa: S608 - names of this slice; values are bound
+            f" where {of_all} and {held}",
+            [*(value for _, values in chosen for value in values), *first, *bound],
         )
         tables = joined.tables[0].removeprefix("with ").rstrip()
         sql = _grouped(f"{tables}, " if tables else "", runs[0], len(shared), len(measured), limit)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
@@ -12,9 +10,9 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.experiments import tags_of
 from homeostat.tracking.model import Experiment, Lifecycle, RunKind, RunPage, RunStatus
+from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.finding import Asked, find
 from homeostat.tracking.query.parsing import parse, parse_order
-from homeostat.tracking.query.sql import Sql
 from homeostat.tracking.reading import read_runs
 
 _PAGE = 1000
@@ -50,7 +48,7 @@ def search_runs(
     tree, order = parse(query), parse_order(order_by)
 
     def read(c: sa.Connection) -> RunPage:
-        base = base_of(c, experiment, kind, parent_id, status, lifecycle)
+        base = Base(lifecycle, experiment, kind, parent_id, status)
         seqs, following = find(c, Asked(base, tree, order_by, order, limit, after))
         return RunPage(runs=read_runs(c, seqs, columns), next=following)
 
@@ -83,31 +81,3 @@ def list_experiments(ws: Workspace) -> list[Experiment]:
         ]  # fmt: skip
 
     return ws.db.read(read)
-
-
-def base_of(
-    c: sa.Connection,
-    experiment: str | None,
-    kind: str | None,
-    parent_id: str | None,
-    status: str | None,
-    lifecycle: str = "active",
-    *,
-    counted: bool = False,
-) -> Sql:
-    """A condition on `r` that holds for the runs that fit every given filter.
-
-    Unless they are `counted`, the condition is so written that SQLite looks for runs by their order, or by what else
-    is asked, rather than by what most of them share.
-    """
-    alone = "" if counted or c.dialect.name == "postgresql" else "+"
-    parts, bound = [f"{alone}r.lifecycle = ?"], list[Any]([lifecycle])
-    wanted = {f"{alone}r.kind": kind, "r.parent_id": parent_id, f"{alone}r.status": status}
-    for column, value in wanted.items():
-        if value is not None:
-            parts.append(f"{column} = ?")
-            bound.append(value)
-    if experiment is not None:
-        parts.append("r.experiment_id = (select e.id from tracking_experiment e where e.name = ?)")
-        bound.append(experiment)
-    return " and ".join(parts), bound

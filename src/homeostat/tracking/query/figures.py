@@ -15,6 +15,7 @@ from homeostat.core.errors import InvalidInput
 from homeostat.core.statements import rows
 from homeostat.tracking.codec import Point
 from homeostat.tracking.metrics import points_of
+from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.parsing import conditions_of
 from homeostat.tracking.query.sql import Sql, Writer, joins, parts_of
 from homeostat.tracking.query.tree import Condition, Every, Metric
@@ -23,16 +24,19 @@ _MOST_RUNS, _MOST_FIGURES = 5000, 3
 
 
 class Figures:
-    """The figures a query needs beside its tables: `tables` defines them, `joined` joins them to `r`."""
+    """The figures a query needs beside its tables: `tables` defines them, `joined` joins them to the run."""
 
     def __init__(self) -> None:
         self.names: dict[Metric, str] = {}
         self.tables: Sql = ("", [])
-        self.joined = ""
+
+    def joined(self, seq: str) -> str:
+        """What joins them to the run whose number is `seq`."""
+        return "".join(f" left join {name} on {name}.run_seq = {seq}" for name in self.names.values())
 
 
-def figures(c: sa.Connection, base: Sql, tree: Condition, others: Iterable[Any] = ()) -> Figures:
-    """What `tree` and `others` (what is ordered by, or given) need; `base` is a condition that holds of all runs."""
+def figures(c: sa.Connection, base: Base, tree: Condition, others: Iterable[Any] = ()) -> Figures:
+    """What `tree` and `others` (what is ordered by, or given) need; `base` holds of all runs."""
     found = Figures()
     wanted = dict.fromkeys(part for part in parts_of((tree, *others)) if isinstance(part, Metric) and joins(part))
     if len(wanted) > _MOST_FIGURES:
@@ -50,7 +54,6 @@ def figures(c: sa.Connection, base: Sql, tree: Condition, others: Iterable[Any] 
             text, values = _of_points(c, base, tree, metric)
         sql.append(f"{name}(run_seq, value) as ({text})")
         bound += values
-        found.joined += f" left join {name} on {name}.run_seq = r.seq"
     if sql:
         found.tables = (f"with {', '.join(sql)} ", bound)
     return found
@@ -75,13 +78,15 @@ def _of_model(metric: Metric) -> Sql:
     )
 
 
-def _of_points(c: sa.Connection, base: Sql, tree: Condition, metric: Metric) -> Sql:
+def _of_points(c: sa.Connection, base: Base, tree: Condition, metric: Metric) -> Sql:
     # What must hold beside it, and can be told without points, leaves the runs whose points are opened.
     rest = [part for part in conditions_of(tree) if not any(isinstance(p, Metric) and joins(p) for p in parts_of(part))]
-    held, bound = Writer(c.dialect.name == "postgresql").condition(Every(tuple(rest)))
+    postgres = c.dialect.name == "postgresql"
+    of_all, first = base.on_runs(postgres)
+    held, bound = Writer(postgres).condition(Every(tuple(rest)))
     having = "exists (select 1 from tracking_series o where o.run_seq = r.seq and o.key = ?)"
-    sql = f"select r.seq from tracking_run r where {base[0]} and {held} and {having} limit {_MOST_RUNS + 1}"  # noqa: S608 - made here; values are bound
-    seqs = [seq for (seq,) in rows(c, sql, [*base[1], *bound, metric.key])]
+    sql = f"select r.seq from tracking_run r where {of_all} and {held} and {having} limit {_MOST_RUNS + 1}"  # noqa: S608 - made here; values are bound
+    seqs = [seq for (seq,) in rows(c, sql, [*first, *bound, metric.key])]
     if len(seqs) > _MOST_RUNS:
         raise InvalidInput(
             f"the points of more than {_MOST_RUNS} runs would have to be opened for '{metric.key}'",

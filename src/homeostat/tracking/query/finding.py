@@ -1,7 +1,8 @@
 """Pages of runs in any order, each page at the cost of the first (keyset, not offset).
 
-Runs that have the first thing ordered by come before those that lack it, so they are two searches. The first begins
-with the rows that hold that thing, in the order of their index where there is one.
+Runs that have the first thing ordered by come before those that lack it, so they are searches of their own. The first
+begins with the rows that hold that thing. Where an index gives these in their order, the first of them are looked at
+one by one: mostly they hold the page. Where they do not, few runs fit, and all are looked at by the sets that fit.
 """
 
 from __future__ import annotations
@@ -14,17 +15,47 @@ import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.statements import rows
+from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import Figures, figures
-from homeostat.tracking.query.sql import TABLES, Place, Sql, Writer, nullable, places
-from homeostat.tracking.query.tree import Condition, Kind, OrderKey, Param
+from homeostat.tracking.query.parsing import conditions_of
+from homeostat.tracking.query.sql import (
+    EXPERIMENT,
+    JOINED,
+    RUN,
+    TABLES,
+    Place,
+    Sql,
+    Writer,
+    column_of,
+    nullable,
+    parts_of,
+    places,
+    places_of,
+)
+from homeostat.tracking.query.tree import (
+    Among,
+    Compare,
+    Condition,
+    Every,
+    Kind,
+    Metric,
+    OrderKey,
+    Param,
+    Property,
+    Tag,
+    Text,
+    Value,
+)
 
 _Kept = list[float | int | str | None]
+# As many rows are looked at one by one, at first and at most: what that costs is little beside a look at all.
+_FIRST, _MOST = 1000, 10_000
 
 
 class Asked(NamedTuple):
     """A search: what holds of all its runs (`base`), the query, the order as written and as read, and a page."""
 
-    base: Sql
+    base: Base
     tree: Condition
     order_by: str
     order: tuple[OrderKey, ...]
@@ -38,18 +69,28 @@ class _Key(NamedTuple):
     nullable: bool
 
 
+class _Part(NamedTuple):
+    """Runs that come one behind another: they have `having`, lack `lacking`, and come in this order.
+
+    They are found from the rows of the place `at`, or from the runs themselves.
+    """
+
+    order: tuple[OrderKey, ...]
+    having: Value | None = None
+    lacking: Value | None = None
+    at: Place | None = None
+
+
 def find(c: sa.Connection, asked: Asked) -> tuple[list[int], str | None]:
     """The internal numbers of the runs of one page, and the token of the next."""
-    order = _decided(asked.order)
-    joined = figures(c, asked.base, asked.tree, [key.value for key in order])
-    missing, last = (False, None) if asked.after is None else _read_token(asked.after, asked.order_by)
-    found: list[tuple[bool, Any]] = []
-    while len(found) <= asked.limit:
-        part = _Part(c, order, joined, missing)
-        found += [(missing, row) for row in part.rows(asked, last, asked.limit + 1 - len(found))]
-        if missing or not nullable(order[0].value):
-            break
-        missing, last = True, None
+    parts = _parts(_decided(asked.order))
+    joined = figures(c, asked.base, asked.tree, [key.value for key in parts[0].order])
+    begin, last = (0, None) if asked.after is None else _read_token(asked.after, asked.order_by)
+    found: list[tuple[int, Any]] = []
+    for number, part in enumerate(parts):
+        if number >= begin and len(found) <= asked.limit:
+            rows_of = _rows(c, asked, part, joined, last if number == begin else None, asked.limit + 1 - len(found))
+            found += [(number, row) for row in rows_of]
     more, found = len(found) > asked.limit, found[: asked.limit]
     seqs = [row[0] for _, row in found]
     return seqs, _token(asked.order_by, *found[-1]) if more else None
@@ -65,59 +106,130 @@ def _decided(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:
     )
 
 
-class _Part:
-    """The runs that have the first value (or, `missing`, lack it), in their order."""
+def _parts(order: tuple[OrderKey, ...]) -> list[_Part]:
+    """Runs that have the first value come before those that lack it; of a parameter, numbers before texts."""
+    first = order[0].value
+    if not nullable(first):
+        return [_Part(order)]
+    found = places(first)
+    only = next(iter(found)) if len(found) == 1 else None
+    at = only if only is not None and only.table in TABLES else None
+    having = _Part(order, having=first, at=at)
+    if isinstance(first, Param) and first.kind == "number":
+        text = order[1].value
+        return [having, _Part(order[1:], text, first, at), _Part(order[2:], lacking=text)]
+    return [having, _Part(order[1:], lacking=first)]
 
-    def __init__(self, c: sa.Connection, order: tuple[OrderKey, ...], joined: Figures, missing: bool) -> None:
-        self._c = c
-        self._joined = joined
-        self._missing = missing
-        self._writer = Writer(c.dialect.name == "postgresql", joined.names)
-        self._first = order[0].value
-        found = places(self._first)
-        only = next(iter(found)) if len(found) == 1 else None
-        self._at = only if only is not None and only.table in TABLES else None
-        # What else is ordered by may lie in the row that the search begins with.
-        rest = [self._key(key, None if missing else self._at) for key in order[1:]]
-        self._keys = rest if missing else [self._key(order[0], self._at)._replace(nullable=False), *rest]
 
-    def _key(self, key: OrderKey, at: Place | None) -> _Key:
-        sql, bound = self._writer.value(key.value, at)
-        by = self._writer.plain if key.value.kind == "text" else ""
-        return _Key((f"{sql}{by}", bound), key.descending, nullable(key.value))
+def _rows(c: sa.Connection, asked: Asked, part: _Part, joined: Figures, last: _Kept | None, limit: int) -> list[Any]:
+    """Number and sort values of the runs of this part behind `last`."""
+    first = _FIRST if _near(asked, part) else _MOST + 1
+    while first <= _MOST:
+        found = _Statement(c, asked, part, joined, last, first).rows(limit)
+        if len(found) == limit:
+            return found
+        # As many as hold the page, if the next ones are like these.
+        first = max(2 * first, 2 * first * limit // (len(found) + 1))
+    return _Statement(c, asked, part, joined, last).rows(limit)
 
-    def rows(self, asked: Asked, last: _Kept | None, limit: int) -> list[Any]:
-        """Number and sort values of the runs behind `last`."""
-        writer, at, joined = self._writer, self._at, self._joined
-        source, seq = f"tracking_run r{joined.joined}", "r.seq"
-        where: list[Sql] = [asked.base]
-        if at is not None and not self._missing:
-            # SQLite keeps to this order of a cross join: the rows of the key first, each with its run.
-            cross = "join" if writer.postgres else "cross join"
-            source = f"{TABLES[at.table]} x {cross} tracking_run r on r.seq = x.run_seq{joined.joined}"
-            seq = "x.run_seq"
-            where.append(("x.key = ?", [at.key]))
-        where += [self._present(), writer.condition(asked.tree)]
+
+def _near(asked: Asked, part: _Part) -> bool:
+    """Whether the page may well be among the first rows, which an index gives in their order."""
+    plain = {RUN, EXPERIMENT} if part.at is None else {part.at}
+    members = conditions_of(asked.tree)
+    if all(isinstance(one, Compare | Among | Text) and places_of(one) <= plain for one in members):
+        return False  # then the index gives the page and no more
+    if part.at is None:
+        first = part.order[0].value if part.order else None
+        lacks = set[Place]() if part.lacking is None else places(part.lacking)
+        return len(part.order) <= 1 and first in (None, Property("start", "time")) and JOINED not in lacks
+    value = part.order[0].value
+    return all(places(key.value) == {part.at} for key in part.order) and (
+        (isinstance(value, Metric) and value.part == "last") or (isinstance(value, Param) and value.kind == "number")
+    )
+
+
+class _Statement:
+    """One look at the runs of a part: at the `first` of them in their order only, where that is said."""
+
+    def __init__(
+        self, c: sa.Connection, asked: Asked, part: _Part, joined: Figures, last: _Kept | None, first: int = 0
+    ) -> None:
+        self._c, self._asked, self._part, self._joined, self._first = c, asked, part, joined, first
+        self._writer = writer = Writer(c.dialect.name == "postgresql", joined.names, part.at, few=first > 0)
+        self._keys = [self._key(key) for key in part.order]
+        own, rest = list[Sql](), list[Any]()
+        for member in conditions_of(asked.tree):
+            sql = writer.own(member)
+            own, rest = (own, [*rest, member]) if sql is None else ([*own, sql], rest)
+        if part.at is not None:
+            own.insert(0, ("o.key = ?", [part.at.key]))
+        if part.having is not None:
+            sql, bound = self._keys[0].sql
+            own.append((f"{sql} is not null", bound))
         if last is not None:
             if len(last) != len(self._keys) + 1:
                 raise InvalidInput("after= is not a page of this search", hint="begin without it")
-            where.append(_beyond(self._keys, last, seq))
+            own.append(_beyond(self._keys, last, writer.seq))
+        self._own, self._rest = own, [writer.condition(Every(tuple(rest)))] if rest else []
+        if part.lacking is not None:
+            # Looked up last, where it is not in the row at hand: of what else is asked there is mostly less.
+            (self._rest if part.at is None else own).append(writer.missing(part.lacking))
+        if part.at is None:
+            own.append(asked.base.on_runs(writer.postgres))
+        else:
+            self._rest.append(asked.base.on(writer))
+
+    def _key(self, key: OrderKey) -> _Key:
+        sql, bound = self._writer.value(key.value)
+        text = key.value.kind == "text"
+        # A row that holds a text holds no null.
+        sure = key.value == self._part.having or (text and places(key.value) == {self._part.at})
+        by = self._writer.plain if text else ""
+        return _Key((f"{sql}{by}", bound), key.descending, nullable(key.value) and not sure)
+
+    def rows(self, limit: int) -> list[Any]:
+        """Number and sort values of at most `limit` runs."""
+        seq = self._writer.seq
         order = [*(part for key in self._keys for part in _ordered(key)), (f"{seq} desc", [])]
         chosen: list[Sql] = [(seq, []), *(key.sql for key in self._keys)]
+        source, where = self._source(order)
         sql = (
-            f"{joined.tables[0]}select {_listed(chosen, ', ')} from {source} where {_listed(where, ' and ')}"  # noqa: S608 - names of this package; values are bound
-            f" order by {_listed(order, ', ')} limit {limit}"
+            f"{self._joined.tables[0]}select {_listed(chosen, ', ')} from {source[0]}"  # noqa: S608 - names of this package; values are bound
+            f" where {_listed(where, ' and ') or '1 = 1'} order by {_listed(order, ', ')} limit {limit}"
         )
-        bound = [value for _, values in (joined.tables, *chosen, *where, *order) for value in values]
+        bound = [v for _, values in (self._joined.tables, *chosen, source, *where, *order) for v in values]
         return rows(self._c, sql, bound)
 
-    def _present(self) -> Sql:
-        if not nullable(self._first):
-            return "1 = 1", []
-        if not self._missing:
-            sql, bound = self._keys[0].sql
-            return f"{sql} is not null", bound
-        return self._writer.missing(self._first)
+    def _source(self, order: list[Sql]) -> tuple[Sql, list[Sql]]:
+        """What the runs are found in, and what must hold of them there."""
+        at, postgres = self._part.at, self._writer.postgres
+        table, alias = ("tracking_run", "r") if at is None else (TABLES[at.table], "o")
+        source: Sql = (f"{table} {alias}", [])
+        # The run itself is needed last: what else is asked is often told from indexes.
+        where = [*self._rest, *self._own] if at is None else [*self._own, *self._rest]
+        if self._first:
+            columns = "r.*" if at is None else ", ".join(self._columns(at))
+            first = (
+                f"(select {columns} from {source[0]} where {_listed(self._own, ' and ')}"  # noqa: S608 - names of this package; values are bound
+                f" order by {_listed(order, ', ')} limit {self._first}) {alias}"
+            )
+            source, where = (first, [v for _, values in (*self._own, *order) for v in values]), self._rest
+        if at is not None and any(_of_run(part) for part in parts_of((self._asked.tree, self._part.order))):
+            # SQLite keeps to this order of a cross join: the rows of the key first, each with its run.
+            join = "join" if postgres else "cross join"
+            source = f"{source[0]} {join} tracking_run r on r.seq = o.run_seq", source[1]
+        return (f"{source[0]}{self._joined.joined(self._writer.seq)}", source[1]), where
+
+    def _columns(self, at: Place) -> list[str]:
+        """What is asked of `o`: with no more than that, an index has it all."""
+        asked = parts_of((self._asked.tree, self._part.order))
+        kept = [part for part in asked if isinstance(part, Param | Tag | Metric) and places(part) == {at}]
+        return ["o.run_seq", *sorted({f"o.{column_of(value)}" for value in kept})]
+
+
+def _of_run(node: Any) -> bool:
+    return isinstance(node, Property) and node.name != "notes"
 
 
 def _listed(parts: list[Sql], by: str) -> str:
@@ -149,21 +261,21 @@ def _beyond(keys: list[_Key], last: _Kept, seq: str) -> Sql:
     return sql, bound
 
 
-def _token(order_by: str, missing: bool, row: Any) -> str:
+def _token(order_by: str, part: int, row: Any) -> str:
     # Floats travel in hexadecimal: infinities and the last bit survive.
     last = [[value.hex()] if isinstance(value, float) else value for value in (*row[1:], row[0])]
-    return base64.urlsafe_b64encode(msgspec.json.encode([order_by, missing, last])).decode().rstrip("=")
+    return base64.urlsafe_b64encode(msgspec.json.encode([order_by, part, last])).decode().rstrip("=")
 
 
-def _read_token(token: str, order_by: str) -> tuple[bool, _Kept]:
+def _read_token(token: str, order_by: str) -> tuple[int, _Kept]:
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        order, missing, last = msgspec.json.decode(raw, type=tuple[str, bool, list[str | int | list[str] | None]])
+        order, part, last = msgspec.json.decode(raw, type=tuple[str, int, list[str | int | list[str] | None]])
         if order != order_by:
             raise ValueError("it continues a search in another order")
         if not last or not isinstance(last[-1], int):
             raise ValueError("it does not say where to go on")
-        return missing, [float.fromhex(value[0]) if isinstance(value, list) else value for value in last]
+        return part, [float.fromhex(value[0]) if isinstance(value, list) else value for value in last]
     except (ValueError, IndexError, msgspec.DecodeError) as error:
         raise InvalidInput(
             f"after={token[:40]!r} is not a page of this search: {error}", hint="begin without it"

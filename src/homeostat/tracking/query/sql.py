@@ -1,9 +1,10 @@
 """A query as SQL, on SQLite and on PostgreSQL.
 
 A condition on one parameter, tag or metric becomes a set of runs (`r.seq in (…)`) where an index answers it, and a
-look at each run where none does; one on several becomes a comparison of what is looked up for each run. Every
-condition is true or false, never null, so that `not` turns it round. Statements are read with `statements.rows`:
-`r` is the run at hand, values are bound.
+look at each run where none does, or where few are to be looked at; one on several becomes a comparison of what is
+looked up for each run. Every condition is true or false, never null, so that `not` turns it round. Statements are read
+with `statements.rows`: `r` is the run at hand, `o` the row of a parameter, tag or metric that a search begins with,
+values are bound.
 """
 
 from __future__ import annotations
@@ -48,9 +49,8 @@ _FIGURES = {
 }  # fmt: skip
 TABLES = {"param": "tracking_param", "tag": "tracking_tag", "series": "tracking_series"}
 _SETS = {
-    "datasets": "tracking_run_dataset u join tracking_dataset d on d.id = u.dataset_id where u.run_seq = r.seq"
-    " and d.name = ?",
-    "artifacts": "tracking_artifact u where u.run_seq = r.seq and u.path = ?",
+    "datasets": "tracking_run_dataset u join tracking_dataset d on d.id = u.dataset_id where d.name = ?",
+    "artifacts": "tracking_artifact u where u.path = ?",
 }
 _NULLABLE = {"end", "parent", "error", "duration"}
 _OPERATORS = {"==": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -67,16 +67,30 @@ RUN, EXPERIMENT, JOINED = Place("run"), Place("experiment"), Place("joined")
 
 
 class Writer:
-    """Writes SQL of one query for one database; `joined` are the names of metrics that are joined to the run."""
+    """Writes SQL of one query for one database; `joined` are the names of metrics that are joined to the run.
 
-    def __init__(self, postgres: bool, joined: dict[Metric, str] | None = None) -> None:
+    `at` is the place of the row `o` where a search begins with one. With `few`, there are few runs to be looked at.
+    """
+
+    def __init__(
+        self, postgres: bool, joined: dict[Metric, str] | None = None, at: Place | None = None, few: bool = False
+    ) -> None:
         self.postgres = postgres
         self._joined = joined or {}
+        self._at = at
+        self.few = few
+        self.seq = "r.seq" if at is None else "o.run_seq"
         # How texts are ordered: by code points, everywhere.
         self.plain = ' collate "C"' if postgres else ""
 
+    def own(self, node: Any) -> Sql | None:
+        """`node` where all it asks is of `o`: may be null. An index may then begin and end with it."""
+        if isinstance(node, Compare | Among | Text) and self._at and places_of(node) == {self._at}:
+            return self._test(node, None)
+        return None
+
     def condition(self, node: Condition) -> Sql:
-        """`node` as a condition on `r` that is true or false."""
+        """`node` as a condition on the run that is true or false."""
         match node:
             case Every(members) | Some(members):
                 word = " and " if isinstance(node, Every) else " or "
@@ -88,9 +102,9 @@ class Writer:
                 sql, bound = self.condition(member)
                 return f"not {sql}" if sql.startswith("(") else f"not ({sql})", bound
             case Member(group, name):
-                return f"exists (select 1 from {_SETS[group]})", [name]  # noqa: S608 - names of this file
+                return f"exists (select 1 from {_SETS[group]} and u.run_seq = {self.seq})", [name]  # noqa: S608 - names of this file
             case Word(text):
-                return word_sql(self.postgres, text)
+                return word_sql(self.postgres, text, self.seq, self.few)
             case Missing(value):
                 return self.missing(value)
             case Compare() | Among() | Text():
@@ -99,7 +113,7 @@ class Writer:
                 assert_never(node)
 
     def value(self, node: Value, at: Place | None = None) -> Sql:
-        """`node` as an expression on `r`; what is kept at the place `at` is read from its row `x`."""
+        """`node` as an expression on the run; what is kept at the place `at` is read from its row `x`."""
         match node:
             case Constant(value):
                 return "?", [value]
@@ -124,16 +138,12 @@ class Writer:
     def _kept(self, node: Param | Tag | Metric, at: Place | None) -> Sql:
         if isinstance(node, Metric) and node in self._joined:
             return f"cast({self._joined[node]}.value as double precision)", []
-        column = "value"
-        if isinstance(node, Metric):
-            column = _FIGURES[node.part]
-        elif isinstance(node, Param) and node.kind == "number":
-            column = "number"
+        column = column_of(node)
         (place,) = places(node)
-        if at == place:
-            return f"x.{column}", []
+        if place in (at, self._at):
+            return f"{'x' if place == at else 'o'}.{column}", []
         table = TABLES[place.table]
-        return f"(select x.{column} from {table} x where x.run_seq = r.seq and x.key = ?)", [place.key]  # noqa: S608 - names of this file
+        return f"(select x.{column} from {table} x where x.run_seq = {self.seq} and x.key = ?)", [place.key]  # noqa: S608 - names of this file
 
     def _computed(self, operator: str, a: Sql, b: Sql) -> Sql:
         left, right = (f"cast({sql} as double precision)" for sql, _ in (a, b))
@@ -160,32 +170,37 @@ class Writer:
         """All of `nodes`, which are asked of the same places."""
         found = {place for node in nodes for place in places_of(node)}
         at = next(iter(found)) if len(found) == 1 else None
-        tests = [self._test(node, at) for node in nodes]
+        own = at is not None and at == self._at
+        tests = [self._test(node, None if own else at) for node in nodes]
         sql, bound = " and ".join(sql for sql, _ in tests), [value for _, values in tests for value in values]
+        if own:
+            return f"coalesce({sql}, false)", bound
         if at == EXPERIMENT:
             return f"r.experiment_id in (select x.id from tracking_experiment x where {sql})", bound  # noqa: S608 - names of this file
         if at is None or at.table not in TABLES:
             always = at == RUN and not any(name in _NULLABLE for node in nodes for name in _properties(node))
             return sql if always else f"coalesce({sql}, false)", bound
         rows = f"from {TABLES[at.table]} x where x.key = ?"
-        if at.table == "series" or all(_numeric(node) for node in nodes):
-            return f"{self.alone('r.seq')} in (select x.run_seq {rows} and {sql})", [at.key, *bound]
-        return f"exists (select 1 {rows} and x.run_seq = r.seq and {sql})", [at.key, *bound]
+        if not self.few and (at.table == "series" or all(_numeric(node) for node in nodes)):
+            return f"{self.alone(self.seq)} in (select x.run_seq {rows} and {sql})", [at.key, *bound]
+        return f"exists (select 1 {rows} and x.run_seq = {self.seq} and {sql})", [at.key, *bound]
 
     def alone(self, column: str) -> str:
         """`column`, so written that SQLite does not begin with what is asked of it."""
         return column if self.postgres else f"+{column}"
 
     def missing(self, value: Value) -> Sql:
-        """A condition on `r`: it has no such value."""
+        """A condition on the run: it has no such value."""
         found = places(value)
         at = next(iter(found)) if len(found) == 1 else None
-        if at is None or at.table not in TABLES:
+        if at is None or at == self._at or at.table not in TABLES:
             sql, bound = self.value(value)
             return f"{sql} is null", bound
         sql, bound = self.value(value, at)
-        rows = f"from {TABLES[at.table]} x where x.run_seq = r.seq and x.key = ?"
-        return f"not exists (select 1 {rows} and {sql} is not null)", [at.key, *bound]
+        rows = f"from {TABLES[at.table]} x where x.key = ? and {sql} is not null"
+        if not self.few and column_of(value) != "value":
+            return f"{self.alone(self.seq)} not in (select x.run_seq {rows})", [at.key, *bound]
+        return f"not exists (select 1 {rows} and x.run_seq = {self.seq})", [at.key, *bound]
 
     def _test(self, node: Compare | Among | Text, at: Place | None) -> Sql:
         """`node`, null where a value is missing."""
@@ -217,6 +232,13 @@ class Writer:
                 if self.postgres:
                     return f"{sql} ~ ?", [*bound, compiled(argument).postgres]
                 return f"matches(?, {sql})", [argument, *bound]
+
+
+def column_of(node: Any) -> str:
+    """The column that holds a parameter, tag or metric; "value" of anything else."""
+    if isinstance(node, Metric):
+        return _FIGURES.get(node.part, "value")
+    return "number" if isinstance(node, Param) and node.kind == "number" else "value"
 
 
 def places(node: Value) -> set[Place]:

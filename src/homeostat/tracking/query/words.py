@@ -4,34 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from homeostat.core.statements import marks
 from homeostat.tracking.query.names import WORDS
 
 _LETTERS_OF_NUMBERS = set("infatyeINFATYE")  # "infinity", "nan", "1e-3"
 
 
-def word_sql(postgres: bool, word: str) -> tuple[str, list[Any]]:
-    """A condition on `r`: `word` is part of its name, id, source, experiment, status, kind, or of a parameter's or
-    tag's value, in any case of A to Z.
+def word_sql(postgres: bool, word: str, seq: str, few: bool) -> tuple[str, list[Any]]:
+    """A condition on the run of the number `seq`: `word` is part of its name, id, source, experiment, status, kind, or
+    of a parameter's or tag's value, in any case of A to Z. With `few`, it is told for each run.
     """
     low = lower(word)
     test, bound = _contains(postgres, low)
     # A parameter that is a number holds none but these letters: half of them need no look.
     numberless = "x.number is null and " if any(_letter(char) for char in low) else ""
-    # Names of this file; values are bound.
-    parts = [
-        f"select x.run_seq from tracking_param x where {numberless}{test.format('x.value')}",  # noqa: S608
-        f"select x.run_seq from tracking_tag x where {test.format('x.value')}",  # noqa: S608
-        f"select x.seq from tracking_run x where {test.format('x.name')} or {test.format('x.id')}"  # noqa: S608
-        f" or {test.format('x.source')} or x.experiment_id in"
-        f" (select e.id from tracking_experiment e where {test.format('e.name')})",
-    ]
-    values = bound * 6
-    for column, known in WORDS.items():
-        if fitting := [value for value in known if low in value]:
-            parts.append(f"select x.seq from tracking_run x where x.{column} in ({', '.join('?' * len(fitting))})")  # noqa: S608
-            values += fitting
+    experiment = f"x.experiment_id in (select e.id from tracking_experiment e where {test.format('e.name')})"  # noqa: S608 - names of this file; values are bound
+    named = [*(test.format(f"x.{column}") for column in ("name", "id", "source")), experiment]
+    known = {column: [value for value in values if low in value] for column, values in WORDS.items()}
+    named += [f"x.{column} in ({marks(len(fitting))})" for column, fitting in known.items() if fitting]
+    places = (
+        ("tracking_run", "seq", f"({' or '.join(named)})"),
+        ("tracking_param", "run_seq", f"{numberless}{test.format('x.value')}"),
+        ("tracking_tag", "run_seq", test.format("x.value")),
+    )
+    values = [*bound * 4, *(value for fitting in known.values() for value in fitting), *bound * 2]
+    if few:
+        held = [f"exists (select 1 from {table} x where x.{run} = {seq} and {test})" for table, run, test in places]  # noqa: S608 - names of this file; values are bound
+        return f"({' or '.join(held)})", values
+    found = [f"select x.{run} from {table} x where {test}" for table, run, test in places]  # noqa: S608 - names of this file; values are bound
     alone = "" if postgres else "+"
-    return f"{alone}r.seq in ({' union all '.join(parts)})", values
+    return f"{alone}{seq} in ({' union all '.join(found)})", values
 
 
 def lower(text: str) -> str:

@@ -21,6 +21,9 @@ EVENTS: dict[str, EventEntry] = {
     "run_started": EventEntry(record="homeostat.tracking.model:RunStarted"),
     "run_finished": EventEntry(record="homeostat.tracking.model:RunFinished"),
     "run_metrics": EventEntry(record="homeostat.tracking.model:RunMetrics"),
+    "garbage_collected": EventEntry(
+        record="homeostat.tracking.model:GarbageCollected", listeners=["homeostat.team.audit:on_garbage"]
+    ),
     "version_registered": EventEntry(
         record="homeostat.registry.model:VersionRegistered", listeners=["homeostat.registry.webhooks:on_event"]
     ),

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 import homeostat as hs
 from homeostat.core.context import acting_as, acting_run
-from homeostat.core.events import dispatch, events_after, last_event_id, publish
+from homeostat.core.events import StoredEvent, dispatch, events_after, last_event_id, publish
 from homeostat.core.leases import table as leases
 from homeostat.events import EVENTS, EventEntry
 from tests.core import listeners
@@ -135,6 +135,81 @@ def test_a_reader_that_remembers_the_last_id_misses_nothing(any_ws: hs.Workspace
     reader.join()
     assert sorted(seen) == sorted(mine * 100 + n for mine in range(4) for n in range(25))
     assert sorted(seen) == sorted(numbers(any_ws))
+
+
+PUBLISHER = """
+import sys
+import homeostat as hs
+from homeostat.core.events import publish
+from tests.core.listeners import Noted
+with hs.open(sys.argv[1]) as ws:
+    mine = int(sys.argv[2])
+    sys.stdin.readline()  # all begin together
+    for number in range(mine, mine + 60):
+        ws.db.write(lambda c: publish(ws, c, Noted(number=number)))
+"""
+
+
+def test_what_several_processes_tell_at_once_is_passed_over_by_nobody(workspace_url: str):
+    """Whoever remembers the last id it saw sees every event, in one order, whoever commits first."""
+    with hs.open(workspace_url) as ws:
+        ws.db.read(lambda _: None)
+        publishers = [
+            subprocess.Popen([sys.executable, "-c", PUBLISHER, workspace_url, str(n * 1000)], stdin=subprocess.PIPE)
+            for n in range(3)
+        ]
+        try:
+            for publisher in publishers:
+                assert publisher.stdin is not None
+                publisher.stdin.write(b"\n")
+                publisher.stdin.close()
+            seen: list[StoredEvent] = []
+            finished = False
+            while not finished:
+                finished = all(publisher.poll() is not None for publisher in publishers)
+                while batch := events_after(ws, seen[-1].id if seen else 0, limit=50):
+                    seen += batch
+                dispatch(ws, limit=50)
+            while dispatch(ws, limit=50):
+                pass
+        finally:
+            for publisher in publishers:
+                publisher.kill()
+                publisher.wait()
+        whole = [(event.id, event.payload["number"]) for event in events_after(ws, 0, limit=10_000)]
+    assert [(event.id, event.payload["number"]) for event in seen] == whole
+    assert sorted(number for _, number in whole) == sorted(n * 1000 + k for n in range(3) for k in range(60))
+    assert [number for who, number in listeners.heard if who == "first"] == [number for _, number in whole]
+
+
+def test_a_writer_that_is_slow_to_commit_holds_back_the_ids_after_its_own(
+    any_ws: hs.Workspace, reopen: Callable[[], hs.Workspace]
+):
+    """Were the second able to commit first, whoever saw it would never see the first."""
+    slow, quick = any_ws, reopen()
+    if slow.db.writer.dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_: sa.Connection) -> None:
+        begun.set()
+        assert go_on.wait(60)
+
+    def write(connection: sa.Connection) -> None:
+        publish(slow, connection, Noted(number=1))
+        slow.db.before_commit(wait)
+
+    first = slow.db.submit(write)
+    assert begun.wait(60)
+    second = quick.db.submit(lambda c: publish(quick, c, Noted(number=2)))
+    blocked = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    while not quick.db.read(lambda c: c.exec_driver_sql(blocked).scalar_one()):
+        assert not second.done()
+    assert numbers(any_ws) == []
+    go_on.set()
+    first.result()
+    second.result()
+    assert numbers(any_ws) == [1, 2]
 
 
 DISPATCHER = """

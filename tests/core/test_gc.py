@@ -25,7 +25,7 @@ LATER = 10_000  # ms: as if all that was put so far had been put before the grac
 
 
 def collect(ws: hs.Workspace, dry_run: bool = False) -> gc.Garbage:
-    return gc.collect(ws, now_ms() + 1, -LATER, dry_run)
+    return gc.collect(ws, gc.Asked(now_ms() + 1, -LATER, dry_run=dry_run))
 
 
 def kept(ws: hs.Workspace) -> set[str]:
@@ -164,7 +164,7 @@ COLLECTS = """
 import sys, homeostat as hs
 from homeostat.core import gc
 from homeostat.core.clock import now_ms
-gc.collect(hs.open(sys.argv[1]), now_ms() + 1, -10_000)
+gc.collect(hs.open(sys.argv[1]), gc.Asked(now_ms() + 1, -10_000))
 """
 
 

@@ -120,6 +120,32 @@ def test_a_wrong_token_is_refused(open_server: Running, token: str):
     assert answer.status == 401
 
 
+def test_wrong_tokens_are_soon_answered_429_and_right_ones_are_let_in_all_the_same(open_server: Running):
+    right = open_server.workspace.team.create_token("ann", role="admin").secret
+    own = {"Origin": f"http://127.0.0.1:{open_server.port}"}
+
+    def bearer(token: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {token}"}
+
+    open_server.app.state.attempts.__init__(clock=lambda: 0.0)
+    asked = [open_server.request("GET", SEARCH, headers=bearer(f"hst_{number}")).status for number in range(25)]
+    assert asked == [401] * 20 + [429] * 5
+    for headers in (bearer("hst_x"), {"Authorization": "Basic !"}, {"Cookie": "homeostat_token=hst_x"}):
+        answer = open_server.request("GET", SEARCH, headers=headers)
+        assert (answer.status, answer.error["code"]) == (429, "too_many_requests")
+        assert answer.headers["Retry-After"] == "3"
+    foreign = open_server.request("GET", "/api/2.0/mlflow/runs/get?run_id=x", headers=bearer("hst_x"))
+    assert (foreign.status, foreign.json["error_code"]) == (429, "REQUEST_LIMIT_EXCEEDED")
+    assert int(foreign.headers["Retry-After"]) > 0
+    form = open_server.request("POST", "/login", "token=hst_x", own)
+    assert form.status == 429
+    assert int(form.headers["Retry-After"]) > 0
+    # Nobody is locked out by somebody who guesses from the same address; who sends no token does not guess.
+    assert open_server.request("GET", SEARCH, headers=bearer(right)).status == 200
+    assert open_server.request("POST", "/login", f"token={right}", own).status == 303
+    assert open_server.request("GET", SEARCH).status == 401
+
+
 def test_roles_bound_what_a_token_may(open_server: Running):
     team = open_server.workspace.team
     of = {role: team.create_token(role, role=role).secret for role in ("viewer", "editor", "admin")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -151,9 +152,12 @@ def test_pickles_need_a_word(folder: Path, capsys: pytest.CaptureFixture[str]):
 
 
 class Request:
-    """A request of which access sees the headers."""
+    """A request of which access sees the headers; whoever sent it has gone."""
+
+    transport = None
 
     def __init__(self, **headers: str) -> None:
+        self.connection = self
         self.headers = {name.encode(): value.encode() for name, value in headers.items()}
 
 
@@ -163,10 +167,15 @@ def test_a_file_of_tokens_says_who_may_ask(tmp_path: Path, monkeypatch: pytest.M
     access = Access("0.0.0.0", token_file=file)
 
     def status(request: Request) -> int:
-        access.look_up(request.headers.get(b"authorization", b""))
-        assert access.known(request)
-        refusal = access.refusal(request)
-        return 200 if refusal is None else refusal[0]
+        async def ask() -> int:
+            found = asyncio.Event()
+            access.look_up(request, found.set)
+            await found.wait()
+            assert access.known(request)
+            refusal = access.refusal(request)
+            return 200 if refusal is None else refusal.status
+
+        return asyncio.run(ask())
 
     good = Request(authorization="Bearer second")
     assert [status(good), status(Request()), status(Request(authorization="Bearer third"))] == [200, 401, 401]

@@ -227,6 +227,18 @@ def test_a_port_in_use_and_an_open_address_end_with_words(
     assert "no tokens to ask them for" in capsys.readouterr().err
 
 
+def ask(port: int, token: str) -> tuple[int, bool]:
+    """The status that a request with this token gets, and whether it is told when to come again."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", "/v2/models/delay", headers={"Authorization": f"Bearer {token}"} if token else {})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.getheader("Retry-After") is not None
+    finally:
+        connection.close()
+
+
 def test_beyond_loopback_a_token_is_asked_for(
     ws: hs.Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +262,13 @@ def test_beyond_loopback_a_token_is_asked_for(
                         client.predict("delay", rows)
                 else:
                     assert len(client.predict("delay", rows)) == 1
+        # However many wrong ones come from an address, the right one is let in from there.
+        told = [ask(port, f"hst_{number}") for number in range(1200)]
+        assert [status for status, _ in told[:19]] == [401] * 19
+        assert {(429, True), (401, False)} >= set(told[19:])
+        assert (429, True) in told
+        assert ask(port, made.secret)[0] == 200
+        assert ask(port, "")[0] == 401
     finally:
         outside.stop()
     assert features([[1]])

@@ -91,6 +91,11 @@ describe("comma-separated text", () => {
     const fields = ['he said "no"', "two\nlines", "a,b", "plain"];
     expect(parseCsv(csvLine(fields))).toEqual([fields]);
     expect(csvLine(["=1+1", "-0.5", -0.5, null, "@x"])).toBe("'=1+1,-0.5,-0.5,,'@x");
+    for (const run of ["-1+cmd|' /C calc'!A0", "+1+1", "-.5*A1", "\uff1d1+1", " =1+1", "\u00a0@x", "-", "-1e5+2", "|x"]) {
+      expect(parseCsv(csvLine([run]))).toEqual([[`'${run}`]]);
+    }
+    for (const run of ["\t=1", "\r=1", "\n=1"]) expect(csvLine([run])).toMatch(/^"?'/);
+    for (const plain of ["-1e-5", "+.5", "-3.", "1-2", "a=1", "lr=0.1", ""]) expect(csvLine([plain])).toBe(plain);
   });
 });
 

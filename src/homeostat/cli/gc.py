@@ -1,4 +1,4 @@
-"""`homeostat gc`: erase what was deleted long ago, and bytes that nothing names any more."""
+"""`homeostat gc`: erase what was deleted long ago, what the policy keeps no longer, and bytes that nothing names."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import sys
 from homeostat.cli.options import add_home, workspace_of
 from homeostat.core.errors import Refused
 from homeostat.core.gc import Garbage
+from homeostat.core.workspace import RemoteWorkspace, Workspace
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--deleted-days", type=float, default=30, help="what was deleted longer ago (default: 30)")
+    parser.add_argument(
+        "--deleted-days", type=float, help="what was deleted longer ago (default: keep_deleted_days, or 30)"
+    )
     parser.add_argument("--grace-hours", type=float, default=24, help="bytes that were put before (default: 24)")
     parser.add_argument("--dry-run", action="store_true", help="count, and change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -21,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     with workspace_of(args) as ws:
         if not args.yes:
-            _tell(ws.tracking.collect_garbage(args.deleted_days, args.grace_hours, dry_run=True))
+            _tell(_collect(ws, args, dry_run=True))
             if args.dry_run:
                 return 0
             if not sys.stdin.isatty():
@@ -30,8 +33,26 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.flush()
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 return 1
-        _tell(ws.tracking.collect_garbage(args.deleted_days, args.grace_hours, dry_run=args.dry_run))
+        _tell(_collect(ws, args, dry_run=args.dry_run))
     return 0
+
+
+def _collect(ws: Workspace, args: argparse.Namespace, dry_run: bool) -> Garbage:
+    if isinstance(ws, RemoteWorkspace):
+        return ws.tracking.collect_garbage(args.deleted_days, args.grace_hours, dry_run=dry_run)
+    from homeostat.tracking import erase
+
+    shown = sys.stderr.isatty()
+    try:
+        return erase(ws, args.deleted_days, args.grace_hours, dry_run, _said if shown else lambda _: None)
+    finally:
+        if shown:
+            _said("")
+
+
+def _said(what: str) -> None:
+    sys.stderr.write(f"\r\x1b[2K{what and '  '}{what[:100]}")
+    sys.stderr.flush()
 
 
 def _tell(found: Garbage) -> None:

@@ -9,6 +9,7 @@ HomeostatError                      500   1
 │   └── AlreadyExists               409   5   the name is taken
 ├── TooLarge                        413   2   over a limit
 ├── Refused                         422   6   understood, and a rule says no
+├── TooManyRequests                 429   8   too often; `retry_after_s` says when again
 ├── MissingExtra (ImportError)      501   7   an optional dependency is not installed
 ├── Unavailable                     503   8   not now: a port in use, a lock held, a model loading
 ├── StorageFull                     507   9   no space left; reads go on
@@ -79,6 +80,10 @@ class TooLarge(HomeostatError):
 
 class Refused(HomeostatError):
     code, status, exit_code = "refused", 422, 6
+
+
+class TooManyRequests(HomeostatError):
+    code, status, exit_code = "too_many_requests", 429, 8
 
 
 class MissingExtra(HomeostatError, ImportError):

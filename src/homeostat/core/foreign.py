@@ -37,6 +37,7 @@ _CODES = {
     "conflict": ("RESOURCE_CONFLICT", 409),
     "permission_denied": ("PERMISSION_DENIED", 403),
     "unauthenticated": ("UNAUTHENTICATED", 401),
+    "too_many_requests": ("REQUEST_LIMIT_EXCEEDED", 429),
     "missing_extra": ("NOT_IMPLEMENTED", 501),
     "unavailable": ("TEMPORARILY_UNAVAILABLE", 503),
     "storage_full": ("RESOURCE_EXHAUSTED", 507),
@@ -44,13 +45,17 @@ _CODES = {
 
 
 class ForeignError(Exception):
-    """A failure in the protocol's own words: `code` such as "INVALID_PARAMETER_VALUE", `message`, HTTP `status`."""
+    """A failure in the protocol's own words: `code` such as "INVALID_PARAMETER_VALUE", `message`, HTTP `status`.
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    `retry_after_s` above 0 says when asking again makes sense.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400, retry_after_s: int = 0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 def foreign(error: HomeostatError) -> ForeignError:
@@ -64,7 +69,8 @@ def foreign(error: HomeostatError) -> ForeignError:
     if error.code not in _CODES:
         return ForeignError("INTERNAL_ERROR", "something went wrong here; the server's log has the details", 500)
     code, status = _CODES[error.code]
-    return ForeignError(code, f"{error.message} ({error.hint})" if error.hint else error.message, status)
+    message = f"{error.message} ({error.hint})" if error.hint else error.message
+    return ForeignError(code, message, status, error.facts.get("retry_after_s", 0))
 
 
 class Rpc(Record):

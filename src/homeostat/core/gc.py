@@ -25,8 +25,9 @@ from homeostat.core.errors import Conflict, NotFound
 from homeostat.core.leases import Lease
 from homeostat.core.leases import table as leases
 from homeostat.core.records import Record
+from homeostat.core.retention import Keep, Named
 from homeostat.core.schema import all_tables
-from homeostat.core.slices import NAMERS, PURGERS
+from homeostat.core.slices import EXPIRERS, NAMERS, PURGERS
 from homeostat.core.workspace import Workspace
 
 GC, BACKUP = "core.gc", "core.backup:"
@@ -44,7 +45,6 @@ TELLING = {
 # Packed numbers: no text at all.
 PACKED = {("tracking_journal", "payload"), ("tracking_chunk", "payload")}
 
-Named = set[tuple[str, str]]
 Progress = Callable[[str], None]
 
 
@@ -58,40 +58,69 @@ class Garbage(Record):
     kept: int
 
 
-class _Swept(NamedTuple):
-    blobs: int
-    bytes: int
-    kept: int
+class Asked(NamedTuple):
+    """What is to go: what was deleted before `deleted_ms` (a time), what `keep` keeps no longer, and bytes without a
+    name that are older than `grace_ms`; these, unless `sweep_always`, only if something went before them."""
+
+    deleted_ms: int
+    grace_ms: int
+    keep: Keep = Keep()
+    dry_run: bool = False
+    sweep_always: bool = True
 
 
-def collect(
-    ws: Workspace, deleted_ms: int, grace_ms: int, dry_run: bool = False, progress: Progress = lambda _: None
-) -> Garbage:
-    """Erase what was deleted before `deleted_ms` (a time), then bytes without a name that are older than `grace_ms`.
+class Done:
+    """What is erased so far, for whoever asks after it was broken off."""
+
+    def __init__(self) -> None:
+        self.erased: dict[str, int] = {}
+        self.blobs = self.bytes = self.kept = 0
+
+    @property
+    def rows(self) -> int:
+        """How many, of all kinds."""
+        return sum(self.erased.values())
+
+
+def collect(ws: Workspace, asked: Asked, progress: Progress = lambda _: None, done: Done | None = None) -> Garbage:
+    """Erase what is asked for, in small transactions; `progress` may raise, which ends it there.
 
     A dry run changes nothing; the bytes of what it would erase are named by then, so it counts fewer of them.
 
     Raises: Conflict while another one, or a backup, is at work.
     """
+    done = done or Done()
+    really = not asked.dry_run
     lease = ws.leases.acquire(GC, _TERM_S, ws.instance)
     if lease is None or ws.db.read(lambda c: _held(c, BACKUP)):
         if lease is not None:
             ws.leases.release(lease)
         raise Conflict("garbage is collected or a backup is taken just now", hint="try again when it is done")
     try:
-        erased: dict[str, int] = {}
+
+        def step(said: str) -> None:
+            progress(said)
+            _go_on(ws, lease)
+
+        def gone(kind: str, count: int) -> None:
+            done.erased[kind] = done.erased.get(kind, 0) + count
+            step(f"{done.rows:,} rows gone of what has grown old")
+
         named: Named = set()
         for target in NAMERS:
             named |= _load(target)(ws)
+        for target in EXPIRERS:
+            step(f"{done.rows:,} rows gone, looking for what has grown old")
+            _load(target)(ws, asked.keep, named, really, gone)
         for target in PURGERS:
-            erased.update(_load(target)(ws, deleted_ms, named, not dry_run))
-            progress(f"{sum(erased.values())} rows of what was deleted")
-            _go_on(ws, lease)
-        begun = now_ms()
-        alive = marked(ws, lambda: _go_on(ws, lease))
-        progress(f"{len(alive)} digests are named")
-        swept = _sweep(ws, alive, begun - grace_ms, dry_run, lambda: _go_on(ws, lease))
-        return Garbage(dry_run=dry_run, erased=erased, blobs=swept.blobs, bytes=swept.bytes, kept=swept.kept)
+            step(f"{done.rows:,} rows gone, looking for what was deleted")
+            done.erased.update(_load(target)(ws, asked.deleted_ms, named, really))
+        if asked.sweep_always or done.rows:
+            begun = now_ms()
+            step("looking for what names bytes")
+            alive = marked(ws, step)
+            _sweep(ws, alive, begun - asked.grace_ms, asked.dry_run, done, step)
+        return Garbage(dry_run=asked.dry_run, erased=done.erased, blobs=done.blobs, bytes=done.bytes, kept=done.kept)
     finally:
         ws.leases.release(lease)
 
@@ -109,7 +138,7 @@ def none_meanwhile(ws: Workspace) -> Generator[None]:
             ws.leases.release(lease)
 
 
-def marked(ws: Workspace, step: Callable[[], None] = lambda: None) -> set[str]:
+def marked(ws: Workspace, step: Progress = lambda _: None) -> set[str]:
     """Every digest that something names, directly or through a kept JSON."""
     alive: set[str] = set()
     for table in all_tables().sorted_tables:
@@ -118,12 +147,12 @@ def marked(ws: Workspace, step: Callable[[], None] = lambda: None) -> set[str]:
         for column in table.columns:
             if (table.name, column.name) not in PACKED and isinstance(column.type, sa.String | sa.LargeBinary):
                 alive |= ws.db.read(lambda c, column=column: _in_column(c, column))
-        step()
+        step(f"{len(alive):,} digests are named, as far as {table.name}")
     new = set(alive)
     while new:
         new = {digest for known in new for digest in _in_json(ws.blobs, known)} - alive
         alive |= new
-        step()
+        step(f"{len(alive):,} digests are named")
     return alive
 
 
@@ -156,17 +185,15 @@ def _digests(data: bytes) -> Iterator[str]:
         at = found.start() + 1
 
 
-def _sweep(ws: Workspace, alive: set[str], before_ms: int, dry_run: bool, step: Callable[[], None]) -> _Swept:
-    blobs = size = kept = 0
+def _sweep(ws: Workspace, alive: set[str], before_ms: int, dry_run: bool, done: Done, step: Progress) -> None:
     for number, entry in enumerate(ws.blobs.entries()):
         if number % 1000 == 999:
-            step()
+            step(f"{number + 1:,} pieces looked at, {done.blobs:,} without a name")
         gone = entry.digest not in alive and entry.put_ms < before_ms
         if gone and (dry_run or ws.blobs.remove(entry.digest, before_ms)):
-            blobs, size = blobs + 1, size + entry.size
+            done.blobs, done.bytes = done.blobs + 1, done.bytes + entry.size
         else:
-            kept += 1
-    return _Swept(blobs, size, kept)
+            done.kept += 1
 
 
 def _held(c: sa.Connection, name: str) -> bool:

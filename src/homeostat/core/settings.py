@@ -46,6 +46,22 @@ SETTINGS = (
     ),
     Setting(name="actor", kind=str, default="local", help="the name under which local changes are recorded"),
     Setting(name="executor", kind=str, default="processes", help="where jobs run: processes"),
+    Setting(
+        name="keep_deleted_days",
+        kind=float,
+        default=0.0,
+        help="what was deleted is erased after so many days; 0: by `homeostat gc` only",
+    ),
+    Setting(
+        name="keep_artifacts_days",
+        kind=float,
+        default=0.0,
+        help="how long artifacts of a run that ended are kept; 0: for ever, as of all that follow",
+    ),
+    Setting(name="keep_points_days", kind=float, default=0.0, help="how long points of a run that ended are kept"),
+    Setting(name="keep_traces_days", kind=float, default=0.0, help="how long traces are kept"),
+    Setting(name="keep_predictions_days", kind=float, default=0.0, help="how long logged predictions are kept"),
+    Setting(name="keep_events_days", kind=float, default=0.0, help="how long events are kept"),
     Setting(name="threads", kind=int, default=0, help="threads a training may use; 0 means every core"),
 )
 

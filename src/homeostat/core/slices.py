@@ -77,5 +77,12 @@ EXAMINERS = (
 # What `homeostat gc` asks. `(ws) -> set[(kind, name)]`: what somebody still needs although it was deleted, a
 # ("run", ID) or a ("version", "MODEL/NUMBER") ...
 NAMERS = ("homeostat.registry.purge:named", "homeostat.serving.purge:named")
+# ... `(ws, keep, named, really, step) -> None`: erase what the policy keeps no longer, with `step(kind, count)` after
+# each small transaction ...
+EXPIRERS = (
+    "homeostat.tracking.retention:expire",
+    "homeostat.serving.retention:expire",
+    "homeostat.core.retention:expire_events",
+)
 # ... and `(ws, before_ms, named, really) -> dict[str, int]`: erase what was deleted before, and count it by kind.
 PURGERS = ("homeostat.registry.purge:purge", "homeostat.tracking.purge:purge")

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import re
+
 import sqlalchemy as sa
 
+from homeostat.core.records import Record, from_json
 from homeostat.core.workspace import Workspace
 from homeostat.registry import store
 from homeostat.registry.names import GONE
 
 _MODEL, _VERSION = store.model, store.version
+# Wherever an id may stand in an address; a word that is none names nothing.
+_WORD = re.compile(r"[\w.-]+")
+
+
+class _Named(Record):
+    model_id: str = ""
 
 
 def named(ws: Workspace) -> set[tuple[str, str]]:
-    """The runs that any version names, one that was deleted and may be restored as well."""
-    query = sa.select(_VERSION.c.run_id).where(_VERSION.c.run_id.is_not(None)).distinct()
-    return {("run", run) for run in ws.db.read(lambda c: c.execute(query).scalars().all())}
+    """The runs and logged models that any version names, one that was deleted and may be restored as well."""
+    query = sa.select(_VERSION.c.run_id, _VERSION.c.source, _VERSION.c.record)
+    found: set[tuple[str, str]] = set()
+    for run, source, record in ws.db.read(lambda c: c.execute(query).all()):
+        found |= {("run", run)} if run else set()
+        # A version may have been made by one run of the files of another.
+        words = {from_json(record, _Named).model_id, *_WORD.findall(source)}
+        found |= {(kind, word) for word in words for kind in ("run", "logged model")}
+    return found
 
 
 def purge(ws: Workspace, before_ms: int, named: set[tuple[str, str]], really: bool) -> dict[str, int]:

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from homeostat.core.attempts import Attempts
 from homeostat.core.errors import HomeostatError, PermissionDenied, Unauthenticated
 from homeostat.core.foreign import foreign
 from homeostat.core.records import Record
@@ -68,8 +69,9 @@ def is_loopback(host: str) -> bool:
 class Access:
     """ASGI middleware: finds the actor, refuses foreign origins. `open_to_local` is the loopback mode without login."""
 
-    def __init__(self, app: ASGIApp, workspace: Workspace, host: str, open_to_local: bool) -> None:
+    def __init__(self, app: ASGIApp, workspace: Workspace, host: str, open_to_local: bool, attempts: Attempts) -> None:
         self.app = app
+        self.attempts = attempts
         self.workspace = workspace
         self.host = host
         self.open_to_local = open_to_local
@@ -82,7 +84,7 @@ class Access:
             self._check_host(headers)
             if scope["method"] not in _SAFE:
                 _check_origin(headers)
-            scope.setdefault("state", {})["actor"] = await self._actor(headers)
+            scope.setdefault("state", {})["actor"] = await self._actor(scope, headers)
         except HomeostatError as error:
             if scope["path"].startswith(FOREIGN_SPACES):
                 return await send_foreign_error(send, foreign(error))
@@ -99,14 +101,23 @@ class Access:
                 f"this server answers on loopback only, not as {name[:80]!r}", hint="use http://127.0.0.1"
             )
 
-    async def _actor(self, headers: Headers) -> Actor:
-        token = _token(headers)
-        if token:
-            found = await run_in_threadpool(self.workspace.team.authenticate, token)
-            return Actor(name=found.name, permissions=tuple(found.permissions))
+    async def _actor(self, scope: Scope, headers: Headers) -> Actor:
+        try:
+            token = _token(headers)
+            if token:
+                found = await run_in_threadpool(self.workspace.team.authenticate, token)
+                return Actor(name=found.name, permissions=tuple(found.permissions))
+        except Unauthenticated as error:
+            raise self.attempts.wrong(address_of(scope), error) from None
         if self.open_to_local:
             return Actor(name=self.workspace.settings.actor)
         return ANONYMOUS
+
+
+def address_of(scope: Scope) -> str:
+    """The address a request comes from; "" where it has none (a local socket)."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _token(headers: Headers) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Send
 
-from homeostat.core.errors import HomeostatError, InvalidInput, NotFound, from_os
+from homeostat.core.errors import HomeostatError, InvalidInput, NotFound, TooManyRequests, from_os
 from homeostat.core.foreign import ForeignError
 
 log = logging.getLogger("homeostat.server")
@@ -30,9 +31,12 @@ def error_response(error: HomeostatError) -> Response:
     """`error` with the status its class decides."""
     body = {"code": error.code, "message": error.message, "hint": error.hint, "facts": error.facts}
     try:
-        return json_response({"error": body}, error.status)
+        response = json_response({"error": body}, error.status)
     except TypeError:  # a fact that JSON cannot hold: the words still travel
-        return json_response({"error": {**body, "facts": {}}}, error.status)
+        response = json_response({"error": {**body, "facts": {}}}, error.status)
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.facts.get("retry_after_s", 1))
+    return response
 
 
 async def on_homeostat_error(_: Request, error: Exception) -> Response:
@@ -69,9 +73,9 @@ async def on_any_error(_: Request, error: Exception) -> Response:
     return error_response(HomeostatError("something went wrong here", hint="the server's log has the details"))
 
 
-async def send_json(send: Send, body: bytes, status: int = 200) -> None:
+async def send_json(send: Send, body: bytes, status: int = 200, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
     """Answer with `body`, which is JSON."""
-    headers = [_JSON, (b"content-length", str(len(body)).encode()), *_HEADERS]
+    headers = [_JSON, (b"content-length", str(len(body)).encode()), *_HEADERS, *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -79,4 +83,5 @@ async def send_json(send: Send, body: bytes, status: int = 200) -> None:
 async def send_foreign_error(send: Send, error: ForeignError) -> None:
     """Answer with an error in the protocol's shape."""
     body = msgspec.json.encode({"error_code": error.code, "message": error.message})
-    await send_json(send, body, error.status)
+    wait = [(b"retry-after", str(error.retry_after_s).encode())] if error.retry_after_s else []
+    await send_json(send, body, error.status, wait)

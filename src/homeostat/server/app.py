@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from homeostat.core.attempts import Attempts
 from homeostat.core.errors import HomeostatError
 from homeostat.core.slices import SLICES
 from homeostat.core.verbs import Verb, verbs_of
@@ -38,6 +39,7 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
     On loopback the local user needs no login; on any other address every request needs a token.
     """
     live = Live(workspace)
+    attempts = Attempts()
     verbs = all_verbs()
     described = document(verbs, VERSION)
     max_body = workspace.settings.max_body_mb << 20
@@ -80,7 +82,7 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
         routes=build(routes),
         lifespan=lifespan,
         middleware=[
-            Middleware(Access, workspace=workspace, host=host, open_to_local=is_loopback(host)),
+            Middleware(Access, workspace=workspace, host=host, open_to_local=is_loopback(host), attempts=attempts),
             Middleware(Foreign, workspace=workspace, rpcs=all_rpcs(), max_body=max_body),
         ],
         exception_handlers={
@@ -92,4 +94,5 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
     )
     app.state.workspace = workspace
     app.state.live = live
+    app.state.attempts = attempts
     return app

@@ -9,9 +9,9 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from homeostat.core.errors import HomeostatError, NotFound
+from homeostat.core.errors import NotFound, TooManyRequests, Unauthenticated
 from homeostat.core.paths import inside
-from homeostat.server.access import COOKIE
+from homeostat.server.access import COOKIE, address_of
 from homeostat.server.verb_routes import read_body
 
 WEB = Path(__file__).parent.parent / "web"
@@ -73,8 +73,10 @@ async def login(request: Request) -> Response:
     token = form.get("token", [""])[0].strip()
     try:
         await run_in_threadpool(request.app.state.workspace.team.authenticate, token)
-    except HomeostatError as error:
-        return HTMLResponse(_LOGIN.format(message=html.escape(error.message)), error.status, HEADERS)
+    except Unauthenticated as error:
+        told = request.app.state.attempts.wrong(address_of(request.scope), error)
+        wait = {"Retry-After": str(told.facts["retry_after_s"])} if isinstance(told, TooManyRequests) else {}
+        return HTMLResponse(_LOGIN.format(message=html.escape(told.message)), told.status, {**HEADERS, **wait})
     response = RedirectResponse("/", 303)
     response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=request.url.scheme == "https", path="/")
     return response

@@ -24,6 +24,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.server.access import is_loopback
 from homeostat.server.live import Live
 from homeostat.server.protocol import Bounded, close_overdue, most_connections
+from homeostat.server.retention import RetentionThread
 
 log = logging.getLogger("homeostat.server")
 
@@ -166,11 +167,12 @@ def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
     listen(host, serve_port, "data plane", "--serve-port").close()
     app = make_app(workspace, host)
     plane = Supervisor(workspace.url, host=host, port=serve_port, home=str(workspace.home))
-    housekeeping = Housekeeping(workspace)
+    housekeeping, retention = Housekeeping(workspace), RetentionThread(workspace)
     # uvicorn stops at these signals, and afterwards raises them again for whoever was there before it: nobody, so
     # that the planes below are stopped as well and the exit code tells of success.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    retention.start()
     plane.start()
     housekeeping.start()
     try:
@@ -181,6 +183,7 @@ def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
         say(f"data plane     http://{shown}:{serve_port}  (Open Inference Protocol)")
         ControlPlane(configured(app), app.state.live).run(sockets=[sock])
     finally:
+        retention.stop()
         housekeeping.stop()
         plane.stop()
         workspace.close()

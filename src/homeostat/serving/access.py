@@ -8,17 +8,24 @@ gets through to the port at all, anyone, who may then ask and change nothing.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
+import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from homeostat.core.errors import HomeostatError, PermissionDenied, Unauthenticated
+from homeostat.core.attempts import Attempts
+from homeostat.core.errors import HomeostatError, PermissionDenied, TooManyRequests, Unauthenticated
 from homeostat.core.workspace import Workspace
 
-Refusal = tuple[int, str]
+_MOST = 1000
+log = logging.getLogger("homeostat.serving")
+
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # How long a token is believed before it is looked up again: a revoked one ends within this time.
 _BELIEVED_S = 5.0
@@ -26,8 +33,30 @@ _READING = ("serving:read", "explain:read")
 _NEEDED = "a token is needed: send the header 'Authorization: Bearer TOKEN'"
 
 
+class Refusal(NamedTuple):
+    """Status, message, and in how many seconds asking again makes sense (0: not said)."""
+
+    status: int
+    message: str
+    wait_s: int = 0
+
+
+class Line(Protocol):
+    """The connection that a request came by."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """None once it is closed."""
+        ...
+
+
 class Asked(Protocol):
-    """What access is decided by: the headers, with lower-case names, of a request in any protocol."""
+    """What access is decided by: the headers, with lower-case names, of a request in any protocol, and its line."""
+
+    @property
+    def connection(self) -> Line:
+        """For the address of whoever asks."""
+        ...
 
     @property
     def headers(self) -> dict[bytes, bytes]:
@@ -66,18 +95,42 @@ class Access:
             self._authenticate = lambda token: _listed(token_file, token)
         elif ws is not None and not is_loopback(host) and not open_to_all:
             self._authenticate = lambda token: _of_workspace(ws, token)
+        self._attempts = Attempts()
         self._good_hosts: set[bytes] = set()
-        self._verdicts: dict[bytes, _Verdict] = {}
+        # By the header that was sent, changed on the event loop only. Wrong ones have a place of their own: however
+        # many somebody sends, those of others are not forgotten for them.
+        self._good: OrderedDict[bytes, _Verdict] = OrderedDict()
+        self._wrong: OrderedDict[bytes, _Verdict] = OrderedDict()
 
     def known(self, exchange: Asked) -> bool:
         """Whether `refusal` can answer from memory; if not, `look_up` goes first."""
         if self._authenticate is None:
             return True
-        verdict = self._verdicts.get(exchange.headers.get(b"authorization", b""))
+        verdict = self._verdict(exchange)
         return verdict is not None and verdict.until > time.monotonic()
 
-    def look_up(self, header: bytes) -> None:
-        """Ask the workspace about a token. Takes a database read: not for the event loop."""
+    def look_up(self, exchange: Asked, then: Callable[[], object]) -> None:
+        """Ask the workspace about the token that was sent, beside the event loop, and go on with `then`."""
+        header = exchange.headers.get(b"authorization", b"")
+        looking = asyncio.get_running_loop().run_in_executor(None, self._looked_up, header)
+        looking.add_done_callback(partial(self._learn, header, then))
+
+    def _learn(self, header: bytes, then: Callable[[], object], looked: asyncio.Future[_Verdict]) -> None:
+        verdict = looked.result()
+        good, wrong = self._good, self._wrong
+        good.pop(header, None)
+        wrong.pop(header, None)
+        place = good if verdict.permissions else wrong
+        place[header] = verdict
+        if len(place) > _MOST:
+            place.popitem(last=False)
+        then()
+
+    def _verdict(self, exchange: Asked) -> _Verdict | None:
+        header = exchange.headers.get(b"authorization", b"")
+        return self._good.get(header) or self._wrong.get(header)
+
+    def _looked_up(self, header: bytes) -> _Verdict:
         refusal: Refusal | None = None
         actor, permissions = "", frozenset[str]()
         scheme, _, token = header.decode("latin-1").partition(" ")
@@ -87,20 +140,19 @@ class Access:
             assert self._authenticate is not None
             actor, permissions = self._authenticate(token.strip())
             if not {"serving:read", "*:read"} & permissions:
-                refusal = 403, "the token may not ask for predictions (it lacks serving:read)"
-        except Unauthenticated as error:
-            refusal = 401, error.message
+                refusal = Refusal(403, "the token may not ask for predictions (it lacks serving:read)")
         except HomeostatError as error:
-            refusal = error.status, error.message
-        if len(self._verdicts) > 1000:
-            self._verdicts.clear()
-        self._verdicts[header] = _Verdict(time.monotonic() + _BELIEVED_S, refusal, actor, permissions)
+            refusal = Refusal(error.status, error.message)
+        except Exception:  # whoever asked must hear something
+            log.exception("a token could not be looked up")
+            refusal = Refusal(503, "tokens cannot be looked up just now")
+        return _Verdict(time.monotonic() + _BELIEVED_S, refusal, actor, permissions)
 
     def refusal(self, exchange: Asked) -> Refusal | None:
         """Status and message when the request may not be answered."""
         headers = exchange.headers
         if self._authenticate is not None:
-            return self._verdicts[headers.get(b"authorization", b"")].refusal
+            return self._refused(exchange)
         if self._open:
             return None
         named, origin = headers.get(b"host", b""), headers.get(b"origin")
@@ -108,12 +160,25 @@ class Access:
             return None
         host = named.decode("latin-1")
         if _name_of(host) not in _LOOPBACK_NAMES:
-            return 403, f"the Host header names '{host[:80]}', which is not this machine (DNS rebinding?)"
+            return Refusal(403, f"the Host header names '{host[:80]}', which is not this machine (DNS rebinding?)")
         if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
-            return 403, "requests from other web pages are refused"
+            return Refusal(403, "requests from other web pages are refused")
         if len(self._good_hosts) < 64:
             self._good_hosts.add(named)
         return None
+
+    def _refused(self, exchange: Asked) -> Refusal | None:
+        verdict = self._verdict(exchange)
+        if verdict is None:
+            return Refusal(503, "tokens cannot be looked up just now")
+        refusal = verdict.refusal
+        if refusal is None or refusal.status != 401 or not exchange.headers.get(b"authorization"):
+            return refusal
+        line = exchange.connection.transport
+        peer = None if line is None else line.get_extra_info("peername")
+        told = self._attempts.wrong(str(peer[0]) if peer else "", Unauthenticated(refusal.message))
+        wait_s = told.facts["retry_after_s"] if isinstance(told, TooManyRequests) else 0
+        return Refusal(told.status, told.message, wait_s)
 
     def actor(self, exchange: Asked, permission: str) -> str:
         """Who asks, after `refusal` let the request through, for something that takes `permission` ("slice:verb").
@@ -124,8 +189,8 @@ class Access:
             if self._open and permission not in _READING:
                 raise PermissionDenied(f"whoever reaches this port may ask and change nothing ({permission} is needed)")
             return "local"
-        verdict = self._verdicts[exchange.headers.get(b"authorization", b"")]
-        if not {permission, f"*:{permission.partition(':')[2]}"} & verdict.permissions:
+        verdict = self._verdict(exchange)
+        if verdict is None or not {permission, f"*:{permission.partition(':')[2]}"} & verdict.permissions:
             raise PermissionDenied(f"the token may not do this (it lacks {permission})")
         return verdict.actor
 

@@ -63,13 +63,12 @@ class App:
         handlers, open_to_all = entry
         if not open_to_all:
             if not self.access.known(exchange):
-                header = exchange.headers.get(b"authorization", b"")
-                looking = self._loop.run_in_executor(None, self.access.look_up, header)
-                looking.add_done_callback(lambda _: self.handle(exchange))
+                self.access.look_up(exchange, partial(self.handle, exchange))
                 return
             refusal = self.access.refusal(exchange)
             if refusal is not None:
-                self._fail(exchange, *refusal)
+                wait = b"Retry-After: %d\r\n" % refusal.wait_s if refusal.wait_s else b""
+                self._fail(exchange, refusal.status, refusal.message, wait)
                 return
         handler = handlers.get(exchange.method)
         if handler is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from homeostat.core.errors import HomeostatError, InvalidInput
@@ -63,13 +64,11 @@ class Rpc:
         access = self._app.access
         if not open_to_all:
             if not access.known(call):
-                header = call.headers.get(b"authorization", b"")
-                looking = asyncio.get_running_loop().run_in_executor(None, access.look_up, header)
-                looking.add_done_callback(lambda _: self.handle(call))
+                access.look_up(call, partial(self.handle, call))
                 return
             refusal = access.refusal(call)
             if refusal is not None:
-                self._fail(call, *refusal)
+                self._fail(call, refusal.status, refusal.message)
                 return
         try:
             handler(call)

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from homeostat.core.blobs import digest_of
 from homeostat.core.clock import now_ms
-from homeostat.core.context import current_actor
+from homeostat.core.context import acting_as, current_actor
 from homeostat.core.errors import InvalidInput
+from homeostat.core.events import StoredEvent
 from homeostat.core.records import canonical_json, from_json, plain
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
@@ -22,6 +23,7 @@ from homeostat.team.model import AuditCheck, AuditEntry
 from homeostat.team.store import audit
 
 _START = "0" * 64
+_ERASED = "tracking.garbage_collected"
 # Addresses of webhooks and databases hold secrets as well.
 _SECRET = re.compile(r"secret|token|password|url|database", re.IGNORECASE)
 _MAX_TEXT = 200
@@ -41,6 +43,21 @@ _APPEND = sa.text(
 def record_audit(ws: Workspace, verb: str, arguments: dict[str, Any] | None = None) -> AuditEntry:
     """Add an entry: the acting user has called `verb` with `arguments`. Secrets and long values are not kept."""
     return ws.db.write(lambda connection: append_audit(connection, verb, arguments or {}))
+
+
+def on_garbage(ws: Workspace, event: StoredEvent) -> None:
+    """Note what was erased for good, by whomever: a person, or the server by its policy."""
+    told = {"event": event.id, **event.payload}
+    seen = sa.select(audit.c.arguments).where(audit.c.verb == _ERASED).order_by(audit.c.seq.desc()).limit(1)
+
+    def note(connection: sa.Connection) -> None:
+        last = connection.execute(seen).scalar()
+        # Told once more after a server was killed between the entry and its note of having heard.
+        if last is None or from_json(last, dict[str, Any])["event"] < event.id:
+            append_audit(connection, _ERASED, told)
+
+    with acting_as(event.actor):
+        ws.db.write(note)
 
 
 def append_audit(connection: sa.Connection, verb: str, arguments: dict[str, Any]) -> AuditEntry:

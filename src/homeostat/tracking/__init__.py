@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.families import wholes_of as wholes_of
     from homeostat.tracking.gallery import list_media as list_media
     from homeostat.tracking.garbage import collect_garbage as collect_garbage
+    from homeostat.tracking.garbage import erase as erase
     from homeostat.tracking.groups import group_runs as group_runs
     from homeostat.tracking.heartbeat import heartbeat as heartbeat
     from homeostat.tracking.heartbeat import mark_lost as mark_lost
@@ -62,6 +63,9 @@ if TYPE_CHECKING:
     from homeostat.tracking.moving.to_server import Target as Target
     from homeostat.tracking.moving.to_server import export_runs as export_runs
     from homeostat.tracking.moving.to_server import pairs as pairs
+    from homeostat.tracking.retention import get_retention as get_retention
+    from homeostat.tracking.retention import has_rules as has_rules
+    from homeostat.tracking.retention import set_retention as set_retention
     from homeostat.tracking.runs import create_run as create_run
     from homeostat.tracking.runs import delete_run as delete_run
     from homeostat.tracking.runs import delete_tag as delete_tag

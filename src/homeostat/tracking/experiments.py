@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from weakref import WeakSet
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from homeostat.core.clock import now_ms
-from homeostat.core.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from homeostat.core.errors import AlreadyExists, Conflict, InvalidInput, NotFound, Refused
 from homeostat.core.statements import change
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
@@ -18,6 +19,8 @@ from homeostat.tracking.attributes import check_key
 from homeostat.tracking.model import Experiment
 
 NAME_CHARS, TAG_CHARS = 500, 20_000
+# Says how long things of an experiment are kept (`retention.py`): nobody sets it as a tag.
+KEEP_TAG = "homeostat.keep"
 
 _TABLE = store.experiment
 
@@ -198,16 +201,25 @@ def tags_of(c: sa.Connection, ids: list[int]) -> dict[int, dict[str, str]]:
 
 
 def put_tags(c: sa.Connection, experiment_id: int, tags: dict[str, Any]) -> None:
-    """Set tags within the open transaction."""
+    """Set tags within the open transaction. Raises InvalidInput, Refused."""
+    _refuse_kept(tags)
     rows = [{"experiment_id": experiment_id, "key": check_key(k), "value": _tag_text(k, v)} for k, v in tags.items()]
     store.upsert(c, store.experiment_tag, rows, ["experiment_id", "key"])
 
 
 def drop_tag(c: sa.Connection, experiment_id: int, key: str) -> bool:
-    """Take a tag off within the open transaction; whether it was there."""
+    """Take a tag off within the open transaction; whether it was there. Raises Refused."""
+    _refuse_kept([key])
     table = store.experiment_tag
     gone = c.execute(sa.delete(table).where(table.c.experiment_id == experiment_id, table.c.key == key))
     return gone.rowcount > 0
+
+
+def _refuse_kept(keys: Iterable[str]) -> None:
+    if KEEP_TAG in keys:
+        raise Refused(
+            f"the tag '{KEEP_TAG}' says what is erased", hint="an administrator sets it by `tracking.set_retention`"
+        )
 
 
 def _move(c: sa.Connection, experiment_id: int, lifecycle: str) -> Experiment:

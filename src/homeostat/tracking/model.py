@@ -171,6 +171,14 @@ class RunFinished(Event, tag="run_finished"):
     status: str
 
 
+class GarbageCollected(Event, tag="garbage_collected"):
+    """What was deleted or had grown old is erased for good: rows by kind, and bytes that nothing named."""
+
+    erased: dict[str, int]
+    blobs: int
+    bytes: int
+
+
 class RunMetrics(Event, tag="run_metrics"):
     """Told at most once a second for each run, with the values that were last at that moment."""
 

@@ -37,7 +37,8 @@ def purge(ws: Workspace, before_ms: int, named: set[tuple[str, str]], really: bo
     gone = ws.db.read(empty)
     of_gone = sa.and_(_MODEL.c.experiment_id.in_(gone), _MODEL.c.experiment_id != store.DEFAULT_ID)
     models = sa.or_(sa.and_(_MODEL.c.lifecycle == "deleted", _MODEL.c.updated_ms < before_ms), of_gone)
-    ids = ws.db.read(lambda c: list(c.execute(sa.select(_MODEL.c.id).where(models)).scalars()))
+    found = ws.db.read(lambda c: list(c.execute(sa.select(_MODEL.c.id).where(models)).scalars()))
+    ids = [id for id in found if ("logged model", id) not in named]
     if really:
         _each(ws, seqs, lambda c, some: _erase_runs(c, some, runs))
         _each(ws, ids, _erase_models)

@@ -146,6 +146,8 @@ def delete_traces(
             c.execute(sa.delete(store.assessment).where(store.assessment.c.trace_id.in_(part)))
             c.execute(sa.delete(store.trace_run).where(store.trace_run.c.trace_id.in_(part)))
             c.execute(sa.delete(table).where(table.c.id.in_(part)))
+            roots = [f"{experiment_id}/traces/{id}/artifacts" for id in part]
+            c.execute(sa.delete(store.file).where(store.file.c.root.in_(roots)))
         return len(gone)
 
     return ws.db.write(delete)

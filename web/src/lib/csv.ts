@@ -35,12 +35,17 @@ export function parseCsv(text: string, most = 1000): string[][] {
   return rows;
 }
 
+// What a spreadsheet may take for the beginning of a formula, wide forms included, also after white space; a number
+// alone is none, but one that something follows is ("-1+cmd|…").
+const FORMULA = /^\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20|]/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
 /** One line of fields. A field that a spreadsheet would run as a formula is kept as text by a leading quote mark. */
 export function csvLine(fields: readonly (string | number | null | undefined)[]): string {
   return fields
     .map((field) => {
       if (field === null || field === undefined) return "";
-      const text = typeof field === "number" ? String(field) : field.replace(/^(?=[=+\-@\t\r])(?![+-]?[\d.])/, "'");
+      const text = typeof field === "string" && FORMULA.test(field) && !NUMBER.test(field) ? `'${field}` : String(field);
       return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     })
     .join(",");

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from homeostat.core.errors import AlreadyExists, HomeostatError
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
-from homeostat.tracking.experiments import create_experiment, delete_experiment
+from homeostat.tracking.experiments import KEEP_TAG, create_experiment, delete_experiment
 from homeostat.tracking.moving.adopt import adopt_run, is_here
 from homeostat.tracking.moving.records import MovedExperiment, Source
 
@@ -55,7 +55,9 @@ def import_runs(
 def _begin(ws: Workspace, experiment: MovedExperiment) -> bool:
     """Make the experiment; False when there is one of that name."""
     try:
-        create_experiment(ws, experiment.name, tags=experiment.tags)
+        # How long things are kept here is decided here.
+        tags = {key: value for key, value in experiment.tags.items() if key != KEEP_TAG}
+        create_experiment(ws, experiment.name, tags=tags)
     except AlreadyExists:
         return False
     return True

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from homeostat.core.schema import all_tables, version_table
+from homeostat.core.slices import INBOX
 
 
 def made_tables() -> list[sa.Table]:
-    """Every table in an order in which what is referred to comes first."""
-    return [table for table in all_tables().sorted_tables if table is not version_table]
+    """Every table in an order in which what is referred to comes first; but for the inbox, which readers empty."""
+    return [table for table in all_tables().sorted_tables if table is not version_table and table.name != INBOX[0]]
 
 
 def row_of(table: sa.Table, number: int) -> dict[str, object]:

@@ -19,6 +19,7 @@ from homeostat.core import gc
 from homeostat.core.backup import backup
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import Conflict, InvalidInput, NotFound, Refused
+from homeostat.core.schema import all_tables
 from tests.rows import made_tables, row_of
 
 LATER = 10_000  # ms: as if all that was put so far had been put before the grace period
@@ -54,7 +55,7 @@ def test_a_digest_in_any_text_of_any_table_keeps_its_bytes(ws: hs.Workspace):
     assert gc.marked(ws) >= named
     assert loose not in gc.marked(ws)
     assert len(named) > 100
-    tables = {table.name for table in made_tables()} | {"homeostat_version"}
+    tables = {table.name for table in all_tables().sorted_tables}
     assert set(gc.TELLING) <= tables
     assert {name for name, _ in gc.PACKED} <= tables
 
@@ -252,7 +253,7 @@ def test_whoever_is_killed_while_removing_bytes_leaves_them(ws: hs.Workspace, tm
 def test_no_table_of_a_run_or_an_experiment_is_forgotten():
     from homeostat.tracking import purge, store
 
-    tables = [table for table in made_tables() if table.name.startswith("tracking_")]
+    tables = [table for table in all_tables().sorted_tables if table.name.startswith("tracking_")]
     of_runs = {table.name for table in tables if "run_seq" in table.columns}
     assert of_runs == {table.name for table in purge.OF_RUN}
     of_experiments = {table.name for table in tables if "experiment_id" in table.columns}

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 import homeostat as hs
+from homeostat.core.errors import Conflict
 from homeostat.tracking import IdleRuns, store
 from homeostat.tracking import folding as f
 from homeostat.tracking.codec import Journalled, encode_journal
@@ -178,3 +180,30 @@ def test_of_several_servers_one_folds(reopen: Callable[[], hs.Workspace]):
     assert looking.fold_due(40.0) == 0
     other.leases.release(held)
     assert looking.fold_due(50.0) == 1
+
+
+def test_who_joins_gives_up_when_another_process_added_meanwhile(
+    reopen: Callable[[], hs.Workspace], monkeypatch: pytest.MonkeyPatch
+):
+    """As many chunks as were read, but one of them has grown: to replace it would lose what it gained."""
+    mine, other = reopen(), reopen()
+    id = mine.tracking.create_run().id
+    seq = mine.db.read(lambda c: store.seq_of(c, id))
+    for start, end in ((0, 10), (10, 15)):
+        journal(mine, id, [[Journalled("loss", step, 5, 0.1) for step in range(start, end)]])
+        f._pass(mine, seq)
+    assert state(mine, id)[2] == {"loss": [10, 5]}
+    read = f._joined
+
+    def joined(*args: Any, **options: Any) -> Any:
+        found = read(*args, **options)
+        monkeypatch.setattr(f, "_joined", read)
+        journal(other, id, [[Journalled("loss", step, 5, 0.1) for step in range(15, 21)]])
+        assert f._pass(other, seq) == 6
+        return found
+
+    monkeypatch.setattr(f, "_joined", joined)
+    with pytest.raises(Conflict):
+        f._join(mine, seq)
+    f.fold(mine, id)
+    assert steps(mine, id) == list(range(21))

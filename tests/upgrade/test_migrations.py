@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 import homeostat as hs
 from homeostat.core.db import Database
 from homeostat.core.schema import VERSION, all_tables, migrations, stored_version, upgrade, version_table
+from homeostat.core.slices import INBOX
 from homeostat.engines.postgres import open_postgres
 from homeostat.engines.sqlite import open_sqlite
 from tests.postgres import Cluster
@@ -114,7 +115,8 @@ def rows_of(path: Path) -> dict[str, list[dict[str, object]]]:
 @pytest.mark.parametrize("version", OLD)
 def test_a_kept_database_has_rows_in_every_table(version: str, tmp_path: Path):
     rows = rows_of(unpacked(version, tmp_path / "home") / "homeostat.db")
-    assert [name for name, found in rows.items() if not found] == []
+    # Whoever reads empties the inbox.
+    assert [name for name, found in rows.items() if not found and name != INBOX[0]] == []
     assert rows[version_table.name] == [{"version_num": version}]
 
 

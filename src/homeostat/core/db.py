@@ -7,6 +7,7 @@ Promises, checked by `homeostat.testing.database`:
 - A write from an event loop (`turns.py`) is done right there when nobody else is writing and writing is quick: handing
   it over and back costs more than the write. Otherwise the writer thread does it.
 - `write` inside a write joins the transaction; `read` inside a write sees it.
+- Rows that were appended in a hurry (the `inbox`) are put in their place before anybody reads, whoever appended them.
 - Any thread may call; several processes may open one database.
 - `fn` may run again (lost connection, busy database, another process in the way): it touches nothing but the database.
 """
@@ -17,9 +18,10 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context, copy_context
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -46,6 +48,17 @@ _Job = tuple[Write, "Future[Any]", Context]
 _Done = tuple["Future[Any]", Any, BaseException | None]
 
 
+class _TakenBack(Exception):
+    """What was seen in a write that is not to be."""
+
+
+class Inbox(NamedTuple):
+    """A table that is appended to and no more, because that is quick; `settle` puts its rows where readers look."""
+
+    look: str  # gives a row while there are some
+    settle: Write
+
+
 class Database:
     """A database with one writer at a time. `writer` and `reader` are engines on the same data.
 
@@ -63,6 +76,7 @@ class Database:
         self.url = url
         self.writer = writer
         self.reader = reader
+        self.inbox: Inbox | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._patience = patience
@@ -135,18 +149,47 @@ class Database:
             self._not_before = end + _RARELY * self._takes
         return True
 
-    def read(self, fn: Callable[[sa.Connection], T]) -> T:
-        """`fn(connection)` on one consistent snapshot, beside any writer."""
+    def read(self, fn: Callable[[sa.Connection], T], settled: bool = True) -> T:
+        """`fn(connection)` on one consistent snapshot, beside any writer.
+
+        `settled=False` is for what has nothing to do with rows that wait in the inbox, and is asked many times a
+        second: they stay there.
+        """
+        inbox = self.inbox if settled else None
         joined: sa.Connection | None = getattr(self._open, "connection", None)
         if joined is not None:
+            if inbox is not None and statements.rows(joined, inbox.look):
+                inbox.settle(joined)
             return fn(joined)
         try:
+            with self.reader.connect() as connection, connection.begin():
+                if inbox is None or not statements.rows(connection, inbox.look):
+                    return fn(connection)
+            try:
+                self.write(inbox.settle)
+            except StorageFull:
+                with suppress(StorageFull):
+                    return self._as_if_settled(fn, inbox)
+            except Unavailable:  # another process is writing all the time: what is in its place can be read, at least
+                pass
             with self.reader.connect() as connection, connection.begin():
                 return fn(connection)
         except exc.DBAPIError as error:
             raise translate(error) from error
         except OverflowError as error:
             raise _too_large(error) from error
+
+    def _as_if_settled(self, fn: Callable[[sa.Connection], T], inbox: Inbox) -> T:
+        # Nothing can be put in its place on a full disk, but it can be looked at there, and taken back.
+        def look(connection: sa.Connection) -> None:
+            inbox.settle(connection)
+            raise _TakenBack(fn(connection))
+
+        try:
+            self.write(look)
+        except _TakenBack as taken:
+            return taken.args[0]
+        raise AssertionError("it is always taken back")
 
     def before_commit(self, fn: Callable[[sa.Connection], None]) -> None:
         """From inside a write: call `fn(connection)` at the end of its transaction, if the write succeeds.

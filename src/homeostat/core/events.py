@@ -77,7 +77,7 @@ def events_after(ws: Workspace, after: int, limit: int = 500, names: list[str] |
     query = sa.select(table).where(table.c.id > after).order_by(table.c.id).limit(limit)
     if names:
         query = query.where(table.c.name.in_(names))
-    rows = ws.db.read(lambda connection: connection.execute(query).all())
+    rows = ws.db.read(lambda connection: connection.execute(query).all(), settled=False)
     return [
         StoredEvent(
             id=row.id, name=row.name, at_ms=row.at_ms, actor=row.actor, run_id=row.run_id,
@@ -89,7 +89,7 @@ def events_after(ws: Workspace, after: int, limit: int = 500, names: list[str] |
 
 def last_event_id(ws: Workspace) -> int:
     """The id of the newest event, 0 when there is none."""
-    return ws.db.read(lambda connection: connection.execute(sa.select(sa.func.max(table.c.id))).scalar()) or 0
+    return ws.db.read(lambda c: c.execute(sa.select(sa.func.max(table.c.id))).scalar(), settled=False) or 0
 
 
 def dispatch(ws: Workspace, limit: int = 500) -> int:
@@ -113,7 +113,7 @@ def dispatch(ws: Workspace, limit: int = 500) -> int:
 
 def _serve(ws: Workspace, listener: str, names: list[str], limit: int) -> int:
     where = cursors.c.listener == listener
-    last = ws.db.read(lambda c: c.execute(sa.select(cursors.c.last_id).where(where)).scalar())
+    last = ws.db.read(lambda c: c.execute(sa.select(cursors.c.last_id).where(where)).scalar(), settled=False)
     waiting = events_after(ws, last or 0, limit, names)
     if not waiting:
         return 0

@@ -43,7 +43,7 @@ TELLING = {
     "homeostat_version": "one number",
 }
 # Packed numbers: no text at all.
-PACKED = {("tracking_journal", "payload"), ("tracking_chunk", "payload")}
+PACKED = {("tracking_inbox", "payload"), ("tracking_journal", "payload"), ("tracking_chunk", "payload")}
 
 Progress = Callable[[str], None]
 

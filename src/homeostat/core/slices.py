@@ -31,6 +31,9 @@ STORES = (
     "homeostat.loop.store",
 )
 
+# A table that is written in a hurry, and `(ws, connection)`: what puts its rows in their place before anybody reads.
+INBOX = ("tracking_inbox", "homeostat.tracking.settling:settle")
+
 # `(ws, connection, kind, name, version) -> Refused | None`: what `core.guards` asks before something goes.
 GUARDS = ("homeostat.serving.guard:served", "homeostat.loop.guard:held")
 

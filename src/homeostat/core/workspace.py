@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 import secrets
@@ -13,9 +14,11 @@ from urllib.parse import urlsplit
 from homeostat.core import engines
 from homeostat.core.errors import InvalidInput, Unavailable
 from homeostat.core.settings import Settings
-from homeostat.core.slices import SLICES
+from homeostat.core.slices import INBOX, SLICES
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from homeostat.core.blobs import BlobStore
     from homeostat.core.db import Database
     from homeostat.core.leases import Leases
@@ -69,6 +72,7 @@ class Workspace:
     @cached_property
     def db(self) -> Database:
         """The metadata database, with its tables made or upgraded on first use."""
+        from homeostat.core.db import Inbox
         from homeostat.core.schema import prepare, refuse_lost
 
         url = self.url if "://" in self.url else f"sqlite:///{self.home / 'homeostat.db'}"
@@ -76,7 +80,12 @@ class Workspace:
             refuse_lost(self.home)
         db: Database = engines.load(engines.DATABASES, url)(url)
         prepare(db)
+        db.inbox = Inbox(f"select 1 from {INBOX[0]} order by id limit 1", self._settle)  # noqa: S608 - our own name
         return db
+
+    def _settle(self, connection: sa.Connection) -> None:
+        module, _, name = INBOX[1].partition(":")
+        getattr(importlib.import_module(module), name)(self, connection)
 
     @cached_property
     def blobs(self) -> BlobStore:

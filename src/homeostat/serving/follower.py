@@ -75,7 +75,7 @@ class Follower:
     async def _step(self) -> None:
         now = self._loop.time()
         query = sa.select(store.deployment.c.model, store.deployment.c.generation)
-        rows = await asyncio.to_thread(self._ws.db.read, lambda c: c.execute(query).all())
+        rows = await asyncio.to_thread(self._ws.db.read, lambda c: c.execute(query).all(), settled=False)
         found = {row.model: row.generation for row in rows}
         for model in [name for name in self._catalog.models if name not in found]:
             self._remove(model)

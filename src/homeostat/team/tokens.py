@@ -104,7 +104,7 @@ def authenticate(ws: Workspace, token: str) -> Actor:
         .join_from(tokens, users, tokens.c.user == users.c.name)
         .where(tokens.c.hash == _hash(token))
     )
-    row = ws.db.read(lambda c: c.execute(query).first())
+    row = ws.db.read(lambda c: c.execute(query).first(), settled=False)
     now = now_ms()
     if row is None or row.revoked_ms is not None:
         raise Unauthenticated("the token is not known", hint="`homeostat team create-token USER` makes one")

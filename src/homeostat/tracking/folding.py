@@ -43,6 +43,15 @@ class _Taken(NamedTuple):
     ends: dict[str, list[tuple[int, int]]]
 
 
+class _Gone(NamedTuple):
+    """Chunks that others take the place of: of a key those from a number on, how many, and their points."""
+
+    key: str
+    first: int
+    chunks: int
+    points: int
+
+
 def fold(ws: Workspace, run_id: str) -> int:
     """Move a run's journal into chunks; the points moved. Nothing is lost or doubled if another process does the same.
 
@@ -84,10 +93,11 @@ def _pass(ws: Workspace, seq: int) -> int:
             values.append(value)
     moved = sum(len(columns[0]) for columns in fresh.values())
     made: list[tuple[Any, ...]] = []
-    gone: list[tuple[str, int, int]] = []
+    gone: list[_Gone] = []
     for key, columns in sorted(fresh.items()):
+        before = len(columns[0])
         joined, first, chunks = _joined(ws, seq, key, columns, taken.ends.get(key, []))
-        gone += [(key, first, len(chunks))] if chunks else []
+        gone += [_Gone(key, first, len(chunks), len(joined[0]) - before)] if chunks else []
         made += _chunks(seq, key, first, joined)
 
     def swap(c: sa.Connection) -> None:
@@ -167,7 +177,8 @@ def _join(ws: Workspace, seq: int) -> None:
             continue
         joined, first, chunks = _joined(ws, seq, key, _nothing(), ends, everything=True)
         made = _chunks(seq, key, first, joined)
-        ws.db.write(lambda c, made=made, gone=[(key, first, len(chunks))]: _replace(c, seq, gone, made))
+        gone = [_Gone(key, first, len(chunks), len(joined[0]))]
+        ws.db.write(lambda c, made=made, gone=gone: _replace(c, seq, gone, made))
 
 
 def _delete_rows(c: sa.Connection, seq: int, ids: list[int]) -> None:
@@ -185,10 +196,12 @@ def _delete_rows(c: sa.Connection, seq: int, ids: list[int]) -> None:
         raise Conflict("another process folded this run")
 
 
-def _replace(c: sa.Connection, seq: int, gone: list[tuple[str, int, int]], made: list[tuple[Any, ...]]) -> None:
-    """Put chunks in place of others: of each key those from a number on, as many as were read. Raises Conflict."""
-    delete = "delete from tracking_chunk where run_seq = ? and key = ? and no >= ?"
-    for key, first, count in gone:
-        if change(c, delete, (seq, key, first)) != count:
+def _replace(c: sa.Connection, seq: int, gone: list[_Gone], made: list[tuple[Any, ...]]) -> None:
+    """Put chunks in place of others, which are those that were read. Raises Conflict."""
+    delete = "delete from tracking_chunk where run_seq = ? and key = ? and no >= ? returning points"
+    for key, first, chunks, points in gone:
+        there = [held for (held,) in rows(c, delete, (seq, key, first))]
+        # Points are only ever added: as many of them are the same ones, in whatever chunks.
+        if (len(there), sum(there)) != (chunks, points):
             raise Conflict("another process folded this run")
     change_many(c, "insert into tracking_chunk (run_seq, key, no, points, payload) values (?, ?, ?, ?, ?)", made)

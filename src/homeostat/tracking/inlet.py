@@ -1,12 +1,14 @@
 """The short way in for points, for requests on an event loop.
 
 Those that wait at the same time are written by one job of the database's writer: one statement for each run instead
-of several for each request. Whoever asked is answered after the commit, like with every other write.
+of several for each request. Few points of a run are appended only, and settled within a second (`settling.py`).
+Whoever asked is answered after the commit, like with every other write.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,13 +19,20 @@ import sqlalchemy as sa
 from homeostat.core import statements
 from homeostat.core.turns import turns
 from homeostat.tracking.codec import Journalled, encode_journal
-from homeostat.tracking.folding import FOLD_AT, fold
+from homeostat.tracking.folding import FOLD_AT, fold_seq
 from homeostat.tracking.metrics import put_points, summarised, tell, told_long_ago
+from homeostat.tracking.settling import append, settle
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from homeostat.core.workspace import Workspace
+
+log = logging.getLogger("homeostat.tracking")
+
+# As many points of a run at once are put in their place right away: what that costs is shared by many.
+_MANY = 100
+_SETTLE_S = 1.0
 
 
 class Refusal(NamedTuple):
@@ -38,6 +47,12 @@ class _Waiting(NamedTuple):
     answer: asyncio.Future[Refusal | None]
 
 
+class _Put(NamedTuple):
+    refused: dict[str, Refusal]
+    appended: bool
+    full: list[int]  # the runs that are to be folded
+
+
 class Inlet:
     """Takes points for the runs of one workspace, on one event loop."""
 
@@ -46,6 +61,7 @@ class Inlet:
         self._ws = ws
         self._waiting: list[_Waiting] = []
         self._lock = threading.Lock()
+        self._settles = False  # whether it will, soon
 
     async def log(self, run_id: str, points: list[Journalled]) -> Refusal | None:
         """Add `points` to a run. None once they are on disk, or why they were not taken."""
@@ -60,60 +76,86 @@ class Inlet:
     def _ask(self) -> None:
         taken: list[_Waiting] = []
 
-        def put(c: sa.Connection) -> tuple[dict[str, Refusal], list[str]]:
+        def put(c: sa.Connection) -> _Put:
             if not taken:  # the writer may call again: then for the same ones
                 with self._lock:
                     taken.extend(self._waiting)
                     self._waiting.clear()
             return self._put(c, taken)
 
-        def done(result: Future[tuple[dict[str, Refusal], list[str]]]) -> None:
+        def done(result: Future[_Put]) -> None:
             self._answer(taken, result)
 
         turns(self._ws.db).ask(put, done)
 
-    def _put(self, c: sa.Connection, taken: list[_Waiting]) -> tuple[dict[str, Refusal], list[str]]:
+    def _put(self, c: sa.Connection, taken: list[_Waiting]) -> _Put:
         by_run: dict[str, list[Journalled]] = defaultdict(list)
         for waiting in taken:
             by_run[waiting.run_id].extend(waiting.points)
-        refused: dict[str, Refusal] = {}
-        full: list[str] = []
         # In the order of ids, so that two processes lock rows in the same order.
-        for run_id, points in sorted(by_run.items()):
-            found = statements.rows(
-                c,
-                "update tracking_run set pending = pending + ? where id = ? and lifecycle = 'active'"
-                " returning seq, pending, told_ms",
-                (len(points), run_id),
-            )
-            if not found:
-                there = statements.rows(c, "select lifecycle from tracking_run where id = ?", (run_id,))
-                refused[run_id] = Refusal(there[0][0] if there else None)
-                continue
-            seq, pending, told_ms = found[0]
-            put_points(c, seq, encode_journal(points), summarised(points))
-            if told_long_ago(told_ms):
-                tell(self._ws, c, run_id, seq)
-            if pending >= FOLD_AT:
-                full.append(run_id)
-        return refused, full
+        ordered = sorted(by_run.items())
+        few = [(run_id, points) for run_id, points in ordered if len(points) < _MANY]
+        there = append(c, few) if few else set[str]()
+        full: list[int] = []
+        for run_id, points in ordered:
+            if len(points) >= _MANY and (found := self._put_many(c, run_id, points)) is not None:
+                there.add(run_id)
+                full += found
+        refused: dict[str, Refusal] = {}
+        for run_id in by_run.keys() - there:
+            found = statements.rows(c, "select lifecycle from tracking_run where id = ?", (run_id,))
+            refused[run_id] = Refusal(found[0][0] if found else None)
+        return _Put(refused, bool(few), full)
 
-    def _answer(self, taken: list[_Waiting], result: Future[tuple[dict[str, Refusal], list[str]]]) -> None:
+    def _put_many(self, c: sa.Connection, run_id: str, points: list[Journalled]) -> list[int] | None:
+        """Whether the run is to be folded, as its number; None where there is no such run, or it is not active."""
+        found = statements.rows(
+            c,
+            "update tracking_run set pending = pending + ? where id = ? and lifecycle = 'active'"
+            " returning seq, pending, told_ms",
+            (len(points), run_id),
+        )
+        if not found:
+            return None
+        seq, pending, told_ms = found[0]
+        put_points(c, seq, encode_journal(points), summarised(points))
+        if told_long_ago(told_ms):
+            tell(self._ws, c, run_id, seq)
+        return [seq] if pending >= FOLD_AT else []
+
+    def _answer(self, taken: list[_Waiting], result: Future[_Put]) -> None:
         failure = result.exception()
         if not taken:  # the writer did not come so far as to call: the database could not be reached, or was locked
             with self._lock:
                 taken.extend(self._waiting)
                 self._waiting.clear()
-        refused, full = ({}, []) if failure is not None else result.result()
+        put = result.result() if failure is None else _Put({}, False, [])
         for waiting in taken:
             if waiting.answer.done():  # whoever asked has gone
                 continue
             if failure is not None:
                 waiting.answer.set_exception(failure)
             else:
-                waiting.answer.set_result(refused.get(waiting.run_id))
-        for run_id in full:
-            self.loop.run_in_executor(None, fold, self._ws, run_id)
+                waiting.answer.set_result(put.refused.get(waiting.run_id))
+        if put.appended and not self._settles:
+            self._settles = True
+            self.loop.call_later(_SETTLE_S, self._settle)
+        self._fold(put.full)
+
+    def _settle(self) -> None:
+        self._settles = False
+        turns(self._ws.db).ask(lambda c: settle(self._ws, c), self._settled)
+
+    def _settled(self, result: Future[list[int]]) -> None:
+        # What fails now is settled by whoever reads next, or with the next points.
+        if (failure := result.exception()) is not None:
+            log.error("points wait in the inbox: %s", failure)
+        else:
+            self._fold(result.result())
+
+    def _fold(self, full: list[int]) -> None:
+        for seq in full:
+            self.loop.run_in_executor(None, fold_seq, self._ws, seq)
 
 
 _inlets: WeakKeyDictionary[Any, Inlet] = WeakKeyDictionary()

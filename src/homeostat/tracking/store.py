@@ -1,8 +1,9 @@
 """The tables of tracking.
 
 A run has a small integer `seq` inside the database, so that series, points and parameters stay narrow; outside it is
-known by `id`. Points arrive as one packed `journal` row per request and are folded, per run and key, into compressed
-`chunk`s (`codec.py`); `series` holds what lists and searches need of a metric, so that they never open a point.
+known by `id`. Points are kept as packed `journal` rows and are folded, per run and key, into compressed `chunk`s
+(`codec.py`); `series` holds what lists and searches need of a metric, so that they never open a point. Points that
+come alone wait in the `inbox` until somebody reads, a second at most (`settling.py`).
 """
 
 from __future__ import annotations
@@ -161,6 +162,14 @@ run_model = sa.Table(
     sa.Column("model_id", sa.String(64), primary_key=True),
     sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Index("tracking_run_model_of", "model_id", "run_seq"),
+)
+inbox = sa.Table(
+    "tracking_inbox",
+    metadata,
+    # Used again and again on SQLite: nothing remembers a row that has gone.
+    sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("run_seq", _SERIAL, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
 )
 journal = sa.Table(
     "tracking_journal",

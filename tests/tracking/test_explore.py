@@ -143,3 +143,15 @@ def test_a_thinned_curve_keeps_ends_and_extremes(values: list[float | None], poi
     low, high = curve.low or curve.values, curve.high or curve.values
     assert min((v for v in low if v is not None), default=None) == min(known, default=None)
     assert max((v for v in high if v is not None), default=None) == max(known, default=None)
+
+
+def test_a_stretch_of_a_course_keeps_what_a_whole_one_leaves_out(ws: hs.Workspace):
+    run = ws.tracking.create_run()
+    ws.tracking.log_batch(run.id, [Metric(key="loss", value=step % 7, step=10 * step) for step in range(5000)])
+    (whole,) = ws.tracking.metric_curves([run.id], ["loss"], 100)
+    (closer,) = ws.tracking.metric_curves([run.id], ["loss"], 100, from_step=20_005, to_step=20_100)
+    assert whole.points == 5000 and whole.low
+    assert closer.steps == list(range(20_000, 20_120, 10))
+    assert closer.low == []
+    (beyond,) = ws.tracking.metric_curves([run.id], ["loss"], 100, from_step=60_000)
+    assert beyond.steps == [49_990]

@@ -275,3 +275,47 @@ def test_notes_and_tags_are_written_where_they_are_read(page: Any, mock: Mock) -
     page.locator(".tags li", has_text="delay=ops").wait_for()
     run = next(run for run in mock.runs if run["id"] == "run-train-4")
     assert run["tags"] == {"mlflow.note.content": "Learned from all history.", "team": "delay=ops"}
+
+
+def places(chart: Any) -> list[float]:
+    """What stands below a chart."""
+    texts = chart.locator("text.axis[text-anchor=middle]").all_text_contents()
+    return [float(text.replace(",", "")) for text in texts]
+
+
+def test_a_stretch_drawn_over_a_chart_is_looked_at_closer(page: Any) -> None:
+    page.goto(f"/runs?compare={TRIALS}")
+    chart = page.locator(".line-chart").first
+    chart.locator(".run-path").first.wait_for(state="attached")
+    chart.scroll_into_view_if_needed()
+    whole = places(chart)
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 70)
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 80)
+    assert chart.locator("rect.drawn").count() == 1
+    with page.expect_response(lambda answer: "metric_curves" in answer.url and "from_step" in answer.url):
+        page.mouse.up()
+    back = page.get_by_role("button", name="whole course")
+    back.wait_for()
+    assert "zoom=" in page.url
+    closer = places(chart)
+    assert whole[0] < closer[0] < closer[-1] < whole[-1]
+    page.reload()
+    chart.locator(".run-path").first.wait_for(state="attached")
+    assert places(chart) == closer
+    page.get_by_role("button", name="whole course").click()
+    back.wait_for(state="detached")
+    assert places(chart) == whole
+    assert "zoom=" not in page.url
+
+
+def test_the_palette_finds_runs_that_are_not_among_the_newest(page: Any, mock: Mock) -> None:
+    old = min((run for run in mock.runs if run["kind"] == "run"), key=lambda run: run["start_ms"])
+    page.goto("/runs")
+    settle(page)
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Find a page").fill(old["name"])
+    page.get_by_role("option", name=re.compile(re.escape(old["name"]))).first.click()
+    page.wait_for_url(f"**/runs/{old['id']}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_left, bisect_right
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.verbs import verb
@@ -15,19 +16,43 @@ _SERIES, _POINTS = 500, 5000
 
 
 @verb(permission="tracking:read")
-def metric_curves(ws: Workspace, ids: list[str], keys: list[str], points: int = 200) -> list[MetricCurve]:
+def metric_curves(
+    ws: Workspace,
+    ids: list[str],
+    keys: list[str],
+    points: int = 200,
+    from_step: int | None = None,
+    to_step: int | None = None,
+) -> list[MetricCurve]:
     """The course of some metrics of some runs, each in at most `points` points, the first and the last among them.
 
     A longer course is cut into stretches of equal length: `values` has the last value of each, `low` and `high` its
     smallest and largest, so that a single peak among a million points is still seen. A run that never logged a metric
-    has no curve for it. At most 500 curves of 2 to 5000 points.
+    has no curve for it. With `from_step` and `to_step` only what lies between them is cut, with the point before and
+    the one after, so that a line can be drawn to the edge. At most 500 curves of 2 to 5000 points.
     """
     if len(ids) * len(keys) > _SERIES or not 2 <= points <= _POINTS:
         raise InvalidInput(
             f"{len(ids) * len(keys)} curves of {points} points", hint=f"at most {_SERIES} of 2 to {_POINTS}"
         )
     histories = ((id, key, metric_history(ws, id, key)) for id in ids for key in keys)
-    return [thin(id, key, history, points) for id, key, history in histories if history]
+    return [thin(id, key, between(history, from_step, to_step), points) for id, key, history in histories if history]
+
+
+def between(history: list[Metric], from_step: int | None, to_step: int | None) -> list[Metric]:
+    """The points of these steps and the two beside them.
+
+    >>> steps = [Metric(key="loss", value=0.0, step=step) for step in range(0, 100, 10)]
+    >>> [metric.step for metric in between(steps, 35, 60)], len(between(steps, None, None))
+    ([30, 40, 50, 60, 70], 10)
+    """
+    start = 0 if from_step is None else bisect_left(history, from_step, key=_step)
+    stop = len(history) if to_step is None else bisect_right(history, to_step, key=_step)
+    return history[max(0, start - 1) : stop + 1]
+
+
+def _step(metric: Metric) -> int:
+    return metric.step
 
 
 def thin(run: str, key: str, history: list[Metric], points: int) -> MetricCurve:

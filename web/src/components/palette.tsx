@@ -1,5 +1,6 @@
 // Everything that has a name, two keys away.
 import { useEffect, useMemo, useState } from "react";
+import type { Run } from "../lib/records";
 import { useVerb } from "../lib/query";
 import { fuzzy } from "../lib/fuzzy";
 import { ago } from "../lib/format";
@@ -44,11 +45,36 @@ const THEMES: Item[] = (["system", "light", "dark"] as const).map((theme) => ({
   go: () => setTheme(theme),
 }));
 
-function useItems(): Item[] {
+const WAIT_MS = 150;
+
+/** What is typed, once nobody has typed for a moment. */
+function useSettled(text: string): string {
+  const [settled, setSettled] = useState(text);
+  useEffect(() => {
+    const timer = window.setTimeout(() => setSettled(text), WAIT_MS);
+    return () => window.clearTimeout(timer);
+  }, [text]);
+  return settled;
+}
+
+/** The newest runs, and those among all that have the words. */
+function useRunsCalled(words: string): Run[] {
+  const columns: string[] = [];
+  const newest = useVerb("tracking/search_runs", { limit: 200, order_by: "-run.start", columns });
+  const settled = useSettled(words.trim());
+  const query = settled.length < 2 ? null : JSON.stringify(settled);
+  const found = useVerb("tracking/search_runs", query === null ? null : { query, limit: MOST, order_by: "-run.start", columns });
+  return useMemo(() => {
+    const runs = [...(newest.data?.runs ?? []), ...(found.data?.runs ?? [])];
+    return [...new Map(runs.map((run) => [run.id, run])).values()];
+  }, [newest.data, found.data]);
+}
+
+function useItems(words: string): Item[] {
   const loops = useVerb("loop/list_models", {});
   const models = useVerb("registry/list_models", {});
   const tables = useVerb("data/list_tables", {});
-  const runs = useVerb("tracking/search_runs", { limit: 200, order_by: "-run.start", columns: [] });
+  const runs = useRunsCalled(words);
   return useMemo(() => {
     const held = new Set((loops.data ?? []).map((l) => l.model));
     return [
@@ -57,10 +83,10 @@ function useItems(): Item[] {
       ...[...held].map((model): Item => ({ id: `loop/${model}`, group: "Loops", label: model, note: "", icon: "loop", go: () => navigate(path("loop", model)) })),
       ...(models.data ?? []).map((m): Item => ({ id: `model/${m.name}`, group: "Models", label: m.name, note: `${m.versions} versions`, icon: "models", go: () => navigate(path("models", m.name)) })),
       ...(tables.data ?? []).map((t): Item => ({ id: `table/${t.name}`, group: "Tables", label: t.name, note: `v${t.version}`, icon: "data", go: () => navigate(path("data", t.name)) })),
-      ...(runs.data?.runs ?? []).map((r): Item => ({ id: `run/${r.id}`, group: "Runs", label: r.name || r.id, note: `${r.kind}, ${ago(r.start_ms)}`, icon: "runs", go: () => navigate(path("runs", r.id)) })),
+      ...runs.map((r): Item => ({ id: `run/${r.id}`, group: "Runs", label: r.name || r.id, note: `${r.kind}, ${ago(r.start_ms)}`, icon: "runs", go: () => navigate(path("runs", r.id)) })),
       ...THEMES,
     ];
-  }, [loops.data, models.data, tables.data, runs.data]);
+  }, [loops.data, models.data, tables.data, runs]);
 }
 
 function rank(items: readonly Item[], query: string): Item[] {
@@ -76,7 +102,7 @@ function rank(items: readonly Item[], query: string): Item[] {
 export default function Palette({ onClose }: { onClose: () => void }) {
   const [query, setQuery] = useState("");
   const [active, setActive] = useState(0);
-  const all = useItems();
+  const all = useItems(query);
   const items = useMemo(() => rank(all, query), [all, query]);
   useEffect(() => setActive(0), [query]);
   useEffect(() => {

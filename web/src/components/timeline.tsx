@@ -10,6 +10,9 @@ interface Cursor {
 interface Shared {
   domain: Extent;
   cursor: Cursor;
+  /** The other end of a stretch that is being drawn, while a pointer is down. */
+  began: Cursor;
+  zoom: ((to: Extent | null) => void) | undefined;
 }
 
 function makeCursor(): Cursor {
@@ -29,12 +32,19 @@ function makeCursor(): Cursor {
   };
 }
 
-const Context = createContext<Shared>({ domain: [0, 1], cursor: makeCursor() });
+const Context = createContext<Shared>({ domain: [0, 1], cursor: makeCursor(), began: makeCursor(), zoom: undefined });
 
-export function Timeline({ domain, children }: { domain: Extent; children: ReactNode }) {
-  const cursor = useMemo(makeCursor, []);
+interface TimelineProps {
+  domain: Extent;
+  /** What to do with a stretch that somebody draws; null when they want all of it back. */
+  onZoom?: (to: Extent | null) => void;
+  children: ReactNode;
+}
+
+export function Timeline({ domain, onZoom, children }: TimelineProps) {
+  const [cursor, began] = useMemo(() => [makeCursor(), makeCursor()], []);
   const [from, to] = domain;
-  const shared = useMemo<Shared>(() => ({ domain: [from, to], cursor }), [from, to, cursor]);
+  const shared = useMemo<Shared>(() => ({ domain: [from, to], cursor, began, zoom: onZoom }), [from, to, cursor, began, onZoom]);
   return <Context value={shared}>{children}</Context>;
 }
 
@@ -52,14 +62,44 @@ export function useSetCursor(): (at: number | null) => void {
   return useContext(Context).cursor.set;
 }
 
+/** The stretch that is being drawn with the pointer anywhere on the page, or null. */
+export function useStretch(): Extent | null {
+  const { cursor, began } = useContext(Context);
+  const from = useSyncExternalStore(began.watch, began.get);
+  const to = useSyncExternalStore(cursor.watch, cursor.get);
+  return from === null || to === null ? null : [Math.min(from, to), Math.max(from, to)];
+}
+
+// A pointer that hardly moves between down and up is a click.
+const DRAWN = 6;
+
 /** Pointer handlers for a drawing whose time axis runs from pixel `left` to `right`. */
 export function usePointer(left: number, right: number) {
-  const { domain, cursor } = useContext(Context);
-  return {
-    onPointerMove: (event: { clientX: number; currentTarget: Element }) => {
-      const x = event.clientX - event.currentTarget.getBoundingClientRect().left;
-      cursor.set(invert(domain, [left, right], x));
+  const { domain, cursor, began, zoom } = useContext(Context);
+  const place = (event: { clientX: number; currentTarget: Element }) => {
+    const x = event.clientX - event.currentTarget.getBoundingClientRect().left;
+    return invert(domain, [left, right], Math.min(right, Math.max(left, x)));
+  };
+  const pixel = (right - left === 0 ? 0 : (domain[1] - domain[0]) / (right - left)) || Number.MIN_VALUE;
+  const shown = {
+    onPointerMove: (event: { clientX: number; currentTarget: Element }) => cursor.set(place(event)),
+    onPointerLeave: () => {
+      cursor.set(null);
+      began.set(null);
     },
-    onPointerLeave: () => cursor.set(null),
+  };
+  if (zoom === undefined) return shown;
+  return {
+    ...shown,
+    onPointerDown: (event: { clientX: number; button: number; currentTarget: Element }) => {
+      if (event.button === 0) began.set(place(event));
+    },
+    onPointerUp: (event: { clientX: number; currentTarget: Element }) => {
+      const from = began.get();
+      const to = place(event);
+      began.set(null);
+      if (from !== null && Math.abs(to - from) > DRAWN * pixel) zoom([Math.min(from, to), Math.max(from, to)]);
+    },
+    onDoubleClick: () => zoom(null),
   };
 }

@@ -26,7 +26,7 @@ export interface Verbs {
   "tracking/run_facets": [RunFilter, R.RunFacets];
   "tracking/get_runs": [{ ids: string[] }, R.Run[]];
   "tracking/metric_ranges": [{ ids: string[]; keys: string[] }, Record<string, Record<string, R.MetricRange>>];
-  "tracking/metric_curves": [{ ids: string[]; keys: string[]; points: number }, R.MetricCurve[]];
+  "tracking/metric_curves": [{ ids: string[]; keys: string[]; points: number; from_step?: number; to_step?: number }, R.MetricCurve[]];
   "tracking/get_run": [{ id: string }, R.Run];
   "tracking/list_views": [Record<string, never>, R.RunView[]];
   "tracking/list_media": [{ ids: string[] }, Record<string, Media[]>];

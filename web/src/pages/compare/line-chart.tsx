@@ -1,10 +1,10 @@
 // Lines of several runs on one axis; the axis and its cursor are those of the page (see Timeline).
-import { memo, useMemo } from "react";
+import { memo, useId, useMemo } from "react";
 import { area, extent, line, linear, nearest, padded, tickDigits, ticks, timeTicks, type Extent, type XY } from "../../lib/scale";
 import { brief, duration, number } from "../../lib/format";
 import type { Curve, XAxis } from "../../lib/curves";
 import { Card } from "../../components/basics";
-import { useCursor, useDomain, usePointer } from "../../components/timeline";
+import { useCursor, useDomain, usePointer, useStretch } from "../../components/timeline";
 import { useWidth } from "../../components/use-width";
 
 const HEIGHT = 190;
@@ -35,20 +35,24 @@ export function LineChart({ title, curves, axis, log, less, named }: LineChartPr
       <div ref={ref} className="line-chart" {...pointer}>
         <Drawing title={title} curves={curves} axis={axis} log={log} width={width} />
         <Cursor curves={curves} log={log} width={width} />
+        <Stretch width={width} />
       </div>
     </Card>
   );
 }
 
-/** Sees the largest values a line or its band takes; on a logarithmic scale only what lies above zero. */
-function rangeOf(curves: readonly Curve[], log: boolean): Extent {
-  const all = curves.flatMap((c) => [...c.ys, ...(c.band ?? []).flatMap((b) => [b.lo, b.hi])]);
+/** Sees the largest values a line or its band takes there; on a logarithmic scale only what lies above zero. */
+function rangeOf(curves: readonly Curve[], log: boolean, domain: Extent): Extent {
+  const all = curves.flatMap((c) => {
+    const there = c.xs.flatMap((x, i) => (x >= domain[0] && x <= domain[1] ? [i] : []));
+    return there.flatMap((i) => [c.ys[i] ?? null, ...(c.band?.[i] === undefined ? [] : [c.band[i].lo, c.band[i].hi])]);
+  });
   const found = extent(log ? all.filter((y) => y !== null && y > 0) : all) ?? [log ? 0.1 : 0, 1];
   return log ? [found[0] / 1.1, found[1] * 1.1] : padded(found);
 }
 
-function scaleOf(curves: readonly Curve[], log: boolean) {
-  const range = rangeOf(curves, log);
+function scaleOf(curves: readonly Curve[], log: boolean, domain: Extent) {
+  const range = rangeOf(curves, log, domain);
   const on = (y: number) => (log ? Math.log10(Math.max(y, range[0])) : y);
   const straight = linear([on(range[0]), on(range[1])], [HEIGHT - BOTTOM, 8]);
   return { range, y: (value: number) => straight(on(value)) };
@@ -72,12 +76,16 @@ interface DrawingProps {
 const Drawing = memo(function Drawing({ title, curves, axis, log, width }: DrawingProps) {
   const domain = useDomain();
   const x = linear(domain, [LEFT, width - RIGHT]);
-  const { range, y } = useMemo(() => scaleOf(curves, log), [curves, log]);
+  const { range, y } = useMemo(() => scaleOf(curves, log, domain), [curves, log, domain]);
   const values = valueTicks(range, log);
   const digits = tickDigits(values);
   const below = axisTicks(domain, axis, width);
+  const inside = useId();
   return (
     <svg width={width} height={HEIGHT} role="img" aria-label={`${title}: ${curves.length} lines`}>
+      <clipPath id={inside}>
+        <rect x={LEFT - 3} y={0} width={Math.max(0, width - LEFT - RIGHT + 6)} height={HEIGHT} />
+      </clipPath>
       {values.map((value) => (
         <g key={value}>
           <line className="grid" x1={LEFT} x2={width - RIGHT} y1={y(value)} y2={y(value)} />
@@ -92,7 +100,7 @@ const Drawing = memo(function Drawing({ title, curves, axis, log, width }: Drawi
         </text>
       ))}
       {curves.map((c) => (
-        <g key={c.id} className={`run-line ${look(c.slot)}`}>
+        <g key={c.id} className={`run-line ${look(c.slot)}`} clipPath={`url(#${inside})`}>
           {c.band && (
             <path
               className="run-band"
@@ -151,10 +159,23 @@ function Readout({ curves, less, axis, named }: { curves: readonly Curve[]; less
   );
 }
 
+/** What the pointer has drawn over so far. */
+function Stretch({ width }: { width: number }) {
+  const drawn = useStretch();
+  const scale = linear(useDomain(), [LEFT, width - RIGHT]);
+  if (drawn === null) return null;
+  const [from, to] = [scale(drawn[0]), scale(drawn[1])];
+  return (
+    <svg className="over" width={width} height={HEIGHT} aria-hidden>
+      <rect className="drawn" x={from} y={4} width={Math.max(0, to - from)} height={HEIGHT - BOTTOM - 4} />
+    </svg>
+  );
+}
+
 function Cursor({ curves, log, width }: { curves: readonly Curve[]; log: boolean; width: number }) {
   const x = useCursor();
   const domain = useDomain();
-  const { y } = useMemo(() => scaleOf(curves, log), [curves, log]);
+  const { y } = useMemo(() => scaleOf(curves, log, domain), [curves, log, domain]);
   if (x === null) return null;
   const scale = linear(domain, [LEFT, width - RIGHT]);
   return (

@@ -1,12 +1,12 @@
 // Charts of every metric of one or several runs, on one axis with one cursor, and how they are drawn.
 import "./compare.css";
-import { useMemo, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import type { MetricCurve, Run } from "../../lib/records";
 import { useVerb } from "../../lib/query";
 import { spell } from "../../lib/describe";
 import { commonKeys } from "../../lib/diff";
 import { extent } from "../../lib/scale";
-import { useParam } from "../../lib/router";
+import { setParams, useParam } from "../../lib/router";
 import { plural } from "../../lib/format";
 import { lessIsBetter } from "../../lib/better";
 import { grouped, groupOf, toCurve, type Curve, type XAxis } from "../../lib/curves";
@@ -24,10 +24,11 @@ const AXES = [
 ] as const;
 
 export function MetricSection({ runs }: { runs: readonly Run[] }) {
-  const [axisText, setAxis] = useParam("x", "step");
+  const [axisText] = useParam("x", "step");
   const [smoothing, setSmoothing] = useParam("smooth", "0");
   const [by, setBy] = useParam("group");
   const [log, setLog] = useParam("log");
+  const [zoomText, setZoom] = useParam("zoom");
   const [many, setMany] = useState(FIRST);
   const axis = axisText as XAxis;
   const every = useMemo(() => commonKeys(runs, (run) => run.metrics), [runs]);
@@ -36,22 +37,30 @@ export function MetricSection({ runs }: { runs: readonly Run[] }) {
   const asked = other === null ? keys : [...keys, other];
   const points = runs.length > 20 ? 120 : 300;
   const ids = runs.slice(0, Math.max(1, Math.floor(SERIES / Math.max(1, asked.length)))).map((run) => run.id);
-  const curves = useVerb("tracking/metric_curves", asked.length === 0 ? null : { ids, keys: asked, points });
+  const zoom = stretch(zoomText);
+  // Steps can be asked for: what a whole course had to leave out is there when one looks closer.
+  const closer = zoom !== null && axis === "step" ? { from_step: Math.floor(zoom[0]), to_step: Math.ceil(zoom[1]) } : {};
+  const curves = useVerb("tracking/metric_curves", asked.length === 0 ? null : { ids, keys: asked, points, ...closer });
+  // While what lies closer is on its way, what was there before stands.
+  const before = useRef(curves.data);
+  if (curves.data !== undefined) before.current = curves.data;
+  const found = curves.data ?? before.current;
   const weight = Math.min(0.99, Math.max(0, Number(smoothing) || 0));
   const charts = useMemo(
-    () => (curves.data === undefined ? null : draw(runs, keys, curves.data, { axis, other, weight, by })),
-    [runs, keys.join("\n"), curves.data, axis, other, weight, by],
+    () => (found === undefined ? null : draw(runs, keys, found, { axis, other, weight, by })),
+    [runs, keys.join("\n"), found, axis, other, weight, by],
   );
   if (every.length === 0) return null;
-  const domain = extent((charts ?? []).flatMap((chart) => chart.curves.flatMap((c) => [c.xs[0], c.xs.at(-1)]))) ?? [0, 1];
+  const whole = extent((charts ?? []).flatMap((chart) => chart.curves.flatMap((c) => [c.xs[0], c.xs.at(-1)]))) ?? [0, 1];
   // A metric that was logged once is a figure, not a course: its value stands in the table.
   const drawn = (charts ?? []).filter((chart) => chart.curves.some((c) => c.xs.length > 1));
   if (charts !== null && drawn.length === 0) return null;
+  const turn = (to: string) => setParams({ x: to === "step" ? "" : to, zoom: "" }); // a stretch is one of its own axis
   return (
     <section className="metric-section" aria-label="Metrics">
       <div className="toolbar chart-bar">
-        <Segments label="Axis" value={axisText} options={AXES} onChange={setAxis} />
-        <AxisMetric keys={every} axis={axis} onChange={setAxis} />
+        <Segments label="Axis" value={axisText} options={AXES} onChange={turn} />
+        <AxisMetric keys={every} axis={axis} onChange={turn} />
         <label className="slider">
           smooth
           <input type="range" min={0} max={0.99} step={0.01} value={weight} onChange={(event) => setSmoothing(event.target.value)} />
@@ -62,10 +71,17 @@ export function MetricSection({ runs }: { runs: readonly Run[] }) {
           log scale
         </label>
         {runs.length > 1 && <GroupBy runs={runs} by={by} onChange={setBy} />}
+        {zoom === null ? (
+          <span className="note">draw over a chart to look closer</span>
+        ) : (
+          <button type="button" className="ghost" onClick={() => setZoom("")}>
+            whole course
+          </button>
+        )}
       </div>
       {curves.error && charts === null && <Trouble error={curves.error} />}
       {charts === null && !curves.error && <Skeleton lines={6} />}
-      <Timeline domain={domain}>
+      <Timeline domain={zoom ?? whole} onZoom={(to) => setZoom(to === null ? "" : to.map((at) => String(Number(at.toPrecision(15)))).join("~"))}>
         <div className="line-charts">
           {drawn.map(({ key, curves: lines }) => (
             <LineChart key={key} title={spell(key)} curves={lines} axis={axis} log={log === "1"} less={lessIsBetter(key)} named={by !== ""} />
@@ -79,6 +95,13 @@ export function MetricSection({ runs }: { runs: readonly Run[] }) {
       )}
     </section>
   );
+}
+
+/** "120~480", from a smaller to a greater place on the axis; null for anything else. */
+function stretch(text: string): [number, number] | null {
+  const [from, to, ...more] = text.split("~").map(Number);
+  const sound = from !== undefined && to !== undefined && more.length === 0 && Number.isFinite(from) && Number.isFinite(to);
+  return text !== "" && sound && from < to ? [from, to] : null;
 }
 
 interface How {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -24,6 +24,25 @@ def rows(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any
         raise _wrapped(c, sql, error) from error
     finally:
         cursor.close()
+
+
+def rows_of(c: sa.Connection, asked: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
+    """What `rows` gives for each of several statements; a database elsewhere is asked them all at once."""
+    if c.dialect.name == "sqlite":
+        return [rows(c, sql, parameters) for sql, parameters in asked]
+    # While the first answer is taken in, the server is at the next.
+    cursors: list[Any] = []
+    try:
+        with cast(Any, c.connection.dbapi_connection).pipeline():
+            for sql, parameters in asked:
+                cursors.append(c.connection.cursor(binary=True))
+                cursors[-1].execute(_for(c.dialect.name, sql), parameters)
+            return [list(cursor.fetchall()) for cursor in cursors]
+    except c.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(c, "; ".join(sql for sql, _ in asked), error) from error
+    finally:
+        for cursor in cursors:
+            cursor.close()
 
 
 def change(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> int:
@@ -58,6 +77,14 @@ def marks(count: int) -> str:
     '?, ?, ?'
     """
     return ", ".join("?" * count)
+
+
+def among(c: sa.Connection, numbers: Sequence[int]) -> tuple[str, list[Any]]:
+    """What says of the column before it that it is one of `numbers`, and what is bound: one value for all of them."""
+    listed = ",".join(map(str, numbers))
+    if c.dialect.name == "sqlite":
+        return "in (select value from json_each(?))", [f"[{listed}]"]
+    return "= any(cast(? as bigint[]))", [f"{{{listed}}}"]  # as text: the driver takes longer for a list
 
 
 @lru_cache(2000)

@@ -74,8 +74,8 @@ def _divided(c: sa.Connection, base: Base, tree: Condition) -> tuple[list[_Group
     # Grouped in the order of the index that holds them all, so that nothing is sorted.
     ends = "group by experiment_id, kind, status"
     postgres = c.dialect.name == "postgresql"
-    of_all, bound = base.on_runs(postgres, counted=True)
     if not conditions_of(tree):
+        of_all, bound = base.on_runs(postgres, counted=True)
         groups = rows(c, f"{divided} from tracking_run r where {of_all} {ends}", bound)
         seqs, _ = find(c, Asked(base, tree, _NEWEST, parse_order(_NEWEST), _SAMPLE, None))
         return [_Group(names[id], kind, status, runs) for id, kind, status, runs in groups], seqs
@@ -83,6 +83,7 @@ def _divided(c: sa.Connection, base: Base, tree: Condition) -> tuple[list[_Group
     joined = figures(c, base, tree)
     writer = Writer(postgres, joined.names)
     held, more = writer.condition(tree)
+    of_all, bound = base.on_runs(postgres)
     found = rows(
         c,
         f"{joined.tables[0] or 'with '}{', ' if joined.tables[0] else ''}fit as materialized (select r.seq, r.start_ms,"  # noqa: S608 - names of this slice; values are bound

@@ -48,7 +48,7 @@ _ATTRIBUTES = {
 }  # fmt: skip
 _TABLES = {"metric": "tracking_series", "parameter": "tracking_param", "tag": "tracking_tag"}
 # As many matches of a metric filter are looked up from the metric's side.
-_FEW = 2000
+_FEW = 20_000
 
 Sql = tuple[str, list[Any]]
 
@@ -76,20 +76,19 @@ def find(c: sa.Connection, search: Search) -> tuple[list[Any], str | None]:
     """The rows (`shapes.COLUMNS`) of one page, and the token of the next."""
     if not search.experiments:
         return [], None
-    found: list[Any] | None = None
-    if search.order and search.order[0][0] == "metric":
+    last = _read_token(search) if search.after else []
+    found: list[Any] = []
+    if search.order and search.order[0][0] == "metric" and not (last and last[0]):
         # Runs that have the metric come before those that lack it: mostly there are enough of them.
-        found = _select(c, search, index_first=True)
-        if len(found) <= search.limit:
-            found = None
-    if found is None:
-        found = _select(c, search, index_first=False)
+        found = _select(c, search, last, index_first=True)
+    if len(found) <= search.limit:
+        found = _select(c, search, last, index_first=False)
     if len(found) <= search.limit:
         return found, None
     return found[: search.limit], _token(search, found[search.limit - 1])
 
 
-def _select(c: sa.Connection, search: Search, index_first: bool) -> list[Any]:
+def _select(c: sa.Connection, search: Search, last: list[Any], index_first: bool) -> list[Any]:
     joins, keys, parameters = _keys(c, search.order, index_first)
     key = search.order[0][1] if index_first else None
     where = [f"r.experiment_id in ({marks(len(search.experiments))})", f"r.lifecycle in ({marks(len(search.stages))})"]
@@ -98,17 +97,17 @@ def _select(c: sa.Connection, search: Search, index_first: bool) -> list[Any]:
         where.append("o0.last_value is not null")
     if search.tree is not None:
         sql, bound = _condition(c, search.tree, key)
-        where.append(sql)
+        # The same number; so written, SQLite looks at the run itself only where the rest holds.
+        where.append(sql.replace("r.seq", "o0.run_seq") if index_first else sql)
         parameters += bound
-    if search.after:
-        sql, bound = _beyond(keys, _read_token(search))
+    if last:
+        sql, bound = _beyond(keys, last)
         where.append(sql)
         parameters += bound
     chosen = "".join(f", {key.level}, {key.value}" for key in keys)
     order: list[str] = []
-    for position, key_ in enumerate(keys):
-        # The first level is the same for all here; without it the index gives the order.
-        if key_.level != "0" and not (index_first and position == 0):
+    for key_ in keys:
+        if key_.level != "0":
             order.append(key_.level)
         order.append(f"{key_.value} {'asc' if key_.ascending else 'desc'}")
     sql = (
@@ -141,7 +140,10 @@ def _keys(
         joins.append(f" {'' if inner else 'left '}join {_TABLES[entity]} {o} on {o}.run_seq = r.seq and {o}.key = ?")
         parameters.append(key)
         if entity == "metric":
-            level = f"case when {o}.run_seq is null then 2 when {o}.last_value is null then 1 else 0 end"
+            # Of those that have it the level is the same: without it the index gives the order.
+            level = (
+                "0" if inner else f"case when {o}.run_seq is null then 2 when {o}.last_value is null then 1 else 0 end"
+            )
             keys.append(Key(level, f"{o}.last_value", ascending))
         else:
             keys.append(Key(f"case when {o}.run_seq is null then 1 else 0 end", f"{o}.value{plain}", ascending))
@@ -196,6 +198,8 @@ def _comparison(c: sa.Connection, node: Comparison, ordered: str | None) -> Sql:
 def _metric_of(c: sa.Connection, key: str, operator: str, value: float) -> Sql:
     sql, bound = _metric("x", operator, value)
     matching = f"from tracking_series x where x.key = ? and {sql}"
+    if c.dialect.name == "postgresql":  # which knows how many there are
+        return f"r.seq in (select x.run_seq {matching})", [key, *bound]
     few = f"select count(*) from (select 1 {matching} limit {_FEW + 1}) n"  # noqa: S608 - names of this file; values are bound
     if operator != "!=" and rows(c, few, [key, *bound])[0][0] <= _FEW:
         return f"r.seq in (select x.run_seq {matching})", [key, *bound]
@@ -231,8 +235,11 @@ def _beyond(keys: list[Key], last: list[Any]) -> Sql:
     for position in reversed(range(len(keys))):
         key, level, value = keys[position], last[2 * position], last[2 * position + 1]
         if level == 0:
-            further = f"({key.value} {'>' if key.ascending else '<'} ? or ({key.value} = ? and {sql}))"
+            sign = ">" if key.ascending else "<"
+            further = f"({key.value} {sign} ? or ({key.value} = ? and {sql}))"
             bound = [value, value, *bound]
+            if position == 0 and key.level == "0":  # said alone, it is where an index begins
+                further, bound = f"({key.value} {sign}= ? and {further})", [value, *bound]
         else:
             further = sql
         if key.level != "0":

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.foreign import present
-from homeostat.core.statements import marks, rows
+from homeostat.core.statements import among, rows, rows_of
 from homeostat.tracking.mlflow.wording import not_found, status_out
 
 # The columns of a run that `run_info` takes, from tracking_run r and tracking_experiment e.
@@ -20,7 +20,15 @@ COLUMNS = (
 TABLES = "tracking_run r join tracking_experiment e on e.id = r.experiment_id"
 RUN_NAME = "mlflow.runName"
 
-_AT_ONCE = 500
+# What belongs to runs, and in which order it comes; what has a key is sorted by it here.
+_DETAILS = (
+    ("select run_seq, key, value from tracking_param", ""),
+    ("select run_seq, key, value from tracking_tag", ""),
+    ("select run_seq, key, last_value, last_ms, last_step from tracking_series", ""),
+    ("select u.run_seq, u.tags, d.name, d.digest, d.source_type, d.source, d.schema, d.profile"
+     " from tracking_run_dataset u join tracking_dataset d on d.id = u.dataset_id", " order by u.run_seq, d.id"),
+    ("select run_seq, direction, model_id, step from tracking_run_model", " order by run_seq, model_id, step"),
+)  # fmt: skip
 
 
 def location(experiment_id: int, given: str) -> str:
@@ -50,32 +58,39 @@ def run_row(c: sa.Connection, run_id: str) -> Any:
     return found[0]
 
 
+class Pair(msgspec.Struct, gc=False):
+    """A parameter or a tag: quicker made and written than an object with the same names."""
+
+    key: str
+    value: str
+
+
+class Point(msgspec.Struct, gc=False):
+    """The last point of a metric."""
+
+    key: str
+    value: float | str
+    timestamp: int
+    step: int
+
+
 def runs(c: sa.Connection, found: list[Any]) -> list[dict[str, Any]]:
     """Rows of COLUMNS as the protocol's Runs, with all that belongs to them."""
-    seqs = [row[0] for row in found]
-    tags = _of(c, "select run_seq, key, value from tracking_tag", "key", seqs)
-    params = _of(c, "select run_seq, key, value from tracking_param", "key", seqs)
-    metrics = _of(c, "select run_seq, key, last_value, last_ms, last_step from tracking_series", "key", seqs)
-    datasets = _datasets(c, seqs)
-    models = _of(c, "select run_seq, direction, model_id, step from tracking_run_model", "model_id, step", seqs)
+    of, bound = among(c, [row[0] for row in found])
+    asked = [f"{select} where run_seq {of}{order}" for select, order in _DETAILS]
+    params, tags, metrics, datasets, models = (_by_run(each) for each in rows_of(c, [(sql, bound) for sql in asked]))
     made: list[dict[str, Any]] = []
     for row in found:
         seq = row[0]
         data: dict[str, Any] = {}
         if points := metrics.get(seq):
-            data["metrics"] = [
-                {"key": key, "value": number(value), "timestamp": at, "step": step}
-                for _, key, value, at, step in points
-            ]
+            data["metrics"] = [Point(key, number(value), at, step) for _, key, value, at, step in sorted(points)]
         if given := params.get(seq):
-            data["params"] = [{"key": key, "value": value} for _, key, value in given]
-        data["tags"] = [
-            *({"key": key, "value": value} for _, key, value in tags.get(seq, ())),
-            {"key": RUN_NAME, "value": row[3]},
-        ]
+            data["params"] = [Pair(key, value) for _, key, value in sorted(given)]
+        data["tags"] = [*(Pair(key, value) for _, key, value in sorted(tags.get(seq, ()))), Pair(RUN_NAME, row[3])]
         used = [{"model_id": m} for _, direction, m, _ in models.get(seq, ()) if direction == "input"]
         gave = [{"model_id": m, "step": step} for _, direction, m, step in models.get(seq, ()) if direction == "output"]
-        inputs = present({"dataset_inputs": datasets.get(seq), "model_inputs": used})
+        inputs = present({"dataset_inputs": [*map(_dataset, datasets.get(seq, ()))], "model_inputs": used})
         made.append(
             {"info": run_info(row), "data": data, "inputs": inputs, "outputs": present({"model_outputs": gave})}
         )
@@ -93,35 +108,20 @@ def number(value: float | None) -> float | str:
     return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _of(c: sa.Connection, select: str, order: str, seqs: list[int]) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = defaultdict(list)
-    for start in range(0, len(seqs), _AT_ONCE):
-        part = seqs[start : start + _AT_ONCE]
-        for row in rows(c, f"{select} where run_seq in ({marks(len(part))}) order by run_seq, {order}", part):
-            found[row[0]].append(row)
-    return found
+def _by_run(found: list[Any]) -> dict[int, list[Any]]:
+    by_run: dict[int, list[Any]] = defaultdict(list)
+    for row in found:
+        by_run[row[0]].append(row)
+    return by_run
 
 
-def _datasets(c: sa.Connection, seqs: list[int]) -> dict[int, list[dict[str, Any]]]:
-    found = _of(
-        c,
-        "select u.run_seq, u.tags, d.name, d.digest, d.source_type, d.source, d.schema, d.profile"
-        " from tracking_run_dataset u join tracking_dataset d on d.id = u.dataset_id",
-        "d.id",
-        seqs,
-    )
-    made: dict[int, list[dict[str, Any]]] = {}
-    for seq, used in found.items():
-        made[seq] = []
-        for _, tags, name, digest, source_type, source, schema, profile in used:
-            dataset = {"name": name, "digest": digest, "source_type": source_type, "source": source}
-            made[seq].append(
-                present({
-                    "tags": [{"key": key, "value": value} for key, value in msgspec.json.decode(tags)],
-                    "dataset": dataset | present({"schema": schema, "profile": profile}),
-                })
-            )  # fmt: skip
-    return made
+def _dataset(row: Any) -> dict[str, Any]:
+    _, tags, name, digest, source_type, source, schema, profile = row
+    dataset = {"name": name, "digest": digest, "source_type": source_type, "source": source}
+    return present({
+        "tags": [{"key": key, "value": value} for key, value in msgspec.json.decode(tags)],
+        "dataset": dataset | present({"schema": schema, "profile": profile}),
+    })  # fmt: skip
 
 
 def experiment(row: Any, tags: dict[str, str]) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from array import array
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import homeostat as hs
 from homeostat.core.errors import InvalidInput
 from homeostat.tracking.curves import thin
+from homeostat.tracking.folding import fold
 from homeostat.tracking.model import Metric
 
 AUC = {"r0": 0.70, "r1": 0.75, "r2": 0.80, "r3": float("nan")}
@@ -134,8 +136,8 @@ def test_curves_of_runs_and_keys(runs: hs.Workspace):
     st.integers(2, 120),
 )
 def test_a_thinned_curve_keeps_ends_and_extremes(values: list[float | None], points: int):
-    history = [Metric(key="m", value=value, step=step, at_ms=step) for step, value in enumerate(values)]
-    curve = thin("r", "m", history, points)
+    steps = array("q", range(len(values)))
+    curve = thin("r", "m", (steps, steps, array("d", [math.nan if v is None else v for v in values])), points)
     assert len(curve.steps) == len(curve.values) == min(points, len(values))
     assert curve.steps == sorted(set(curve.steps)) and curve.points == len(values)
     assert (curve.steps[0], curve.steps[-1]) == (0, len(values) - 1)
@@ -143,6 +145,27 @@ def test_a_thinned_curve_keeps_ends_and_extremes(values: list[float | None], poi
     low, high = curve.low or curve.values, curve.high or curve.values
     assert min((v for v in low if v is not None), default=None) == min(known, default=None)
     assert max((v for v in high if v is not None), default=None) == max(known, default=None)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    points=st.lists(
+        st.tuples(st.integers(0, 12), st.integers(1, 4), st.sampled_from([math.nan, -1.0, 0.5, 2.0])), max_size=40
+    )
+)
+def test_of_several_points_of_a_step_the_latest_counts(ws: hs.Workspace, points: list[tuple[int, int, float]]):
+    run = ws.tracking.create_run()
+    for half in (points[: len(points) // 2], points[len(points) // 2 :]):
+        ws.tracking.log_batch(run.id, [Metric(key="m", value=v, step=step, at_ms=at) for step, at, v in half])
+        fold(ws, run.id)
+    expected: dict[int, tuple[int, float]] = {}
+    for step, at, value in points:
+        there = expected.get(step, (0, 0.0))
+        if (at, 0.0 if math.isnan(value) else value) >= (there[0], 0.0 if math.isnan(there[1]) else there[1]):
+            expected[step] = (at, value)
+    found = ws.tracking.metric_history(run.id, "m")
+    told = [(m.step, m.at_ms, 0.0 if m.value is None or math.isnan(m.value) else m.value) for m in found]
+    assert told == [(s, a, 0.0 if math.isnan(v) else v) for s, (a, v) in sorted(expected.items())]
 
 
 def test_a_stretch_of_a_course_keeps_what_a_whole_one_leaves_out(ws: hs.Workspace):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from array import array
 from collections import Counter
 from typing import Any
 
@@ -12,7 +14,7 @@ from starlette.responses import Response
 from homeostat.core.records import from_json, to_json
 from homeostat.server import preview
 from homeostat.tracking import media
-from homeostat.tracking.curves import between, thin
+from homeostat.tracking.curves import thin
 from homeostat.tracking.model import Metric
 from homeostat.tracking.query.parsing import parse, parse_order
 from tests.tracking.slow_query import Seen, holds, ordered
@@ -88,13 +90,21 @@ def ranges(runs: list[Json], asked: dict[str, str]) -> Json:
     return found
 
 
+def _columns(points: list[Metric]) -> Any:
+    return (
+        array("q", [point.step for point in points]),
+        array("q", [point.at_ms for point in points]),
+        array("d", [math.nan if point.value is None else point.value for point in points]),
+    )
+
+
 def curves(runs: list[Json], asked: dict[str, str]) -> Json:
     known = {run["id"]: run for run in runs}
     pairs = [(ident, key) for ident in json.loads(asked["ids"]) for key in json.loads(asked["keys"])]
     from_step, to_step = (int(asked[name]) if name in asked else None for name in ("from_step", "to_step"))
-    logged = [(ident, key, between(_curve(known[ident], key), from_step, to_step)) for ident, key in pairs]
+    logged = [(ident, key, _curve(known[ident], key)) for ident, key in pairs]
     return [
-        from_json(to_json(thin(ident, key, points, int(asked["points"]))), dict)
+        from_json(to_json(thin(ident, key, _columns(points), int(asked["points"]), from_step, to_step)), dict)
         for ident, key, points in logged
         if points
     ]

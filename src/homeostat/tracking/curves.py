@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import itertools
 import math
+from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.tracking.metrics import metric_history
-from homeostat.tracking.model import Metric, MetricCurve
+from homeostat.tracking import store
+from homeostat.tracking.courses import courses
+from homeostat.tracking.model import MetricCurve
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from homeostat.tracking.codec import Columns
 
 _SERIES, _POINTS = 500, 5000
 
@@ -35,54 +44,44 @@ def metric_curves(
         raise InvalidInput(
             f"{len(ids) * len(keys)} curves of {points} points", hint=f"at most {_SERIES} of 2 to {_POINTS}"
         )
-    histories = ((id, key, metric_history(ws, id, key)) for id in ids for key in keys)
-    return [thin(id, key, between(history, from_step, to_step), points) for id, key, history in histories if history]
+
+    def read(c: sa.Connection) -> dict[str, dict[str, Columns]]:
+        return {id: courses(c, store.seq_of(c, id), keys) for id in dict.fromkeys(ids)}
+
+    found = ws.db.read(read)
+    return [thin(id, key, found[id][key], points, from_step, to_step) for id in ids for key in keys if key in found[id]]
 
 
-def between(history: list[Metric], from_step: int | None, to_step: int | None) -> list[Metric]:
-    """The points of these steps and the two beside them.
+def thin(
+    run: str, key: str, course: Columns, points: int, from_step: int | None = None, to_step: int | None = None
+) -> MetricCurve:
+    """`course`, or what of it lies between two steps with the points beside, in at most `points` points.
 
-    >>> steps = [Metric(key="loss", value=0.0, step=step) for step in range(0, 100, 10)]
-    >>> [metric.step for metric in between(steps, 35, 60)], len(between(steps, None, None))
-    ([30, 40, 50, 60, 70], 10)
-    """
-    start = 0 if from_step is None else bisect_left(history, from_step, key=_step)
-    stop = len(history) if to_step is None else bisect_right(history, to_step, key=_step)
-    return history[max(0, start - 1) : stop + 1]
-
-
-def _step(metric: Metric) -> int:
-    return metric.step
-
-
-def thin(run: str, key: str, history: list[Metric], points: int) -> MetricCurve:
-    """`history` in at most `points` points.
-
-    >>> spike = [Metric(key="loss", value=9.0 if step == 57 else 0.0, step=step) for step in range(1000)]
+    >>> spike = array("q", range(1000)), array("q", range(1000)), array("d", [9.0 * (n == 57) for n in range(1000)])
     >>> curve = thin("r", "loss", spike, 11)
     >>> len(curve.steps), curve.steps[0], curve.steps[-1], max(curve.values), max(curve.high)
     (11, 0, 999, 0.0, 9.0)
+    >>> thin("r", "loss", spike, 11, from_step=35, to_step=40).steps
+    [34, 35, 36, 37, 38, 39, 40, 41]
     """
-    total = len(history)
-    stretches = [history[:1]]
+    steps, times, values = course
+    first = 0 if from_step is None else max(0, bisect_left(steps, from_step) - 1)
+    total = (len(steps) if to_step is None else min(len(steps), bisect_right(steps, to_step) + 1)) - first
+    ends = [first, first + 1]  # the first point stands alone
     if total > 1:
         wanted = min(points, total) - 1
-        ends = [1 + round(i * (total - 1) / wanted) for i in range(wanted + 1)]
-        stretches += [history[start:end] for start, end in itertools.pairwise(ends)]
-    short = total <= points
+        ends += [first + 1 + round(i * (total - 1) / wanted) for i in range(1, wanted + 1)]
+    last = [end - 1 for end in ends[1:]]
+    stretches = [] if total <= points else [_finite(values[a:b]) for a, b in itertools.pairwise(ends)]
     return MetricCurve(
-        run=run, key=key, points=total,
-        steps=[stretch[-1].step for stretch in stretches],
-        at_ms=[stretch[-1].at_ms for stretch in stretches],
-        values=[_finite(stretch[-1].value) for stretch in stretches],
-        low=[] if short else [min(_numbers(stretch), default=None) for stretch in stretches],
-        high=[] if short else [max(_numbers(stretch), default=None) for stretch in stretches],
+        run=run, key=key, points=len(steps),
+        steps=[steps[at] for at in last],
+        at_ms=[times[at] for at in last],
+        values=[values[at] if math.isfinite(values[at]) else None for at in last],
+        low=[min(stretch, default=None) for stretch in stretches],
+        high=[max(stretch, default=None) for stretch in stretches],
     )  # fmt: skip
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _numbers(stretch: list[Metric]) -> list[float]:
-    return [value for metric in stretch if (value := _finite(metric.value)) is not None]
+def _finite(stretch: array[float]) -> Sequence[float]:
+    return stretch if all(map(math.isfinite, stretch)) else [value for value in stretch if math.isfinite(value)]

@@ -31,6 +31,7 @@ from homeostat.tracking.codec import (
     decode_journal,
     encode_journal,
 )
+from homeostat.tracking.courses import courses
 from homeostat.tracking.folding import FOLD_AT, fold
 from homeostat.tracking.model import Metric, RunMetrics
 
@@ -112,10 +113,10 @@ def log_batch(
 @verb(permission="tracking:read")
 def metric_history(ws: Workspace, id: str, key: str) -> list[Metric]:
     """Every point of one metric by step, one for each step; empty when the run never logged it."""
-    newest: dict[int, Point] = {}
-    for point in ws.db.read(lambda c: points_of(c, store.seq_of(c, id), key)):
-        newest[point.step] = point  # ordered by time: later ones replace earlier ones of the same step
-    return [Metric(key=key, value=p.value, step=p.step, at_ms=p.at_ms) for _, p in sorted(newest.items())]
+    course = ws.db.read(lambda c: courses(c, store.seq_of(c, id), [key])).get(key)
+    if course is None:
+        return []
+    return [Metric(key=key, value=value, step=step, at_ms=at_ms) for step, at_ms, value in zip(*course, strict=True)]
 
 
 def points_of(c: sa.Connection, seq: int, key: str) -> list[Point]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from homeostat.registry.files import upload as upload
     from homeostat.registry.gates import record_gates as record_gates
     from homeostat.registry.importing import import_folder as import_folder
+    from homeostat.registry.layouts.reading import read_layout as read_layout
     from homeostat.registry.lifecycle import delete_version as delete_version
     from homeostat.registry.lifecycle import restore_version as restore_version
     from homeostat.registry.lifecycle import set_stage as set_stage

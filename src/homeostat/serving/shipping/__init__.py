@@ -1,0 +1,1 @@
+"""How a model leaves: images, their bill of materials, manifests for clusters."""

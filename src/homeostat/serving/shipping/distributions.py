@@ -1,0 +1,180 @@
+"""The distributions an image needs, out of the environment that runs here or out of a folder of wheels."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from importlib import metadata
+from pathlib import Path
+from platform import machine
+
+from homeostat.core.errors import NotFound, Refused
+from homeostat.core.records import Record
+from homeostat.serving.shipping.oci import Item
+
+SITE = "opt/homeostat/lib"
+# What serving imports of the packages that Homeostat depends on.
+SERVER = ("alembic", "blake3", "hpack", "httptools", "msgspec", "numpy", "pyyaml", "rich", "sqlalchemy", "starlette",
+          "uvicorn", "uvloop")  # fmt: skip
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SEPARATOR = re.compile(r"[-_.]+")
+# Who installed it, and from where, is nothing of the distribution's own.
+_OF_INSTALLER = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json")
+_WHEEL = re.compile(
+    r"(?P<name>[^-]+)-(?P<version>[^-]+)(-\d[^-]*)?-(?P<python>[^-]+)-(?P<abi>[^-]+)-(?P<platform>[^-]+)\.whl\Z"
+)
+
+
+class Shipped(Record):
+    """A distribution in an image: what its metadata says of it, and where its files come from."""
+
+    name: str
+    version: str
+    license: str = ""
+    requires: list[str] = []
+    wheel: Path | None = None
+
+
+def normal(name: str) -> str:
+    """A distribution's name in the one spelling that compares.
+
+    >>> normal("Scikit_Learn")
+    'scikit-learn'
+    """
+    return _SEPARATOR.sub("-", name).lower()
+
+
+def closure(roots: list[str], locked: dict[str, str], wheels: Path | None, python: str) -> list[Shipped]:
+    """`roots` and all they require, by name. `locked` are the versions that the model's environment recorded.
+
+    What `wheels` holds for Python `python` ("3.11") is taken from there, everything else from this environment. Extras
+    are left out, and so is what is not installed here because its condition does not hold.
+
+    Raises: NotFound for what is neither installed nor among the wheels; Refused when its version is another.
+    """
+    shelf = _shelf(wheels, python)
+    found: dict[str, Shipped] = {}
+    waiting = [(normal(name), True) for name in roots]
+    while waiting:
+        name, needed = waiting.pop()
+        if name in found:
+            continue
+        one = _find(name, shelf, locked.get(name))
+        if one is None:
+            if needed:
+                raise NotFound(f"{name} is needed in the image and is not installed here",
+                               hint=f"pip install {name}, or pip download it into a folder for --wheels")  # fmt: skip
+            continue
+        found[name] = one
+        waiting.extend(required(one).items())
+    return [found[name] for name in sorted(found)]
+
+
+def required(one: Shipped) -> dict[str, bool]:
+    """What a distribution requires by itself, by name: whether always, or under a condition (another system, …)."""
+    found: dict[str, bool] = {}
+    for requirement in one.requires:
+        match = _NAME.match(requirement)
+        condition = requirement.partition(";")[2]
+        if match is not None and "extra" not in condition:
+            name = normal(match[0])
+            found[name] = found.get(name, False) or not condition
+    return found
+
+
+def items_of(one: Shipped) -> list[Item]:
+    """The files of a distribution as they are installed, without compiled bytecode and scripts."""
+    return _of_wheel(one.wheel) if one.wheel is not None else _installed(one.name)
+
+
+def _find(name: str, shelf: dict[str, list[Path]], wanted: str | None) -> Shipped | None:
+    for wheel in shelf.get(name, []):
+        found = _describe(metadata.PathDistribution(zipfile.Path(wheel, _info(wheel))), wheel)
+        if wanted is None or found.version == wanted:
+            return found
+    try:
+        found = _describe(metadata.distribution(name), None)
+    except metadata.PackageNotFoundError:
+        return None
+    if wanted is not None and found.version != wanted:
+        raise Refused(
+            f"the model's environment has {name} {wanted}, and {found.version} is installed here",
+            hint=f"pip install {name}=={wanted}, or pip download it into a folder for --wheels",
+        )
+    return found
+
+
+def _describe(distribution: metadata.Distribution, wheel: Path | None) -> Shipped:
+    said = distribution.metadata
+    known = (said.get_all("License-Expression") or [""])[0]
+    named = (said.get_all("License") or [""])[0].strip()
+    if not known and 0 < len(named) < 60 and "\n" not in named:
+        known = named
+    listed = [line.rsplit("::", 1)[-1].strip() for line in said.get_all("Classifier") or [] if "License ::" in line]
+    return Shipped(
+        name=normal(said["Name"]), version=said["Version"], license=known or ", ".join(listed),
+        requires=list(distribution.requires or []), wheel=wheel,
+    )  # fmt: skip
+
+
+def _installed(name: str) -> list[Item]:
+    distribution = metadata.distribution(name)
+    items: list[Item] = []
+    for file in distribution.files or []:
+        if ".." in file.parts or file.suffix == ".pyc" or file.name in _OF_INSTALLER or file.is_absolute():
+            continue
+        path = Path(str(file.locate()))
+        if path.is_file():
+            items.append(Item(f"{SITE}/{file.as_posix()}", path))
+    return items
+
+
+def _shelf(wheels: Path | None, python: str) -> dict[str, list[Path]]:
+    """The wheels that this Python can install, newest version's name last."""
+    if wheels is None:
+        return {}
+    if not wheels.is_dir():
+        raise NotFound(f"there is no folder of wheels at {wheels}")
+    found: dict[str, list[Path]] = {}
+    for path in sorted(wheels.glob("*.whl"), reverse=True):
+        match = _WHEEL.match(path.name)
+        if match is not None and _fits(match["python"], match["abi"], match["platform"], python):
+            found.setdefault(normal(match["name"]), []).append(path)
+    return found
+
+
+def _fits(tags: str, abi: str, platform: str, python: str) -> bool:
+    major, minor = (int(part) for part in python.split(".")[:2])
+    if platform != "any" and not ("linux" in platform and platform.endswith(machine())):
+        return False
+    for tag in tags.split("."):
+        if tag in (f"py{major}", f"cp{major}{minor}", f"py{major}{minor}"):
+            return True
+        older = re.fullmatch(rf"cp{major}(\d+)", tag)
+        if "abi3" in abi and older is not None and int(older[1]) <= minor:
+            return True
+    return False
+
+
+def _info(wheel: Path) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        return next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA")).removesuffix(
+            "METADATA"
+        )
+
+
+def _of_wheel(wheel: Path) -> list[Item]:
+    items: list[Item] = []
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            name = entry.filename
+            top, _, rest = name.partition("/")
+            if top.endswith(".data"):
+                kind, _, name = rest.partition("/")
+                if kind not in ("purelib", "platlib"):
+                    continue
+            parts = name.split("/")
+            if entry.is_dir() or ".." in parts or not parts[0] or parts[-1] in _OF_INSTALLER:
+                continue
+            items.append(Item(f"{SITE}/{name}", archive.read(entry)))
+    return items

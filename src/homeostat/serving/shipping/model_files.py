@@ -1,0 +1,77 @@
+"""A version's files as an image carries them, and what it takes to run them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from homeostat.core.errors import NotFound, Refused
+from homeostat.core.records import Record
+from homeostat.core.workspace import Workspace
+from homeostat.registry import ModelVersion, Signature, read_layout
+from homeostat.serving.shipping.distributions import normal
+from homeostat.serving.shipping.oci import Item
+
+MODELS = "models"
+
+
+class ModelFiles(Record):
+    """`paths` are the files by their names below `/models`; `roots` the distributions that running them takes,
+    `locked` the versions that the model's environment recorded; `pickled` says that a process must load a pickle."""
+
+    version: ModelVersion
+    paths: dict[str, Path]
+    roots: list[str]
+    locked: dict[str, str]
+    signature: Signature
+    pickled: bool
+
+    def items(self) -> list[Item]:
+        """As a layer."""
+        return [Item(f"{MODELS}/{name}", path) for name, path in self.paths.items()]
+
+
+def model_files(ws: Workspace, version: ModelVersion, folder: Path) -> ModelFiles:
+    """What `folder`, to which the version was fetched, brings along.
+
+    Raises: Refused for a pickle that no run of this workspace has made, or for a version that lies elsewhere.
+    """
+    if version.flavor == "other":
+        raise Refused(f"version {version.version} of '{version.model}' lies at {version.source}",
+                      hint="import its folder with `homeostat import folder`")  # fmt: skip
+    locked: dict[str, str] = {}
+    for one in version.environment:
+        name, pinned, number = one.partition("==")
+        if pinned:
+            locked[normal(name.partition("[")[0].strip())] = number.partition(";")[0].strip()
+    form = _form(version, folder)
+    pickled = form == "pickle"
+    if pickled and not _made_here(ws, version):
+        raise Refused(
+            f"version {version.version} of '{version.model}' is a pickle that no run of this workspace has made",
+            hint="register it from a run, or with an ONNX form that agrees with it",
+        )
+    roots = {"onnx": ["onnxruntime"], "lightgbm": ["lightgbm"]}.get(form, [])
+    if pickled:
+        words = version.signature.tensor is None
+        roots = ["cloudpickle", *([] if not words else ["polars", "pandas", "pyarrow"])]
+        roots += [name for name in locked if name not in ("python", "onnxruntime")]
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return ModelFiles(
+        version=version, paths=files, roots=sorted(set(roots)), locked=locked, signature=version.signature,
+        pickled=pickled,
+    )  # fmt: skip
+
+
+def _form(version: ModelVersion, folder: Path) -> str:
+    if version.flavor == "mlflow":
+        return read_layout(folder)[0].form
+    if version.onnx.file is not None or version.flavor == "onnx":
+        return "onnx"
+    return "lightgbm" if version.flavor == "lightgbm" else "pickle"
+
+
+def _made_here(ws: Workspace, version: ModelVersion) -> bool:
+    try:
+        return version.run_id is not None and bool(ws.tracking.get_run(version.run_id))
+    except NotFound:
+        return False

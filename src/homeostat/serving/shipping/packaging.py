@@ -1,0 +1,213 @@
+"""A registered version as an image that serves it: written to a folder, without a daemon and without a network.
+
+Layers, each of which changes less often than the next: Python (or a base image), the distributions, Homeostat, the
+model. What the image runs is `homeostat serve` on `/models`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from homeostat.core.errors import InvalidInput, Refused
+from homeostat.core.records import Record
+from homeostat.core.version import VERSION
+from homeostat.core.workspace import Workspace
+from homeostat.registry import ModelVersion, fetch
+from homeostat.serving.shipping import oci
+from homeostat.serving.shipping.base import BaseImage, open_base
+from homeostat.serving.shipping.distributions import SERVER, SITE, Shipped, closure, items_of
+from homeostat.serving.shipping.dockerfile import REQUIREMENTS, dockerfile, requirements
+from homeostat.serving.shipping.model_files import ModelFiles, model_files
+from homeostat.serving.shipping.oci import Item, LayoutWriter
+from homeostat.serving.shipping.sbom import Contents, bill_of_materials
+from homeostat.serving.shipping.this_python import PYTHON, USER, library_items, python_items
+
+_TMP = "/tmp"  # noqa: S108 - the image's own, which nobody else writes to
+_ANYWHERE = "0.0.0.0"  # noqa: S104 - within the image's own network
+_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+class Image(Record):
+    """A written image. `digest` is its manifest's: equal digests are equal images. `size` is what a push sends."""
+
+    folder: str
+    digest: str
+    model: str
+    version: int
+    size: int
+    layers: list[str]
+
+
+def package_image(
+    ws: Workspace,
+    model: str,
+    version: int | None = None,
+    alias: str | None = None,
+    *,
+    to: str | os.PathLike[str],
+    base: str | os.PathLike[str] | None = None,
+    wheels: str | os.PathLike[str] | None = None,
+    model_only: bool = False,
+) -> Image:
+    """Write a version of `model` into the new folder `to` as an image, with a bill of materials and a Dockerfile.
+
+    `to/image` is an OCI image layout. It is built on `base`, an image layout with Python in it, or on the Python that
+    runs here. The distributions come from the folder `wheels` as far as they lie there, else from this environment, in
+    the versions that the model's environment recorded. With `model_only` it holds `/models` alone (on `base`, if there
+    is one), as KServe mounts from `oci://`. The same version and environment give the same bytes.
+
+    A pickled model is packaged only when a run of this workspace made it, and runs in a process of its own.
+
+    Raises: NotFound for the version or a distribution; Refused for a pickle from elsewhere, or another version of a
+    distribution; InvalidInput when `to` is not empty.
+    """
+    folder = Path(to)
+    if folder.exists() and any(folder.iterdir()):
+        raise InvalidInput(f"{folder} is not empty", hint="name a new folder")
+    found: ModelVersion = ws.registry.get_version(model, version, alias)
+    with tempfile.TemporaryDirectory(prefix="homeostat-image-") as scratch:
+        mine = found.flavor not in ("mlflow", "other")
+        fetched = fetch(ws, model, found.version, Path(scratch) / "model", form="package" if mine else "mlflow")
+        files = model_files(ws, found, fetched)
+        folder.mkdir(parents=True, exist_ok=True)
+        if base is None:
+            return _write(folder, files, None, wheels, model_only)
+        with open_base(Path(base), _architecture()) as opened:
+            return _write(folder, files, opened, wheels, model_only)
+
+
+def _write(
+    folder: Path, files: ModelFiles, base: BaseImage | None, wheels: str | os.PathLike[str] | None, model_only: bool
+) -> Image:
+    writer = LayoutWriter(folder / "image")
+    layers = [] if base is None else [writer.adopt(base.blobs / one.digest[7:], one) for one in base.layers]
+    shipped: list[Shipped] = []
+    libraries: list[Item] = []
+    python = platform.python_version()
+    if not model_only:
+        python = _python_of(base, files)
+        minor = ".".join(python.split(".")[:2])
+        shipped = closure([*SERVER, *files.roots], files.locked, None if wheels is None else Path(wheels), minor)
+        items = [item for one in shipped for item in items_of(one)]
+        if base is None:
+            bottom = python_items()
+            libraries = library_items([*bottom, *items])
+            layers.append(writer.add_layer([*bottom, *libraries]))
+        layers.append(writer.add_layer(items))
+        layers.append(writer.add_layer(_own_items()))
+    layers.append(writer.add_layer(files.items()))
+    command = _command(base, files)
+    version = files.version
+    manifest = writer.add_json(
+        {
+            "schemaVersion": 2, "mediaType": oci.MANIFEST,
+            "config": writer.add_json(_config(base, layers, command, files, model_only), oci.CONFIG).descriptor(),
+            "layers": [layer.descriptor() for layer in layers],
+            "annotations": _told(files),
+        },
+        oci.MANIFEST,
+    )  # fmt: skip
+    writer.finish(manifest, {"architecture": _architecture(), "os": "linux"}, str(version.version))
+    contents = Contents(
+        version=version, signature=files.signature, distributions=shipped, base="" if base is None else base.digest,
+        files={name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.paths.items()},
+        python=python if base is None and not model_only else "",
+        libraries=[item.path.rsplit("/", 1)[-1] for item in libraries],
+    )  # fmt: skip
+    text = json.dumps(bill_of_materials(contents, manifest.digest), indent=1, sort_keys=True, ensure_ascii=False)
+    (folder / "sbom.cdx.json").write_text(text + "\n", encoding="utf-8")
+    if not model_only:
+        _for_people(folder, files, python, command)
+    return Image(
+        folder=str(folder), digest=manifest.digest, model=version.model, version=version.version,
+        size=sum(layer.size for layer in layers), layers=[layer.digest for layer in layers],
+    )  # fmt: skip
+
+
+def _python_of(base: BaseImage | None, files: ModelFiles) -> str:
+    """The Python that the image runs. Raises: Refused when the model or the distributions need another."""
+    here = platform.python_version()
+    python = here if base is None else base.environment.get("PYTHON_VERSION", here)
+    wanted = files.locked.get("python", python) if files.pickled else python
+    for other, what in ((here, "the distributions here are for"), (wanted, "the model was pickled by")):
+        if other.split(".")[:2] != python.split(".")[:2]:
+            raise Refused(f"{what} Python {other}, and the image has {python}", hint="take a base image with the same")
+    return python
+
+
+def _command(base: BaseImage | None, files: ModelFiles) -> list[str]:
+    words = [PYTHON if base is None else "python3", "-m", "homeostat.cli.main", "serve", "--model-dir", "/models",
+             "--name", files.version.model, "--host", _ANYWHERE]  # fmt: skip
+    return [*words, "--allow-code"] if files.pickled else words
+
+
+def _config(
+    base: BaseImage | None, layers: list[oci.Blob], command: list[str], files: ModelFiles, model_only: bool
+) -> dict[str, Any]:
+    before: dict[str, Any] = {} if base is None else base.config
+    settings: dict[str, Any] = dict(before.get("config") or {})
+    environment = {} if base is None else dict(base.environment)
+    if not model_only:
+        environment |= {
+            "PYTHONPATH": f"/{SITE}", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "TMPDIR": _TMP,
+        }  # fmt: skip
+        if base is None:
+            environment |= {"PATH": "/usr/local/bin", "LD_LIBRARY_PATH": "/usr/local/lib"}
+        settings |= {
+            "Entrypoint": command, "Cmd": ["--open"], "User": f"{USER}:{USER}", "ExposedPorts": {"8080/tcp": {}},
+            "WorkingDir": _TMP, "StopSignal": "SIGTERM",
+        }  # fmt: skip
+    if environment:
+        settings["Env"] = [f"{name}={value}" for name, value in environment.items()]
+    settings["Labels"] = dict(settings.get("Labels") or {}) | _told(files)
+    old = list(before.get("history") or [])
+    added = len(layers) - (0 if base is None else len(base.layers))
+    return {
+        **{name: value for name, value in before.items() if name in ("os.version", "os.features", "variant")},
+        "architecture": _architecture(), "os": "linux", "created": oci.CREATED, "config": settings,
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "history": [*old, *({"created": oci.CREATED, "created_by": f"homeostat {VERSION}"} for _ in range(added))],
+    }  # fmt: skip
+
+
+def _told(files: ModelFiles) -> dict[str, str]:
+    version = files.version
+    return {
+        "org.opencontainers.image.title": version.model,
+        "org.opencontainers.image.version": str(version.version),
+        "io.homeostat.package": version.digest,
+    }
+
+
+def _own_items() -> list[Item]:
+    """Homeostat itself, without its pages and examples."""
+    root = Path(__file__).parents[2]
+    return [
+        Item(f"{SITE}/homeostat/{path.relative_to(root).as_posix()}", path)
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+        and path.relative_to(root).parts[0] not in ("web", "examples", "testing")
+    ]  # fmt: skip
+
+
+def _for_people(folder: Path, files: ModelFiles, python: str, command: list[str]) -> None:
+    minor = ".".join(python.split(".")[:2])
+    (folder / "Dockerfile").write_text(dockerfile(minor, command))
+    (folder / REQUIREMENTS).write_text(requirements(files.locked, files.roots))
+    for name, path in files.paths.items():
+        target = folder / "models" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+
+
+def _architecture() -> str:
+    machine = platform.machine().lower()
+    if machine not in _ARCHITECTURES:
+        raise InvalidInput(f"images for {machine} are not made here", hint="amd64 and arm64 are")
+    return _ARCHITECTURES[machine]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 import homeostat as hs
 from homeostat.core.errors import Conflict, HomeostatError, NotFound
@@ -161,3 +162,29 @@ def test_a_body_may_not_be_nested_without_end():
     for deep in (b'{"a":' + b"[" * 70 + b"]" * 70 + b"}", b'{"a":' * 70 + b"1" + b"}" * 70):
         with pytest.raises(ForeignError, match="nested deeper"):
             decode(deep)
+
+
+@pytest.mark.parametrize(
+    ("path", "verb"),
+    [
+        ("/api/2.0/mlflow/registered-models/alias", "POST 2.0/mlflow/registered-models/alias"),
+        ("/api/2.0/mlflow/model-versions/create", "POST 2.0/mlflow/model-versions/create"),
+        ("/api/v1/registry/set_alias", "registry.set_alias"),
+    ],
+)
+def test_a_change_and_its_entry_in_the_audit_log_are_one_transaction(ws: hs.Workspace, path: str, verb: str):
+    ws.registry.register_source("m", "s3://models/m")
+    running = Running(ws)
+    try:
+        commits: list[str] = []
+        event.listen(ws.db.writer, "commit", lambda _: commits.append("commit"))
+        given = {"name": "m", "source": "s3://models/m", "alias": "champion", "version": "1"}
+        ours = {"model": "m", "alias": "champion", "version": 1}
+        body = ours if "v1" in path else given
+        assert running.post(path, body).status == 200
+        assert len(commits) == 1
+        assert [entry.verb for entry in ws.team.list_audit()] == [verb]
+        assert running.post(path, {key: f"no such {value}" for key, value in body.items()}).status in (400, 404)
+        assert len(ws.team.list_audit()) == 1 and ws.team.verify_audit().intact
+    finally:
+        running.stop()

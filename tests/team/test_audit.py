@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import homeostat as hs
 from homeostat.core.context import acting_as
 from homeostat.core.errors import InvalidInput, Refused
-from homeostat.team import append_audit
+from homeostat.team import append_audit, note_audit
 from homeostat.team.store import audit
 
 
@@ -107,3 +107,27 @@ def test_an_entry_shares_the_fate_of_its_change(any_ws: hs.Workspace) -> None:
 def test_pages_are_bounded(ws: hs.Workspace, limit: int) -> None:
     with pytest.raises(InvalidInput, match="between 1 and 1000"):
         ws.team.list_audit(limit=limit)
+
+
+def test_the_chain_goes_on_after_an_entry_that_was_taken_back(any_ws: hs.Workspace) -> None:
+    def taken_back(connection: sa.Connection) -> None:
+        append_audit(connection, "never", {})
+        raise Refused("no")
+
+    for _ in range(2):
+        any_ws.team.record_audit("kept")
+        with pytest.raises(Refused):
+            any_ws.db.write(taken_back)
+    any_ws.team.record_audit("kept")
+    check = any_ws.team.verify_audit()
+    assert (check.intact, check.entries) == (True, 3)
+
+
+def test_an_entry_noted_in_a_write_is_its_last_word(any_ws: hs.Workspace) -> None:
+    def change(connection: sa.Connection) -> int:
+        with acting_as("ann"):
+            note_audit(any_ws, "change", {"n": 1})
+        return append_audit(connection, "first", {}).seq
+
+    assert any_ws.db.write(change) == 1
+    assert [(e.seq, e.verb, e.actor) for e in any_ws.team.list_audit()] == [(2, "change", "ann"), (1, "first", "local")]

@@ -191,13 +191,18 @@ class Database:
             return taken.args[0]
         raise AssertionError("it is always taken back")
 
-    def before_commit(self, fn: Callable[[sa.Connection], None]) -> None:
+    @property
+    def near(self) -> bool:
+        """Whether the data lies on this machine: then a small read takes less than handing it to a thread would."""
+        return self._patience is not None
+
+    def before_commit(self, fn: Callable[[sa.Connection], None], order: int = 0) -> None:
         """From inside a write: call `fn(connection)` at the end of its transaction, if the write succeeds.
 
         For what takes a lock that all writers share: taken last, it is held for a moment only, and nobody who holds
-        it waits for a row.
+        it waits for a row. `order` is that of the locks: whoever takes two takes them alike, of all writes of a group.
         """
-        self._open.last.append(fn)
+        self._open.last.append((order, fn))
 
     def close(self) -> None:
         """Finish the writes already asked for, then let go of every connection."""
@@ -254,7 +259,7 @@ class Database:
         try:
             with begun or self._connection(waits=True).begin() as transaction:
                 connection = self._open.connection = transaction.connection
-                last: list[Write] = []
+                last: list[tuple[int, Write]] = []
                 # Alone in its transaction, a job needs no savepoint: it is taken back with it.
                 attempt = _attempt_alone if len(jobs) == 1 else _attempt
                 for fn, future, context in jobs:
@@ -263,7 +268,7 @@ class Database:
                     last += self._open.last if done[-1][2] is None else []
                 if len(jobs) == 1 and done[0][2] is not None:
                     transaction.rollback()
-                for fn in last:
+                for _, fn in sorted(last, key=_order):
                     fn(connection)
         except BaseException as error:
             self._let_go()
@@ -278,6 +283,10 @@ class Database:
         finally:
             self._open.connection = None
         return done
+
+
+def _order(last: tuple[int, Write]) -> int:
+    return last[0]
 
 
 def _tell(done: list[_Done]) -> None:

@@ -43,7 +43,16 @@ cursors = sa.Table(
 )
 
 
-_INSERT = "insert into core_event (name, at_ms, actor, run_id, payload) values (?, ?, ?, ?, ?)"
+_ADD = "insert into core_event (name, at_ms, actor, run_id, payload)"
+# Ids must become visible in their order, or a reader that remembers the last one would skip some: on PostgreSQL an id
+# is drawn only once the lock is held.
+_INSERT = {
+    "sqlite": f"{_ADD} values (?, ?, ?, ?, ?)",
+    "postgresql": "with held as materialized (select pg_advisory_xact_lock(4701002)) "  # noqa: S608 - from this file
+    f"{_ADD} select ?, ?, ?, ?, ? from held",
+}
+# Where in a transaction it is taken, before that of the audit log.
+_LOCK = 1
 
 
 class StoredEvent(Record):
@@ -64,12 +73,9 @@ def publish(ws: Workspace, connection: sa.Connection, event: Event) -> None:
     row = (name, now_ms(), current_actor(), current_run(), to_json(payload))
 
     def append(last: sa.Connection) -> None:
-        if last.dialect.name == "postgresql":
-            # Ids must become visible in their order, or a reader that remembers the last one would skip some.
-            statements.change(last, "select pg_advisory_xact_lock(4701002)")
-        statements.change(last, _INSERT, row)
+        statements.change(last, _INSERT[last.dialect.name], row)
 
-    ws.db.before_commit(append)
+    ws.db.before_commit(append, _LOCK)
 
 
 def events_after(ws: Workspace, after: int, limit: int = 500, names: list[str] | None = None) -> list[StoredEvent]:

@@ -80,9 +80,13 @@ class Rpc(Record):
     Segments in braces are arguments; a last "{name:path}" takes the rest. `handler(ws, args)` gives the JSON object to
     answer with (a dict, or its bytes): a plain function runs in a thread, an `async` one on the event loop, where it
     must not wait for anything but the loop. With `raw`, `async handler(ws, request)` gives a response itself.
-    `audit` says whether the call is written to the audit log. `form`: a body that fits this type, of a call without a
-    query, is handed on as one instead of `Args`, which saves most of the work for large bodies; any other goes as
-    `Args`, so that the handler can say what is wrong with it. A form is for what is not audited.
+    `audit` says whether the call is written to the audit log; an `async` handler then gives the change,
+    `fn(connection)` that gives the answer, so that the entry is kept if and only if the change is.
+    `at_once`: a plain function that only asks the database, little, and nothing that waits in its inbox. It needs no
+    thread of its own, and what it changes is one transaction, the entry in the audit log included.
+    `form`: a body that fits this type, of a call without a query, is handed on as one instead of `Args`, which saves
+    most of the work for large bodies; any other goes as `Args`, so that the handler can say what is wrong with it. A
+    form is for what is not audited.
     """
 
     method: str
@@ -92,6 +96,7 @@ class Rpc(Record):
     raw: bool = False
     audit: bool = False
     form: type[msgspec.Struct] | None = None
+    at_once: bool = False
 
 
 def rpc(
@@ -102,6 +107,7 @@ def rpc(
     raw: bool = False,
     audit: bool | None = None,
     form: type[msgspec.Struct] | None = None,
+    at_once: bool = False,
 ) -> Callable[[F], F]:
     """Declare the decorated function a foreign call. May be repeated for calls that answer at several places.
 
@@ -113,7 +119,7 @@ def rpc(
         declared: list[Rpc] = function.__dict__.setdefault("__rpcs__", [])
         declared.append(
             Rpc(method=method, path=path, permission=permission, handler=function, raw=raw,
-                audit=logged if audit is None else audit, form=form)
+                audit=logged if audit is None else audit, form=form, at_once=at_once)
         )  # fmt: skip
         return function
 

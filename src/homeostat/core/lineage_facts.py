@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from homeostat.core import statements
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_run
 from homeostat.core.db import metadata
@@ -25,10 +26,10 @@ table = sa.Table(
     sa.Index("core_lineage_asset", "kind", "asset", "version"),
 )
 
-# The first time counts. Written out, as every registration asks it.
-_ADD = sa.text(
-    "insert into core_lineage (run_id, direction, kind, asset, version, at_ms)"
-    " values (:run_id, :direction, :kind, :asset, :version, :at_ms) on conflict do nothing"
+# The first time counts.
+_ADD = (
+    "insert into core_lineage (run_id, direction, kind, asset, version, at_ms) values (?, ?, ?, ?, ?, ?)"
+    " on conflict do nothing"
 )
 
 
@@ -52,10 +53,10 @@ def _record(
     run_id = current_run()
     if run_id is None:
         return
-    fact = {"run_id": run_id, "direction": direction, "kind": kind, "asset": asset, "version": version}
+    fact = (run_id, direction, kind, asset, version, now_ms())
 
     def add(to: sa.Connection) -> None:
-        to.execute(_ADD, fact | {"at_ms": now_ms()})
+        statements.change(to, _ADD, fact)
 
     if connection is not None:
         add(connection)

@@ -44,7 +44,11 @@ class Parameter(Record):
 
 
 class Verb(Record):
-    """A declared verb: `slice.name`, who may call it, what it takes and gives, its help."""
+    """A declared verb: `slice.name`, who may call it, what it takes and gives, its help.
+
+    `at_once`: it only asks the database, and little, so that a server needs no thread of its own for it, and makes one
+    transaction of what it changes and the entry in the audit log.
+    """
 
     slice: str
     name: str
@@ -54,6 +58,7 @@ class Verb(Record):
     result: Any
     help: str
     description: str
+    at_once: bool = False
 
     @property
     def safe(self) -> bool:
@@ -121,13 +126,14 @@ def _body_kind(kind: Any) -> str:
     return "frame" if kind is Frame else "bytes" if kind is bytes else ""
 
 
-def verb(*, permission: str) -> Callable[[F], F]:
-    """Declare the decorated function a verb that needs `permission`, such as "registry:read"."""
+def verb(*, permission: str, at_once: bool = False) -> Callable[[F], F]:
+    """Declare the decorated function a verb that needs `permission`, such as "registry:read"; `at_once`: see `Verb`."""
     if not _PERMISSION.match(permission):
         raise InvalidInput(f"{permission!r} is not a permission", hint="write it as 'slice:read', ':write' or ':admin'")
 
     def mark(function: F) -> F:
         cast(Any, function).__permission__ = permission
+        cast(Any, function).__at_once__ = at_once
         return function
 
     return mark
@@ -143,6 +149,7 @@ def describe(function: Callable[..., Any]) -> Verb:
         slice=function.__module__.split(".")[1],
         name=function.__name__,
         permission=cast(Any, function).__permission__,
+        at_once=cast(Any, function).__at_once__,
         function=function,
         parameters=tuple(
             Parameter(

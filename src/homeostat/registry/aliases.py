@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from homeostat.core import statements
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor, current_run
 from homeostat.core.errors import Conflict, Refused
@@ -15,15 +16,15 @@ from homeostat.registry import chronicle, store
 from homeostat.registry.model import AliasMove, AliasMoved, ApprovalRule, ModelVersion
 from homeostat.registry.names import check_alias
 
-# Written out, as in `store.py`.
-_POINT = sa.text(
-    "insert into registry_alias (model, alias, version) values (:model, :alias, :version)"
+_POINT = (
+    "insert into registry_alias (model, alias, version) values (?, ?, ?)"
     " on conflict (model, alias) do update set version = excluded.version"
 )
-_RULE = sa.text("select record from registry_rule where model_id = :model_id and alias = :alias")
+_DROP = "delete from registry_alias where model = ? and alias = ?"
+_RULE = "select record from registry_rule where model_id = ? and alias = ?"
 
 
-@verb(permission="registry:write")
+@verb(permission="registry:write", at_once=True)
 def set_alias(
     ws: Workspace, model: str, alias: str, version: int, expect: int | None = None, reason: str = ""
 ) -> AliasMove:
@@ -38,24 +39,17 @@ def set_alias(
     check_alias(alias)
 
     def change(c: sa.Connection) -> AliasMove:
-        held = store.hold(c, model)
-        target = store.one(c, model, version)
-        if alias not in target.aliases:
-            need_no_approval(c, held, alias)
-        return move(ws, c, held, alias, version, expect, reason, target)
+        return move(ws, c, store.hold(c, model), alias, version, expect, reason)
 
     return ws.db.write(change)
 
 
-@verb(permission="registry:write")
+@verb(permission="registry:write", at_once=True)
 def delete_alias(ws: Workspace, model: str, alias: str, reason: str = "") -> AliasMove:
     """Remove an alias; `moved` is False when there is none. Raises: Refused where a rule asks for approvals first."""
 
     def change(c: sa.Connection) -> AliasMove:
-        held = store.hold(c, model)
-        if store.points_at(c, model, alias) is not None:
-            need_no_approval(c, held, alias)
-        return move(ws, c, held, alias, None, None, reason)
+        return move(ws, c, store.hold(c, model), alias, None, None, reason)
 
     return ws.db.write(change)
 
@@ -68,13 +62,16 @@ def move(
     version: int | None,
     expect: int | None,
     reason: str,
-    target: ModelVersion | None = None,
+    approved: bool = False,
 ) -> AliasMove:
-    """Move an alias of a held model within the open transaction, whatever rule there is. Raises as `set_alias`.
+    """Move an alias of a held model within the open transaction; `approved`, whatever rule there is.
 
-    `target` is that version where it is at hand already.
+    Raises as `set_alias`.
     """
-    now = store.points_at(c, held.name, alias)
+    before = store.before_move(c, held, alias, version)
+    now = before.version
+    if now != version and not approved:
+        _need_no_rule(held, alias, before.rule)
     if now == version:
         return _move(held.name, alias, now, version, reason, moved=False)
     if expect is not None and (now or 0) != expect:
@@ -83,15 +80,15 @@ def move(
             hint="look again, then decide again",
             model=held.name, alias=alias, version=now,
         )  # fmt: skip
-    if version is None:
-        where = [store.alias.c.model == held.name, store.alias.c.alias == alias]
-        c.execute(sa.delete(store.alias).where(*where))
+    if before.target is None:
+        statements.change(c, _DROP, (held.name, alias))
     else:
-        _must_be_fit(target or store.one(c, held.name, version))
-        c.execute(_POINT, {"model": held.name, "alias": alias, "version": version})
+        _must_be_fit(before.target)
+        statements.change(c, _POINT, (held.name, alias, version))
     made = _move(held.name, alias, now, version, reason)
     chronicle.append(
-        c, held, "alias_moved", alias=alias, previous=now, version=version, reason=reason, at_ms=made.at_ms
+        c, held, "alias_moved", alias=alias, previous=now, version=version, reason=reason, at_ms=made.at_ms,
+        before=before.digest or chronicle.START,
     )  # fmt: skip
     publish(ws, c, AliasMoved(model=held.name, alias=alias, version=version, previous=now))
     return made
@@ -99,13 +96,16 @@ def move(
 
 def rule_of(c: sa.Connection, held: store.Held, alias: str) -> ApprovalRule | None:
     """The rule on an alias, if there is one."""
-    found = c.execute(_RULE, {"model_id": held.id, "alias": alias}).scalar_one_or_none()
-    return None if found is None else from_json(found, ApprovalRule)
+    found = statements.rows(c, _RULE, (held.id, alias))
+    return from_json(found[0][0], ApprovalRule) if found else None
 
 
 def need_no_approval(c: sa.Connection, held: store.Held, alias: str) -> None:
     """Raise Refused, saying what is missing, when a rule stands before a move of `alias`."""
-    rule = rule_of(c, held, alias)
+    _need_no_rule(held, alias, rule_of(c, held, alias))
+
+
+def _need_no_rule(held: store.Held, alias: str, rule: ApprovalRule | None) -> None:
     if rule is None:
         return
     whom = f"{rule.needed} of {', '.join(rule.approvers)}" if rule.approvers else f"{rule.needed} approvals"

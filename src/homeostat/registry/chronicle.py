@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from homeostat.core import statements
 from homeostat.core.blobs import digest_of
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor, current_run
@@ -16,17 +17,16 @@ from homeostat.core.workspace import Workspace
 from homeostat.registry import store
 from homeostat.registry.model import AliasMove, HistoryCheck, HistoryEntry
 
-_START = "0" * 64
+START = "0" * 64
 _MAX_LIMIT = 1000
 _FIELDS = (
     "model_id", "model", "action", "alias", "previous", "version", "at_ms", "actor", "run_id", "reason", "detail",
     "before",
 )  # fmt: skip
-# Written out, as every move of an alias asks them.
-_LAST = sa.text("select digest from registry_history where model_id = :model_id order by id desc limit 1")
-_APPEND = sa.text(
+_LAST = "select digest from registry_history where model_id = ? order by id desc limit 1"
+_APPEND = (
     f"insert into registry_history ({', '.join(_FIELDS)}, digest)"  # noqa: S608 - names of columns, from this file
-    f" values ({', '.join(f':{name}' for name in _FIELDS)}, :digest)"
+    f" values ({statements.marks(len(_FIELDS) + 1)})"
 )
 
 
@@ -41,15 +41,17 @@ def append(
     reason: str = "",
     detail: dict[str, Any] | None = None,
     at_ms: int | None = None,
+    before: str | None = None,
 ) -> None:
-    """Add an entry to the history of a held model."""
-    before = c.execute(_LAST, {"model_id": held.id}).scalar() or _START
+    """Add an entry to the history of a held model; `before` is the digest of its last one, where it is at hand."""
+    if before is None:
+        before = next((row[0] for row in statements.rows(c, _LAST, (held.id,))), START)
     entry: dict[str, Any] = {
         "model_id": held.id, "model": held.name, "action": action, "alias": alias, "previous": previous,
         "version": version, "at_ms": at_ms or now_ms(), "actor": current_actor(), "run_id": current_run(),
         "reason": reason, "detail": to_json(detail or {}), "before": before,
     }  # fmt: skip
-    c.execute(_APPEND, entry | {"digest": _digest(entry)})
+    statements.change(c, _APPEND, (*entry.values(), _digest(entry)))
 
 
 @verb(permission="registry:read")
@@ -78,7 +80,7 @@ def verify_history(ws: Workspace, model: str) -> HistoryCheck:
     """
 
     def read(c: sa.Connection) -> HistoryCheck:
-        count, before = 0, _START
+        count, before = 0, START
         query = sa.select(store.history).where(store.history.c.model_id == store.id_of(c, model))
         for row in c.execute(query.order_by(store.history.c.id)):
             if row.before != before or row.digest != _digest({name: getattr(row, name) for name in _FIELDS}):

@@ -13,7 +13,7 @@ from homeostat.registry import store
 from homeostat.registry.model import GateResult, GatesRecorded, ModelVersion
 
 
-@verb(permission="registry:write")
+@verb(permission="registry:write", at_once=True)
 def record_gates(ws: Workspace, model: str, version: int, gates: list[GateResult]) -> ModelVersion:
     """Keep the results of a version's gates: it is `valid` when all passed, `refused` otherwise.
 

@@ -12,7 +12,7 @@ from homeostat.core.guards import need_unused
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import chronicle, store
-from homeostat.registry.aliases import move, need_no_approval
+from homeostat.registry.aliases import move
 from homeostat.registry.model import ModelChanged, ModelVersion, Stage
 
 
@@ -60,7 +60,6 @@ def delete_version(ws: Workspace, model: str, version: int, reason: str = "") ->
         aliases = store.one(c, model, version).aliases
         need_unused(ws, c, "model", model, version)
         for alias in aliases:
-            need_no_approval(c, held, alias)
             move(ws, c, held, alias, None, None, reason or f"version {version} was deleted")
         _mark(c, model, version, now_ms())
         chronicle.append(c, held, "version_deleted", version=version, reason=reason)

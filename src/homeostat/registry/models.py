@@ -21,7 +21,7 @@ from homeostat.registry.names import GONE, check_model_name, is_prompt
 from homeostat.registry.versions import texts
 
 
-@verb(permission="registry:write")
+@verb(permission="registry:write", at_once=True)
 def create_model(ws: Workspace, name: str, description: str = "", tags: dict[str, Any] | None = None) -> Model:
     """Make a model that has no version yet. `register` makes one by itself. Raises: AlreadyExists."""
     check_model_name(name)
@@ -43,7 +43,7 @@ def create_model(ws: Workspace, name: str, description: str = "", tags: dict[str
 @verb(permission="registry:read")
 def get_model(ws: Workspace, name: str) -> Model:
     """A model with its tags and aliases. Raises: NotFound."""
-    return ws.db.read(lambda c: one(c, name))
+    return ws.db.read(lambda c: one(c, name), settled=False)
 
 
 @verb(permission="registry:read")
@@ -56,7 +56,7 @@ def list_models(ws: Workspace, deleted: bool = False, prompts: bool = False) -> 
     return [model for model in found if is_prompt(model.tags) == prompts]
 
 
-@verb(permission="registry:write")
+@verb(permission="registry:write", at_once=True)
 def annotate(
     ws: Workspace,
     model: str,
@@ -81,7 +81,7 @@ def annotate(
     ws.db.write(change)
 
 
-@verb(permission="registry:write")
+@verb(permission="registry:write", at_once=True)
 def delete_tag(ws: Workspace, model: str, key: str, version: int | None = None) -> bool:
     """Remove a tag of a model, or of one of its versions; whether there was one. Raises: NotFound for no such model."""
 

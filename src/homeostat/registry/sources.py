@@ -6,10 +6,14 @@ Of files kept here the digests are recorded, so that the version stays what it w
 from __future__ import annotations
 
 import re
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
+from weakref import WeakKeyDictionary
 
-from homeostat.core.blobs import File
+import msgspec
+
+from homeostat.core.blobs import File, digest_of
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor, current_run
 from homeostat.core.errors import InvalidInput
@@ -25,8 +29,22 @@ _RUN = re.compile(r"runs:/+([A-Za-z0-9][\w-]{0,255})/(.+)\Z")
 _LOGGED = re.compile(r"models:/+(m-[A-Za-z0-9-]{1,64})/?\Z")
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 _LONGEST = 4096
+# What files say of a model is fixed by their digests; that it was kept is known for a while, as what nothing names yet
+# must not look old to whoever collects garbage.
+_MOST_KNOWN, _LATELY_S = 256, 60.0
 _UNTRIED = OnnxReport(available=False, agrees=False, tolerance=0.0, reason="kept in its own form")
 _UNKNOWN = Signature(inputs=[], outputs=[], tensor=None)
+
+
+class _Told(NamedTuple):
+    """What files say, and when the list of them was kept last."""
+
+    said: mlmodel.MlModel | None
+    environment: list[str]
+    put_s: float = 0.0
+
+
+_known: WeakKeyDictionary[Workspace, dict[str, _Told]] = WeakKeyDictionary()
 
 
 @verb(permission="registry:write")
@@ -79,23 +97,44 @@ def draft(
 
 
 def describe(ws: Workspace, files: dict[str, File], version: ModelVersion) -> ModelVersion:
-    """`version` with what the files of its model say; unchanged without files."""
-    import msgspec
-
+    """`version` with what the files of its model say; unchanged without files. Raises: InvalidInput."""
     if not files:
         return version
+    digest = ws.blobs.put_bytes(canonical_json(files).encode())
+    known = _known.setdefault(ws, {})
+    if digest in known:
+        told = known[digest]
+    else:
+        listed = files.get(mlmodel.FILE)
+        said = None if listed is None else mlmodel.read_mlmodel(ws.blobs.get_bytes(listed.digest))
+        told = _Told(said, _requirements(ws, files) if said else [])
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known[digest] = told._replace(put_s=monotonic())
+    return _with(version, digest, files, told)
+
+
+def described(ws: Workspace, files: dict[str, File], version: ModelVersion) -> ModelVersion | None:
+    """As `describe`, where nothing needs to be read or kept for it: the files were described moments ago. Else None."""
+    if not files:
+        return version
+    digest = digest_of(canonical_json(files).encode())
+    told = _known.get(ws, {}).get(digest)
+    return None if told is None or monotonic() - told.put_s > _LATELY_S else _with(version, digest, files, told)
+
+
+def _with(version: ModelVersion, digest: str, files: dict[str, File], told: _Told) -> ModelVersion:
     known = msgspec.structs.replace(
         version,
-        digest=ws.blobs.put_bytes(canonical_json(files).encode()),
+        digest=digest,
         files={name: file.digest for name, file in files.items()},
         size=sum(file.size for file in files.values()),
     )
-    if mlmodel.FILE not in files:
+    if told.said is None:
         return known
-    said = mlmodel.read_mlmodel(ws.blobs.get_bytes(files[mlmodel.FILE].digest))
     return msgspec.structs.replace(
-        known, flavor="mlflow", flavors=said.flavors, signature=said.signature, environment=_requirements(ws, files),
-        model_id=version.model_id or said.model_id,
+        known, flavor="mlflow", flavors=told.said.flavors, signature=told.said.signature,
+        environment=told.environment, model_id=version.model_id or told.said.model_id,
     )  # fmt: skip
 
 

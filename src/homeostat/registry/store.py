@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from homeostat.core import statements
 from homeostat.core.clock import now_ms
 from homeostat.core.db import metadata
 from homeostat.core.errors import NotFound
 from homeostat.core.ids import new_id
 from homeostat.core.records import from_json, to_json
-from homeostat.registry.model import ModelVersion
+from homeostat.registry.model import ApprovalRule, ModelVersion
 from homeostat.registry.names import GONE
 
 _NAME = sa.String(320)
@@ -121,61 +122,119 @@ webhook = sa.Table(
     sa.Column("updated_ms", sa.BigInteger, nullable=False),
 )
 
-# What every call on one version asks, written out: building and keying these would cost more than running them.
-_HOLD = sa.text(
-    "update registry_model set updated_ms = :now where name = :name and deleted_ms is null returning id, versions"
+# What every call on one version asks.
+_MAKE = (
+    "insert into registry_model (name, id, description, versions, created_ms, updated_ms) values (?, ?, '', 0, ?, ?)"
+    " on conflict do nothing"
 )
-_ID = sa.text("select id from registry_model where name = :name and deleted_ms is null")
-_ONE = sa.text(
-    "select record, stage, updated_ms from registry_version"
-    " where model = :name and version = :number and deleted_ms is null"
+_HOLD = (
+    "update registry_model set updated_ms = ?, versions = versions + ? where name = ? and deleted_ms is null"
+    " returning id, versions"
 )
-_POINTS_AT = sa.text("select version from registry_alias where model = :model and alias = :alias")
-_ALIASES = sa.text("select alias from registry_alias where model = :name and version = :number order by alias")
-_TAGS = sa.text("select key, value from registry_version_tag where model = :name and version = :number order by key")
+_ID = "select id from registry_model where name = ? and deleted_ms is null"
+_ADD = (
+    "insert into registry_version (model, version, once, run_id, source, stage, created_ms, updated_ms, record)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_POINTS_AT = "select version from registry_alias where model = ? and alias = ?"
+# What a move of an alias depends on.
+_BEFORE_MOVE = (
+    f"select ({_POINTS_AT}), (select record from registry_rule where model_id = ? and alias = ?),"  # noqa: S608 - above
+    " (select digest from registry_history where model_id = ? order by id desc limit 1),"
+    " (select record from registry_version where model = ? and version = ? and deleted_ms is null)"
+)
+# A version's row, its aliases and its tags, told apart by the first column; WHICH stands for a number.
+_WHOLE = (
+    "select 'version', record, stage, updated_ms from registry_version"
+    " where model = ? and version = WHICH and deleted_ms is null"
+    " union all select 'alias', alias, '', 0 from registry_alias where model = ? and version = WHICH"
+    " union all select 'tag', key, value, 0 from registry_version_tag where model = ? and version = WHICH"
+)
+_ONE = _WHOLE.replace("WHICH", "?")
+_BY_ALIAS = _WHOLE.replace("WHICH", f"({_POINTS_AT})")
+_NEWEST = _WHOLE.replace("WHICH", "(select max(version) from registry_version where model = ? and deleted_ms is null)")
+_PUT_MODEL_TAG = (
+    "insert into registry_model_tag (model, key, value) values (?, ?, ?)"
+    " on conflict (model, key) do update set value = excluded.value"
+)
+_PUT_TAG = (
+    "insert into registry_version_tag (model, version, key, value) values (?, ?, ?, ?)"
+    " on conflict (model, version, key) do update set value = excluded.value"
+)
 
 # The tables whose rows carry a model's name.
 NAMED = (version, model_tag, version_tag, alias)
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A model whose row is held for the rest of the transaction."""
+    """A model whose row is held for the rest of the transaction. `made`: it was not there before."""
 
     id: str
     name: str
     versions: int
+    made: bool = False
 
 
-def hold(c: sa.Connection, name: str, make: bool = False) -> Held:
+def hold(c: sa.Connection, name: str, make: bool = False, more: int = 0) -> Held:
     """Take the model's row for the rest of the transaction, so that changes to one model happen one after another.
 
-    Raises NotFound unless `make`.
+    `more` versions are counted at once. Raises NotFound unless `make`.
     """
-    if make:
-        c.execute(
-            sa.text(
-                "insert into registry_model (name, id, description, versions, created_ms, updated_ms)"
-                " values (:name, :id, '', 0, :now, :now) on conflict (name) do nothing"
-            ),
-            {"name": name, "id": new_id(), "now": now_ms()},
-        )
-    held = c.execute(_HOLD, {"name": name, "now": now_ms()}).first() if GONE not in name else None
-    if held is None:
+    now, made = now_ms(), False
+    held = statements.rows(c, _HOLD, (now, more, name)) if GONE not in name else []
+    if not held and make:
+        made = statements.change(c, _MAKE, (name, new_id(), now, now)) > 0
+        held = statements.rows(c, _HOLD, (now, more, name))
+    if not held:
         raise unknown_model(name)
-    return Held(held.id, name, held.versions)
+    return Held(held[0][0], name, held[0][1], made)
 
 
 def id_of(c: sa.Connection, name: str) -> str:
     """The id of a model that stays through renames. Raises NotFound."""
-    found = c.execute(_ID, {"name": name}).scalar()
-    if found is None:
+    found = statements.rows(c, _ID, (name,))
+    if not found:
         raise unknown_model(name)
-    return found
+    return found[0][0]
+
+
+class BeforeMove(msgspec.Struct, frozen=True):
+    """What a move of an alias depends on: the version it points at, the rule on it, the last digest of the model's
+    history, and the version that it is to point at."""
+
+    version: int | None
+    rule: ApprovalRule | None
+    digest: str | None
+    target: ModelVersion | None
+
+
+def before_move(c: sa.Connection, held: Held, alias: str, number: int | None) -> BeforeMove:
+    """What a move of a held model's alias to the version `number` depends on. Raises NotFound for no such version."""
+    wanted = -1 if number is None else number
+    if not -(2**31) <= wanted < 2**31:
+        one(c, held.name, wanted)
+    asked = (held.name, alias, held.id, alias, held.id, held.name, wanted)
+    version, rule, digest, target = statements.rows(c, _BEFORE_MOVE, asked)[0]
+    if target is None and number is not None:
+        one(c, held.name, number)
+    return BeforeMove(
+        version, rule and from_json(rule, ApprovalRule), digest, target and from_json(target, ModelVersion)
+    )
 
 
 def points_at(c: sa.Connection, model: str, alias: str) -> int | None:
     """The version an alias points at, None when there is no such alias."""
-    return c.execute(_POINTS_AT, {"model": model, "alias": alias}).scalar_one_or_none()
+    found = statements.rows(c, _POINTS_AT, (model, alias))
+    return found[0][0] if found else None
+
+
+def add(c: sa.Connection, made: ModelVersion, once: str | None) -> None:
+    """Keep a new version of a held model, and its tags."""
+    kept = to_json(msgspec.structs.replace(made, tags={}, aliases=[]))
+    at = made.created_ms
+    row = (made.model, made.version, once, made.run_id, made.source, made.stage, at, at, kept)
+    statements.change(c, _ADD, row)
+    put_tags(c, made.model, made.version, made.tags)
 
 
 def select_versions() -> sa.Select[Any]:
@@ -185,13 +244,11 @@ def select_versions() -> sa.Select[Any]:
 
 def one(c: sa.Connection, name: str, number: int) -> ModelVersion:
     """A version with its aliases and tags. Raises NotFound that says which versions there are."""
-    at = {"name": name, "number": number}
-    row = c.execute(_ONE, at).first() if GONE not in name and -(2**31) <= number < 2**31 else None
-    if row is not None:
-        return msgspec.structs.replace(
-            from_json(row.record, ModelVersion), model=name, stage=row.stage, updated_ms=row.updated_ms,
-            aliases=list(c.execute(_ALIASES, at).scalars()), tags={row.key: row.value for row in c.execute(_TAGS, at)},
-        )  # fmt: skip
+    found = None
+    if GONE not in name and -(2**31) <= number < 2**31:
+        found = _whole(name, statements.rows(c, _ONE, (name, number) * 3))
+    if found is not None:
+        return found
     id_of(c, name)
     there = sa.select(sa.func.min(version.c.version), sa.func.max(version.c.version)).where(
         version.c.model == name, version.c.deleted_ms.is_(None)
@@ -199,6 +256,28 @@ def one(c: sa.Connection, name: str, number: int) -> ModelVersion:
     first, last = c.execute(there).one()
     hint = f"it has versions {first} to {last}" if last else "it has no version"
     raise NotFound(f"model '{name}' has no version {number}", hint=hint, model=name, version=number)
+
+
+def by_alias(c: sa.Connection, name: str, alias: str) -> ModelVersion | None:
+    """The version that an alias points at, with its aliases and tags; None where there is none."""
+    return _whole(name, statements.rows(c, _BY_ALIAS, (name, name, alias) * 3)) if GONE not in name else None
+
+
+def newest(c: sa.Connection, name: str) -> ModelVersion | None:
+    """The newest version of a model, with its aliases and tags; None where there is none."""
+    return _whole(name, statements.rows(c, _NEWEST, (name, name) * 3)) if GONE not in name else None
+
+
+def _whole(name: str, rows: list[Any]) -> ModelVersion | None:
+    row = next((row for row in rows if row[0] == "version"), None)
+    if row is None:
+        return None
+    _, record, stage, updated_ms = row
+    return msgspec.structs.replace(
+        from_json(record, ModelVersion), model=name, stage=stage, updated_ms=updated_ms,
+        aliases=sorted(row[1] for row in rows if row[0] == "alias"),
+        tags=dict(sorted((row[1], row[2]) for row in rows if row[0] == "tag")),
+    )  # fmt: skip
 
 
 def versions(c: sa.Connection, query: sa.Select[Any]) -> list[ModelVersion]:
@@ -239,12 +318,10 @@ def touch(c: sa.Connection, name: str, number: int) -> None:
 
 def put_tags(c: sa.Connection, name: str, number: int | None, tags: dict[str, str]) -> None:
     """Set tags of a version, or of the model when `number` is None."""
-    for key, value in tags.items():
-        drop_tag(c, name, number, key)
-        if number is None:
-            c.execute(sa.insert(model_tag).values(model=name, key=key, value=value))
-        else:
-            c.execute(sa.insert(version_tag).values(model=name, version=number, key=key, value=value))
+    if number is None:
+        statements.change_many(c, _PUT_MODEL_TAG, [(name, key, value) for key, value in tags.items()])
+    else:
+        statements.change_many(c, _PUT_TAG, [(name, number, key, value) for key, value in tags.items()])
 
 
 def drop_tag(c: sa.Connection, name: str, number: int | None, key: str) -> bool:

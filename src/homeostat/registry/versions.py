@@ -13,21 +13,12 @@ from homeostat.core.context import acting_run, current_actor, current_run
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.events import publish
 from homeostat.core.lineage_facts import record_read, record_write
-from homeostat.core.records import to_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import store
 from homeostat.registry.manifest import read_manifest
 from homeostat.registry.model import DataVersion, ModelCreated, ModelVersion, VersionRegistered
 from homeostat.registry.names import check_model_name, check_tag
-
-# Written out, as in `store.py`.
-_THERE = sa.text("select 1 from registry_model where name = :name")
-_ADD = sa.text(
-    "insert into registry_version (model, version, once, run_id, source, stage, created_ms, updated_ms, record)"
-    " values (:model, :version, :once, :run_id, :source, :stage, :now, :now, :record)"
-)
-_COUNT = sa.text("update registry_model set versions = :version where name = :model")
 
 
 @verb(permission="registry:write")
@@ -63,30 +54,28 @@ def register(
 
 
 def add(
-    ws: Workspace, c: sa.Connection, wanted: ModelVersion, once: str | None = None, parent: ModelVersion | None = None
+    ws: Workspace,
+    c: sa.Connection,
+    wanted: ModelVersion,
+    once: str | None = None,
+    parent: ModelVersion | None = None,
+    make: bool = True,
 ) -> ModelVersion:
     """Keep `wanted` as the next version of its model within the open transaction, or give what `once` made before.
 
-    `parent` is the version that it is a copy of.
+    `parent` is the version that it is a copy of. Raises: NotFound for no such model, unless it may `make` one.
     """
     model = wanted.model
-    new = c.execute(_THERE, {"name": model}).first() is None
-    held = store.hold(c, model, make=new)
+    held = store.hold(c, model, make, more=1 if once is None else 0)
     if once is not None:
         query = store.select_versions().where(store.version.c.model == model, store.version.c.once == once)
         if before := store.versions(c, query):
             return before[0]
-    made = msgspec.structs.replace(wanted, version=held.versions + 1, updated_ms=wanted.created_ms)
-    row = {
-        "model": model, "version": made.version, "once": once, "run_id": made.run_id, "source": made.source,
-        "stage": made.stage, "now": made.created_ms,
-        "record": to_json(msgspec.structs.replace(made, tags={}, aliases=[])),
-    }  # fmt: skip
-    c.execute(_ADD, row)
-    store.put_tags(c, model, made.version, made.tags)
-    c.execute(_COUNT, {"model": model, "version": made.version})
+    number = held.versions if once is None else store.hold(c, model, more=1).versions
+    made = msgspec.structs.replace(wanted, version=number, updated_ms=wanted.created_ms)
+    store.add(c, made, once)
     _remember(ws, c, made, parent)
-    if new:
+    if held.made:
         publish(ws, c, ModelCreated(model=model))
     publish(ws, c, VersionRegistered(model=model, version=made.version, run_id=made.run_id))
     return msgspec.structs.replace(made, tags=dict(sorted(made.tags.items())))
@@ -100,7 +89,7 @@ def texts(tags: dict[str, Any] | None) -> dict[str, str]:
     return kept
 
 
-@verb(permission="registry:read")
+@verb(permission="registry:read", at_once=True)
 def get_version(ws: Workspace, model: str, version: int | None = None, alias: str | None = None) -> ModelVersion:
     """A version by number or by alias; the newest one when neither is given."""
     if version is not None and alias is not None:
@@ -110,14 +99,11 @@ def get_version(ws: Workspace, model: str, version: int | None = None, alias: st
         if version is not None:
             return store.one(c, model, version)
         if alias is None:
-            there = (store.version.c.model == model, store.version.c.deleted_ms.is_(None))
-            return store.one(
-                c, model, c.execute(sa.select(sa.func.max(store.version.c.version)).where(*there)).scalar() or 1
-            )
+            return store.newest(c, model) or store.one(c, model, 1)
+        found = store.by_alias(c, model, alias)
+        if found is not None:
+            return found
         store.id_of(c, model)
-        number = store.points_at(c, model, alias)
-        if number is not None:
-            return store.one(c, model, number)
         names = sorted(c.execute(sa.select(store.alias.c.alias).where(store.alias.c.model == model)).scalars())
         raise NotFound(
             f"model '{model[:128]}' has no alias '{alias[:128]}'",
@@ -126,7 +112,7 @@ def get_version(ws: Workspace, model: str, version: int | None = None, alias: st
             alias=alias[:128],
         )
 
-    return ws.db.read(read)
+    return ws.db.read(read, settled=False)
 
 
 @verb(permission="registry:read")

@@ -26,6 +26,7 @@ from homeostat.core.slices import PROTOCOLS
 from homeostat.core.workspace import Workspace
 from homeostat.server.access import ANONYMOUS, FOREIGN_ROOTS, FOREIGN_SPACES, Actor
 from homeostat.server.answers import send_foreign_error, send_json
+from homeostat.server.at_once import change, look
 
 log = logging.getLogger("homeostat.server")
 
@@ -150,22 +151,16 @@ def _raw(workspace: Workspace, declared: Rpc) -> Handle:
         with acting_as(_actor_name(scope)):
             response = await declared.handler(workspace, Request(scope, receive, send))
             if declared.audit:
-                await run_in_threadpool(_audit, workspace, declared, dict(scope.get("path_params") or {}))
+                found = _loggable(dict(scope.get("path_params") or {}))
+                await run_in_threadpool(workspace.team.record_audit, verb=_name(declared), arguments=found)
             await response(scope, receive, send)
 
     return run
 
 
 def _json(workspace: Workspace, declared: Rpc, max_body: int) -> Handle:
-    handler, quick = declared.handler, inspect.iscoroutinefunction(declared.handler)
     form = msgspec.json.Decoder(declared.form) if declared.form is not None else None
-
-    def call(actor: str, args: Args) -> Any:
-        with acting_as(actor):
-            result = handler(workspace, args)
-            if declared.audit:
-                _audit(workspace, declared, args.values)
-            return result if isinstance(result, bytes) else msgspec.json.encode(result)
+    answer = _answering(workspace, declared)
 
     async def given(scope: Scope, receive: Receive) -> Any:
         if form is None or scope.get("query_string"):
@@ -178,16 +173,49 @@ def _json(workspace: Workspace, declared: Rpc, max_body: int) -> Handle:
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         args = await given(scope, receive)
-        actor = _actor_name(scope)
-        if quick:
-            with acting_as(actor):
-                result = await handler(workspace, args)
-            body: bytes = result if isinstance(result, bytes) else msgspec.json.encode(result)
-        else:
-            body = await run_in_threadpool(call, actor, args)
+        with acting_as(_actor_name(scope)):
+            body = await answer(args)
         await send_json(send, body)
 
     return run
+
+
+def _answering(workspace: Workspace, declared: Rpc) -> Callable[[Any], Awaitable[bytes]]:
+    """How the handler is asked, by what the call declares of it."""
+    handler, verb = declared.handler, _name(declared)
+
+    def in_thread(args: Args) -> bytes:
+        result = handler(workspace, args)
+        if declared.audit:
+            workspace.team.record_audit(verb=verb, arguments=_loggable(args.values))
+        return _encoded(result)
+
+    async def thread(args: Args) -> bytes:
+        return await run_in_threadpool(in_thread, args)
+
+    async def quick(args: Any) -> bytes:
+        return _encoded(await handler(workspace, args))
+
+    async def changing(args: Args) -> bytes:
+        fn = await handler(workspace, args)
+        return _encoded(await change(workspace, fn, verb, _loggable(args.values)))
+
+    async def looking(args: Args) -> bytes:
+        return await look(workspace, lambda: _encoded(handler(workspace, args)))
+
+    async def writing(args: Args) -> bytes:
+        values = _loggable(args.values)
+        return _encoded(await change(workspace, lambda _: handler(workspace, args), verb, values, declared.audit))
+
+    if inspect.iscoroutinefunction(handler):
+        return changing if declared.audit else quick
+    if declared.at_once:
+        return looking if declared.permission.endswith(":read") else writing
+    return thread
+
+
+def _encoded(result: Any) -> bytes:
+    return result if isinstance(result, bytes) else msgspec.json.encode(result)
 
 
 def _actor_name(scope: Scope) -> str:
@@ -195,13 +223,16 @@ def _actor_name(scope: Scope) -> str:
     return actor.name if actor is not None else ""
 
 
-def _audit(workspace: Workspace, declared: Rpc, values: dict[str, Any]) -> None:
+def _name(declared: Rpc) -> str:
+    return f"{declared.method} {declared.path}"[:128]
+
+
+def _loggable(values: dict[str, Any]) -> dict[str, Any]:
     # An address of a hook often is a secret itself.
-    shown = {
+    return {
         name: "(secret)" if "secret" in name or "token" in name or name == "url" else value
         for name, value in values.items()
     }
-    workspace.team.record_audit(verb=f"{declared.method} {declared.path}"[:128], arguments=shown)
 
 
 async def _arguments(scope: Scope, receive: Receive, max_body: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from homeostat.core.remote import path_of
 from homeostat.core.verbs import Verb
 from homeostat.core.workspace import Workspace
 from homeostat.server.answers import json_response
+from homeostat.server.at_once import change, look
 from homeostat.server.routes import Guarded
 
 # Below what the HTTP parser takes, so that it is we who say why.
@@ -26,18 +27,29 @@ _MAX_DEPTH = 64
 def route_of(workspace: Workspace, verb: Verb, max_body: int) -> Guarded:
     """The route of `verb`: GET when it changes nothing, POST otherwise."""
 
+    name = f"{verb.slice}.{verb.name}"
+
+    def call(arguments: dict[str, Any]) -> Any:
+        result = verb.function(workspace, **arguments)
+        return to_ipc(result) if verb.gives == "frame" else result
+
+    def audited(arguments: dict[str, Any]) -> Any:
+        result = call(arguments)
+        if not verb.safe:
+            workspace.team.record_audit(verb=name, arguments=_loggable(verb, arguments))
+        return result
+
+    async def answer(arguments: dict[str, Any]) -> Any:
+        if not verb.at_once:
+            return await run_in_threadpool(audited, arguments)
+        if verb.safe:
+            return await look(workspace, lambda: call(arguments))
+        return await change(workspace, lambda _: call(arguments), name, _loggable(verb, arguments))
+
     async def endpoint(request: Request) -> Response:
         arguments = await _arguments(request, verb, max_body)
-        actor = request.state.actor.name
-
-        def call() -> Any:
-            with acting_as(actor):
-                result = verb.function(workspace, **arguments)
-                if not verb.safe:
-                    workspace.team.record_audit(verb=f"{verb.slice}.{verb.name}", arguments=_loggable(verb, arguments))
-                return to_ipc(result) if verb.gives == "frame" else result
-
-        result = await run_in_threadpool(call)
+        with acting_as(request.state.actor.name):
+            result = await answer(arguments)
         if verb.gives:
             media = MEDIA_TYPE if verb.gives == "frame" else "application/octet-stream"
             # Never shown by a browser, whatever the bytes are.

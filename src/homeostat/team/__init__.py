@@ -7,6 +7,7 @@ from homeostat.core.door import door
 if TYPE_CHECKING:
     from homeostat.team.audit import append_audit as append_audit
     from homeostat.team.audit import list_audit as list_audit
+    from homeostat.team.audit import note_audit as note_audit
     from homeostat.team.audit import record_audit as record_audit
     from homeostat.team.audit import verify_audit as verify_audit
     from homeostat.team.model import Actor as Actor

@@ -7,14 +7,16 @@ still cut off the end or build a new chain: note the last digest elsewhere now a
 from __future__ import annotations
 
 import re
+from contextvars import copy_context
 from typing import Any
 
 import sqlalchemy as sa
 
+from homeostat.core import statements
 from homeostat.core.blobs import digest_of
 from homeostat.core.clock import now_ms
 from homeostat.core.context import acting_as, current_actor
-from homeostat.core.errors import InvalidInput
+from homeostat.core.errors import InvalidInput, Unavailable
 from homeostat.core.events import StoredEvent
 from homeostat.core.records import canonical_json, from_json, plain
 from homeostat.core.verbs import verb
@@ -31,18 +33,35 @@ _MAX_ITEMS = 50
 _MAX_DEPTH = 6
 _MAX_LIMIT = 1000
 _BATCH = 1000
-# Written out, as every change asks them.
-_LAST = sa.text("select seq, digest from team_audit order by seq desc limit 1")
-_APPEND = sa.text(
-    "insert into team_audit (seq, at_ms, actor, verb, arguments, previous, digest)"
-    " values (:seq, :at_ms, :actor, :verb, :arguments, :previous, :digest)"
+_FIELDS = "seq, at_ms, actor, verb, arguments, previous, digest"
+_LAST = "select seq, digest from team_audit order by seq desc limit 1"
+# The key makes it one chain, whoever else writes: of two that follow on the same entry one is told that it came late.
+_FIRST = f"insert into team_audit ({_FIELDS}) values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"  # noqa: S608 - above
+_NEXT = (
+    f"insert into team_audit ({_FIELDS}) select ?, ?, ?, ?, ?, ?, ? from team_audit as last"  # noqa: S608 - above
+    " where last.seq = ? and last.digest = ? and not exists (select 1 from team_audit as later where later.seq > ?)"
+    " on conflict do nothing"
 )
+_KNOWN = "homeostat.team.audit"  # what this connection wrote last: in most cases the next entry follows on it
+_TRIES = 100
+# Where in a transaction it is taken, after that of the events: the next entry waits until this one is kept.
+_LOCK = 2
 
 
 @verb(permission="team:admin")
 def record_audit(ws: Workspace, verb: str, arguments: dict[str, Any] | None = None) -> AuditEntry:
     """Add an entry: the acting user has called `verb` with `arguments`. Secrets and long values are not kept."""
-    return ws.db.write(lambda connection: append_audit(connection, verb, arguments or {}))
+    return ws.db.write(lambda _: note_audit(ws, verb, arguments or {}))[0]
+
+
+def note_audit(ws: Workspace, verb: str, arguments: dict[str, Any]) -> list[AuditEntry]:
+    """From inside a write: the acting user has called `verb`, which is kept if and only if the change is.
+
+    The list holds the entry once the write is done.
+    """
+    context, kept = copy_context(), list[AuditEntry]()
+    ws.db.before_commit(lambda c: kept.append(context.run(append_audit, c, verb, arguments)), _LOCK)
+    return kept
 
 
 def on_garbage(ws: Workspace, event: StoredEvent) -> None:
@@ -54,28 +73,32 @@ def on_garbage(ws: Workspace, event: StoredEvent) -> None:
         last = connection.execute(seen).scalar()
         # Told once more after a server was killed between the entry and its note of having heard.
         if last is None or from_json(last, dict[str, Any])["event"] < event.id:
-            append_audit(connection, _ERASED, told)
+            note_audit(ws, _ERASED, told)
 
     with acting_as(event.actor):
         ws.db.write(note)
 
 
 def append_audit(connection: sa.Connection, verb: str, arguments: dict[str, Any]) -> AuditEntry:
-    """Add an entry within an open transaction: it is kept if and only if the change is."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("select pg_advisory_xact_lock(4701003)"))  # one chain, not two branches
-    last = connection.execute(_LAST).first()
-    seq, previous = (last.seq + 1, last.digest) if last else (1, _START)
-    entry: dict[str, Any] = {
-        "seq": seq, "at_ms": now_ms(), "actor": current_actor(), "verb": verb,
-        "arguments": canonical_json(_without_secrets(plain(arguments))), "previous": previous,
-    }  # fmt: skip
-    digest = _digest(entry)
-    connection.execute(_APPEND, entry | {"digest": digest})
-    return AuditEntry(
-        seq=seq, at_ms=entry["at_ms"], actor=entry["actor"], verb=verb, previous=previous, digest=digest,
-        arguments=from_json(entry["arguments"], dict[str, Any]),
-    )  # fmt: skip
+    """Add an entry as the last thing within an open transaction. Raises: Unavailable while too many others do."""
+    given = canonical_json(_without_secrets(plain(arguments)))
+    known: tuple[int, str] | None = connection.info.pop(_KNOWN, None)
+    for _ in range(_TRIES):
+        last, previous = known or next(iter(statements.rows(connection, _LAST)), (0, _START))
+        entry: dict[str, Any] = {
+            "seq": last + 1, "at_ms": now_ms(), "actor": current_actor(), "verb": verb, "arguments": given,
+            "previous": previous,
+        }  # fmt: skip
+        digest = _digest(entry)
+        row = (*entry.values(), digest)
+        if statements.change(connection, *((_NEXT, (*row, last, previous, last)) if last else (_FIRST, row))):
+            connection.info[_KNOWN] = (last + 1, digest)
+            return AuditEntry(
+                seq=last + 1, at_ms=entry["at_ms"], actor=entry["actor"], verb=verb, previous=previous, digest=digest,
+                arguments=from_json(given, dict[str, Any]),
+            )  # fmt: skip
+        known = None
+    raise Unavailable("the audit log is written by too many at once", hint="try again")
 
 
 @verb(permission="team:admin")

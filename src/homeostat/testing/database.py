@@ -160,6 +160,17 @@ class DatabaseSuite:
         assert [type(result.exception()) for result in results] == [type(None), KeyError]
         assert database.read(names) == {"good", "good last"}
 
+    def test_what_comes_before_the_commit_keeps_its_order_among_all_writes(self, database: Database) -> None:
+        seen: list[str] = []
+
+        def write(name: str, order: int) -> Callable[[sa.Connection], None]:
+            return lambda _: database.before_commit(lambda _: seen.append(name), order)
+
+        asked = [("second", 2), ("first", 1), ("third", 2), ("zeroth", 0)]
+        for result in database.submit_all([(write(*each), copy_context()) for each in asked]):
+            result.result()
+        assert seen == ["zeroth", "first", "second", "third"]
+
     def test_writes_asked_for_together_share_a_transaction(self, database: Database) -> None:
         with acting_as("ann"):
             asked = [(put(name), copy_context()) for name in ("a", "b", "a", "c")]

@@ -6,6 +6,7 @@ from homeostat.core.door import door
 
 if TYPE_CHECKING:
     from homeostat.tracking.artifact_files import files_below as files_below
+    from homeostat.tracking.artifact_files import files_in_run as files_in_run
     from homeostat.tracking.artifacts import copy_artifact as copy_artifact
     from homeostat.tracking.artifacts import list_artifacts as list_artifacts
     from homeostat.tracking.artifacts import log_artifact as log_artifact
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from homeostat.tracking.explore import get_runs as get_runs
     from homeostat.tracking.explore import metric_ranges as metric_ranges
     from homeostat.tracking.explore import run_facets as run_facets
-    from homeostat.tracking.families import has_run as has_run
     from homeostat.tracking.families import parts_of as parts_of
     from homeostat.tracking.families import runs_by_id as runs_by_id
     from homeostat.tracking.families import wholes_of as wholes_of

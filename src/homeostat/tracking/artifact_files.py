@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from homeostat.core import statements
 from homeostat.core.blobs import File
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, NotFound
@@ -29,6 +30,11 @@ _HAS = sa.text("select 1 from tracking_run where id = :run")
 _OF_RUN = sa.text(
     "select path, digest, size, at_ms from tracking_artifact"
     " where run_seq = (select seq from tracking_run where id = :run) order by path"
+)
+# A row without a path where the run has no file.
+_IN_RUN = (
+    "select path, digest, size from tracking_run left join tracking_artifact on run_seq = seq where id = ?"
+    " order by path"
 )
 _OF_ROOT = sa.text("select path, digest, size, at_ms from tracking_file where root = :root order by path")
 
@@ -127,6 +133,17 @@ def files_below(ws: Workspace, path: str) -> list[Artifact]:
         ]
 
     return ws.db.read(read)
+
+
+def files_in_run(ws: Workspace, run_id: str, path: str) -> dict[str, File] | None:
+    """Every file below the folder `path` of a run, by its path from there; None when there is no such run."""
+    prefix = f"{checked}/" if (checked := check_path(path, empty=True)) else ""
+    found = ws.db.read(lambda c: statements.rows(c, _IN_RUN, (run_id,)), settled=False)
+    return {
+        name.removeprefix(prefix): File(digest=digest, size=size)
+        for name, digest, size in found
+        if name is not None and name.startswith(prefix)
+    } if found else None  # fmt: skip
 
 
 def remove(ws: Workspace, place: Place) -> int:

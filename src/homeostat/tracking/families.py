@@ -11,7 +11,6 @@ from homeostat.tracking.reading import read_runs
 
 _PARTS = ("step", "trial")
 _AT_ONCE = 500
-_HAS = sa.text("select 1 from tracking_run where id = :id")
 
 
 def runs_by_id(ws: Workspace, ids: list[str]) -> dict[str, Run]:
@@ -26,11 +25,6 @@ def runs_by_id(ws: Workspace, ids: list[str]) -> dict[str, Run]:
         return {run.id: run for run in read_runs(c, seqs)}
 
     return ws.db.read(read)
-
-
-def has_run(ws: Workspace, run_id: str) -> bool:
-    """Whether there is a run of this id."""
-    return ws.db.read(lambda c: c.execute(_HAS, {"id": run_id}).first()) is not None
 
 
 def wholes_of(ws: Workspace, ids: list[str]) -> dict[str, str]:

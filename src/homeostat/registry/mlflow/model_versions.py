@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.foreign import Args, invalid, present, rpc
 from homeostat.core.workspace import Workspace
-from homeostat.registry import lifecycle, models, sources, store, versions
+from homeostat.registry import lifecycle, models, sources, versions
 from homeostat.registry.mlflow.search import find_versions
 from homeostat.registry.mlflow.shapes import version_json
 from homeostat.registry.mlflow.sources import PROMPT_SOURCES, Lineage, resolve
@@ -30,42 +31,53 @@ from homeostat.registry.model import ModelVersion
 from homeostat.registry.names import is_prompt
 from homeostat.tracking import Artifact, ArtifactResponse, note_version
 
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
 _BASE = "2.0/mlflow/model-versions"
 _MOST_COPIES = 32
 
 
 @rpc("POST", f"{_BASE}/create", permission="registry:write")
-def create(ws: Workspace, args: Args) -> dict[str, Any]:
+async def create(ws: Workspace, args: Args) -> Callable[[sa.Connection], dict[str, Any]]:
     """Make the next version of a model that exists."""
     name, given = model_name(args), tags(args)
-    source = args.text("source", required=True)
-    lineage = Lineage(source, args.text("run_id"), args.text("model_id"))
-    if not is_prompt(given):
-        lineage = resolve(ws, lineage, args.has("run_id"), args.has("model_id"))
-    elif source not in PROMPT_SOURCES:
-        raise invalid(f"Invalid prompt source: '{source[:300]}'. Prompt sources must use an MLflow placeholder.")
-    try:
-        ws.db.read(lambda c: store.id_of(c, name))
-    except NotFound:
-        raise no_model(name) from None
+    asked = Lineage(args.text("source", required=True), args.text("run_id"), args.text("model_id"))
+    description, run_link = args.text("description"), args.text("run_link")
+    prompt = is_prompt(given)
+    if prompt and asked.source not in PROMPT_SOURCES:
+        raise invalid(f"Invalid prompt source: '{asked.source[:300]}'. Prompt sources must use an MLflow placeholder.")
+
+    def find() -> Lineage:
+        return asked._replace(files={}) if prompt else resolve(ws, asked, args.has("run_id"), args.has("model_id"))
+
+    lineage = find() if ws.db.near else await run_in_threadpool(find)
     wanted = sources.draft(
         name, lineage.source, run_id=lineage.run_id or None, model_id=lineage.model_id, tags=given,
-        description=args.text("description"), run_link=args.text("run_link"),
+        description=description, run_link=run_link,
     )  # fmt: skip
-    filled = _filled(ws, wanted, lineage)
-    made = ws.db.write(lambda c: versions.add(ws, c, filled, parent=lineage.parent))
-    if lineage.model_id and not is_prompt(given):
-        note_version(ws, lineage.model_id, made.model, made.version)
-    return {"model_version": version_json(made)}
+    filled = None if lineage.files is None else sources.described(ws, lineage.files, wanted)
+    filled = filled or await run_in_threadpool(_filled, ws, wanted, lineage)
+
+    def change(c: sa.Connection) -> dict[str, Any]:
+        try:
+            made = versions.add(ws, c, filled, parent=lineage.parent, make=False)
+        except NotFound:
+            raise no_model(name) from None
+        if lineage.model_id and not prompt:
+            note_version(ws, lineage.model_id, made.model, made.version)
+        return {"model_version": version_json(made)}
+
+    return change
 
 
-@rpc("GET", f"{_BASE}/get", permission="registry:read")
+@rpc("GET", f"{_BASE}/get", permission="registry:read", at_once=True)
 def get(ws: Workspace, args: Args) -> dict[str, Any]:
     """A version."""
     return {"model_version": version_json(_one(ws, args))}
 
 
-@rpc("PATCH", f"{_BASE}/update", permission="registry:write")
+@rpc("PATCH", f"{_BASE}/update", permission="registry:write", at_once=True)
 def update(ws: Workspace, args: Args) -> dict[str, Any]:
     """Describe a version."""
     name, number = model_name(args), version_number(args)
@@ -97,7 +109,7 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
     return present({"model_versions": [version_json(version) for version in found], "next_page_token": token})
 
 
-@rpc("GET", f"{_BASE}/get-download-uri", permission="registry:read")
+@rpc("GET", f"{_BASE}/get-download-uri", permission="registry:read", at_once=True)
 def download_uri(ws: Workspace, args: Args) -> dict[str, Any]:
     """Where a version's files lie: of a copy, where those of its original do."""
     version = _one(ws, args)
@@ -131,7 +143,7 @@ async def get_artifact(ws: Workspace, request: Request) -> Response:
     return await run_in_threadpool(make)
 
 
-@rpc("POST", f"{_BASE}/set-tag", permission="registry:write")
+@rpc("POST", f"{_BASE}/set-tag", permission="registry:write", at_once=True)
 def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
     """Set a tag of a version."""
     name, number = model_name(args), version_number(args)
@@ -142,7 +154,7 @@ def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
     return {}
 
 
-@rpc("DELETE", f"{_BASE}/delete-tag", permission="registry:write")
+@rpc("DELETE", f"{_BASE}/delete-tag", permission="registry:write", at_once=True)
 def delete_tag(ws: Workspace, args: Args) -> dict[str, Any]:
     """Remove a tag of a version; one that is not there is no error."""
     name, number = model_name(args), version_number(args)
@@ -170,6 +182,7 @@ def _filled(ws: Workspace, wanted: ModelVersion, lineage: Lineage) -> ModelVersi
             signature=was.signature, environment=was.environment, onnx=was.onnx, classes=was.classes,
         )  # fmt: skip
     try:
-        return sources.describe(ws, sources.files_of(ws, lineage.source), wanted)
+        files = sources.files_of(ws, lineage.source) if lineage.files is None else lineage.files
+        return sources.describe(ws, files, wanted)
     except (InvalidInput, NotFound):
         return wanted  # an MLmodel that nobody can read does not stop the registration, as it does not elsewhere

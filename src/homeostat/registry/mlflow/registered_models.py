@@ -26,7 +26,7 @@ _BASE = "2.0/mlflow/registered-models"
 STAGES = ("None", "Staging", "Production", "Archived")
 
 
-@rpc("POST", f"{_BASE}/create", permission="registry:write")
+@rpc("POST", f"{_BASE}/create", permission="registry:write", at_once=True)
 def create(ws: Workspace, args: Args) -> dict[str, Any]:
     """Make a model, or a prompt, which is one with a tag that says so."""
     name, given = model_name(args), tags(args)
@@ -101,7 +101,7 @@ def latest_versions(ws: Workspace, args: Args) -> dict[str, Any]:
     return present({"model_versions": [version_json(version) for version in found if version.stage in wanted]})
 
 
-@rpc("POST", f"{_BASE}/set-tag", permission="registry:write")
+@rpc("POST", f"{_BASE}/set-tag", permission="registry:write", at_once=True)
 def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
     """Set a tag of a model."""
     name = model_name(args)
@@ -112,7 +112,7 @@ def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
     return {}
 
 
-@rpc("DELETE", f"{_BASE}/delete-tag", permission="registry:write")
+@rpc("DELETE", f"{_BASE}/delete-tag", permission="registry:write", at_once=True)
 def delete_tag(ws: Workspace, args: Args) -> dict[str, Any]:
     """Remove a tag of a model; one that is not there is no error."""
     name = model_name(args)
@@ -123,7 +123,7 @@ def delete_tag(ws: Workspace, args: Args) -> dict[str, Any]:
     return {}
 
 
-@rpc("POST", f"{_BASE}/alias", permission="registry:write")
+@rpc("POST", f"{_BASE}/alias", permission="registry:write", at_once=True)
 def set_alias(ws: Workspace, args: Args) -> dict[str, Any]:
     """Point an alias at a version. Where a rule asks for approvals it is refused, and says what is missing."""
     name, alias, number = model_name(args), alias_name(args, writing=True), version_number(args)
@@ -134,7 +134,7 @@ def set_alias(ws: Workspace, args: Args) -> dict[str, Any]:
     return {}
 
 
-@rpc("DELETE", f"{_BASE}/alias", permission="registry:write")
+@rpc("DELETE", f"{_BASE}/alias", permission="registry:write", at_once=True)
 def delete_alias(ws: Workspace, args: Args) -> dict[str, Any]:
     """Remove an alias; one that is not there is no error."""
     name = model_name(args)
@@ -145,7 +145,7 @@ def delete_alias(ws: Workspace, args: Args) -> dict[str, Any]:
     return {}
 
 
-@rpc("GET", f"{_BASE}/alias", permission="registry:read")
+@rpc("GET", f"{_BASE}/alias", permission="registry:read", at_once=True)
 def by_alias(ws: Workspace, args: Args) -> dict[str, Any]:
     """The version that an alias points at; of "latest" the newest one."""
     name, alias = model_name(args), alias_name(args)
@@ -187,13 +187,13 @@ def stage_of(text: str) -> str:
 
 def _shown(ws: Workspace, name: str) -> dict[str, Any]:
     try:
-        return ws.db.read(lambda c: model_json(models.one(c, name), latest(c, [name])[name]))
+        return ws.db.read(lambda c: model_json(models.one(c, name), latest(c, [name])[name]), settled=False)
     except NotFound:
         raise no_model(name) from None
 
 
 def _taken(ws: Workspace, name: str, prompt: bool) -> ForeignError:
-    there = ws.db.read(lambda c: is_prompt(store.tags_of(c, [name])[name]))
+    there = ws.db.read(lambda c: is_prompt(store.tags_of(c, [name])[name]), settled=False)
     kinds = {True: "Prompt", False: "Registered Model"}
     if there != prompt:
         return ForeignError(

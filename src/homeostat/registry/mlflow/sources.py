@@ -10,14 +10,15 @@ import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote_plus, urlsplit
 
-from homeostat.core.errors import NotFound
+from homeostat.core.blobs import File
+from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.foreign import ForeignError, invalid
 from homeostat.core.workspace import Workspace
 from homeostat.registry import models, versions
 from homeostat.registry.model import ModelVersion
 from homeostat.registry.names import is_prompt
 from homeostat.registry.sources import proxied_path
-from homeostat.tracking import get_logged_model, has_run
+from homeostat.tracking import files_in_run, get_logged_model
 
 PROMPT_SOURCES = ("dummy-source", "prompt-template")
 _LONGEST = 4096
@@ -25,12 +26,14 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 class Lineage(NamedTuple):
-    """What a version is made of: the address, the run and the logged model, and the version it is a copy of."""
+    """What a version is made of: the address, the run and the logged model, the version it is a copy of; its files,
+    where they have been looked up."""
 
     source: str
     run_id: str
     model_id: str
     parent: ModelVersion | None = None
+    files: dict[str, File] | None = None
 
 
 def resolve(ws: Workspace, given: Lineage, has_run: bool, has_model: bool) -> Lineage:
@@ -49,16 +52,23 @@ def resolve(ws: Workspace, given: Lineage, has_run: bool, has_model: bool) -> Li
         if parts.netloc or given.model_id or not given.run_id or run != given.run_id:
             raise _not_of(source, "model_id" if given.model_id else "run_id")
         return given
-    if (path := proxied_path(source)) is not None and not _within(ws, path, given):
+    if (path := proxied_path(source)) is None:
+        return given
+    if given.model_id and path[1:4] == ["models", given.model_id, "artifacts"]:
+        return given
+    files = _of_run(ws, path, given)
+    if files is None:
         raise _not_of(source, "model_id" if given.model_id else "run_id")
-    return given
+    return given._replace(files=files)
 
 
-def _within(ws: Workspace, path: list[str], given: Lineage) -> bool:
-    if given.model_id:
-        return path[1:4] == ["models", given.model_id, "artifacts"]
-    known = bool(given.run_id) and has_run(ws, given.run_id)
-    return known and path[1:3] == [given.run_id, "artifacts"]
+def _of_run(ws: Workspace, path: list[str], given: Lineage) -> dict[str, File] | None:
+    if given.model_id or not given.run_id or path[1:3] != [given.run_id, "artifacts"]:
+        return None
+    try:
+        return files_in_run(ws, given.run_id, "/".join(path[3:]))
+    except InvalidInput:  # no file can lie there
+        return files_in_run(ws, given.run_id, "") and {}
 
 
 def _of_model(ws: Workspace, given: Lineage, parts: SplitResult, has_run: bool, has_model: bool) -> Lineage:

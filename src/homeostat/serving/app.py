@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from homeostat.core.errors import HomeostatError, InvalidInput
 from homeostat.core.workspace import Workspace
-from homeostat.serving.access import Access
+from homeostat.serving.access import Access, Asked
 from homeostat.serving.asking import REST, Asking
 from homeostat.serving.catalog import Catalog
 from homeostat.serving.coding import inflate
@@ -27,6 +27,7 @@ from homeostat.serving.pages import Pages, json_object
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.repository import Repository
 from homeostat.serving.scoring import PREDICTIONS, read_csv, read_json
+from homeostat.serving.served import Served
 from homeostat.serving.shadow import Shadow
 
 log = logging.getLogger("homeostat.serving")
@@ -79,7 +80,7 @@ class App:
         try:
             handler(exchange)
         except HomeostatError as error:
-            self._fail(exchange, error.status, one_line(error), b"Retry-After: 1\r\n" if error.status == 503 else b"")
+            self._fail(exchange, error.status, one_line(error), _retry_after(error))
 
     def _fail(self, exchange: Exchange, status: int, message: str, extra: bytes = b"") -> None:
         codes = self.catalog.codes
@@ -154,10 +155,17 @@ class App:
         }
         return {b"POST": calls[call]} if call in calls else None
 
+    def admitted(self, model: str, asked: Asked) -> Served:
+        """The model, for a request for predictions. Raises as `Catalog.served` and `Admission.check`."""
+        served = self.catalog.served(model)
+        if served.admission is not None:
+            served.admission.check(self.access.actor(asked, "serving:read"))
+        return served
+
     def infer(self, model: str, version: str | None, exchange: Exchange) -> None:
         """POST /v2/models/MODEL[/versions/VERSION]/infer."""
         started = time.perf_counter_ns()
-        served = self.catalog.served(model)
+        served = self.admitted(model, exchange)
         lane = self.asking.first(served, version)
         try:
             body = self._body(exchange)
@@ -182,7 +190,7 @@ class App:
     def score(self, model: str, version: str | None, exchange: Exchange) -> None:
         """POST /invocations, /v2/models/MODEL[/versions/VERSION]/invocations and /v1/models/MODEL:predict."""
         started = time.perf_counter_ns()
-        served = self.catalog.served(model)
+        served = self.admitted(model, exchange)
         lane = self.asking.first(served, version)
         contract = lane.loaded.contract
         media = exchange.headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
@@ -205,7 +213,7 @@ class App:
 
     def explain(self, model: str, exchange: Exchange) -> None:
         """POST /v1/models/MODEL:explain: what each feature of each row did to its prediction."""
-        lane = self.asking.first(self.catalog.served(model), None)
+        lane = self.asking.first(self.admitted(model, exchange), None)
         actor = self.access.actor(exchange, "explain:read")
         rows = rows_to_explain(self._body(exchange), lane.loaded.contract)
 
@@ -288,6 +296,11 @@ class App:
                 exchange.answer(200, JSON, b'{"flushed":true,"rows":%d,"dropped":%d}' % (found.rows, found.dropped))
 
         self._later(exchange, tell())
+
+
+def _retry_after(error: HomeostatError) -> bytes:
+    wait_s = error.facts.get("retry_after_s", 1 if error.status == 503 else 0)
+    return b"Retry-After: %d\r\n" % wait_s if wait_s else b""
 
 
 def _get(handler: Handler) -> dict[bytes, Handler]:

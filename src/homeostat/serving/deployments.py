@@ -35,13 +35,16 @@ def deploy(
     sticky: Literal["request", "key"] | None = None,
     max_waiting: int | None = None,
     timeout_ms: int | None = None,
+    callers: list[str] | None = None,
+    rate_limit: float | None = None,
     log_share: float | None = None,
     redacted: list[str] | None = None,
 ) -> Deployment:
     """Send all requests for `model` to `version` (the newest registered one by default).
 
     `key`, `time` and `sticky` say how requests carry their metadata, `max_waiting` and `timeout_ms` how long they may
-    queue, `log_share` and `redacted` what of them is logged (see `Deployment`); what is not given stays as it was.
+    queue, `callers` and `rate_limit` who may ask and how often, `log_share` and `redacted` what of them is logged (see
+    `Deployment`); what is not given stays as it was.
     Deploying what is deployed already changes nothing. The data planes load the version and then swap; wait for that
     with `wait_ready`.
 
@@ -60,8 +63,11 @@ def deploy(
     for name, number in (("max_waiting", max_waiting), ("timeout_ms", timeout_ms)):
         if number is not None and not 1 <= number <= 86_400_000:
             raise InvalidInput(f"{name}={number}", hint="a number from 1 to 86400000")
+    if rate_limit is not None and not 0 <= rate_limit <= 1e9:
+        raise InvalidInput(f"rate_limit={rate_limit}", hint="requests a second, or 0 for no limit")
     _check_log_policy(found, log_share, redacted or [])
     given = {"key": key, "time": time, "sticky": sticky, "max_waiting": max_waiting, "timeout_ms": timeout_ms,
+             "callers": callers, "rate_limit": rate_limit,
              "log_share": log_share, "redacted": redacted}  # fmt: skip
     wanted = {name: value for name, value in given.items() if value is not None}
 

@@ -65,6 +65,10 @@ class Deployment(Record):
     A model too slow for the event loop has a queue of at most `max_waiting` requests; further ones are answered 429. A
     request that has waited and computed for `timeout_ms` is answered 504; it may set a shorter time itself.
 
+    `callers` are the users whose tokens may ask for predictions; nobody named: all who may read. Each of them may ask
+    `rate_limit` times a second (0: as often as they like), counted by each process for itself; further requests are
+    answered 429.
+
     `log_share` of the requests go to the prediction log, chosen by their ids; the inputs named in `redacted` never do,
     and are not watched for drift.
     """
@@ -79,6 +83,8 @@ class Deployment(Record):
     time: str = "time"
     max_waiting: int = 2048
     timeout_ms: int = 30_000
+    callers: list[str] = []
+    rate_limit: float = 0.0
     log_share: float = 1.0
     redacted: list[str] = []
     canary: Canary | None = None

@@ -86,7 +86,7 @@ class Rpc:
         asked = InferCall(call.body)
         call.body = b""
         asking = self._app.asking
-        served = asking.catalog.served(asked.model)
+        served = self._app.admitted(asked.model, call)
         lane = asking.first(served, asked.version)
         limit = call.headers.get(b"grpc-timeout")
         if limit is not None:

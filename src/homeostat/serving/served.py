@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from homeostat.serving.admission import Admission
 from homeostat.serving.lane import Lane
 from homeostat.serving.log_policy import LogPolicy
 from homeostat.serving.model import Deployment
@@ -20,6 +21,7 @@ class Served:
         self.reason = ""
         self.rejected = 0
         self.lanes: list[Lane] = []
+        self.admission: Admission | None = None  # None: everybody, as often as they like
 
     def install(self, deployment: Deployment, table: RouteTable[Lane], keep: list[Lane]) -> None:
         """Route new requests by `table`. `keep` stay warm for a return; other lanes end with their last answer."""
@@ -28,6 +30,11 @@ class Served:
         # A column that any version of the table knows is no mistake of the client's.
         self.known = frozenset(names)
         self.table = table
+        wanted = (frozenset(deployment.callers), deployment.rate_limit)
+        if wanted == (frozenset(), 0.0):
+            self.admission = None
+        elif self.admission is None or self.admission.policy != wanted:  # else what was counted goes on counting
+            self.admission = Admission(*wanted)
         self.state, self.reason = "ready", ""
         for lane in table.versions.values():
             lane.limit(deployment.max_waiting, deployment.timeout_ms)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from homeostat.core.blobs import digest_of_file
@@ -53,13 +53,24 @@ def unpack(ws: Workspace, version: ModelVersion) -> Path:
                 f"the files of model '{version.model}' version {version.version} are not those that were registered",
                 hint="`homeostat doctor` looks for damage",
             )
-        shutil.rmtree(folder, ignore_errors=True)
+        _put(fresh, folder, version)
+    return folder
+
+
+def _put(fresh: Path, folder: Path, version: ModelVersion) -> None:
+    """Move `fresh` to `folder`. Whoever was there first stays: somebody may be reading it, unless it is damaged."""
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if _intact(folder, version):
+            return
+        with suppress(FileNotFoundError):  # another process has just moved it aside
+            folder.rename(fresh.with_name("damaged"))
         try:
             fresh.rename(folder)
         except OSError:
-            if not _intact(folder, version):  # another process unpacked it at the same moment
+            if not _intact(folder, version):
                 raise
-    return folder
 
 
 def _intact(folder: Path, version: ModelVersion) -> bool:

@@ -24,7 +24,7 @@ help: ## this list
 demo: $(VENV)/.demo $(WEB_STAMP) ## a year of real flights through the whole loop; ARGS="--quick --no-wait"
 	@$(BIN)/homeostat demo $(ARGS)
 
-test: $(VENV)/.dev $(WEB_STAMP) $(PEERS)/.mlflow-client $(PEERS)/.kserve-client ## every test; ARGS="tests/core -k name" for some
+test: $(VENV)/.dev $(WEB_STAMP) $(PEERS)/.mlflow-client $(PEERS)/.kserve-client $(PEERS)/.schemathesis-client ## every test; ARGS="tests/core -k name" for some
 	@$(PY) -m pytest -n 2 --dist worksteal -rs $(ARGS)
 
 lint: $(VENV)/.dev $(WEB_STAMP) ## style, types, arrows between the rooms, the page's types, the house rules

@@ -23,3 +23,4 @@ pin_group mlflow-client --no-emit-package mlflow-skinny "$@"
 echo mlflow | uv pip compile --quiet --no-deps --no-header --no-annotate --no-emit-index-url --no-emit-find-links - \
   >> requirements/mlflow-client.txt
 pin_group kserve-client "$@"
+pin_group schemathesis-client "$@"

@@ -26,6 +26,16 @@ PRIVATE = {
     "loopback, 6to4": "https://[2002:7f00:1::]/",
     "loopback, NAT64": "https://[64:ff9b::7f00:1]/",
     "loopback, Teredo": "https://[2001:0:4136:e378:8000:63bf:80ff:fffe]/",
+    "loopback, NAT64 of one's own": "https://[64:ff9b:1::7f00:1]/",
+    "loopback, compatible": "https://[::127.0.0.1]/",
+    "loopback, translated": "https://[::ffff:0:127.0.0.1]/",
+    "ten, ISATAP": "https://[2001:4860::5efe:10.0.0.1]/",
+    "ten, ISATAP, given out": "https://[2001:4860::200:5efe:10.0.0.1]/",
+    "ten, 6to4": "https://[2002:a00:1::]/",
+    "site-local": "https://[fec0::1]/",
+    "segments": "https://[5f00::1]/",
+    "nearest that maps ports": "https://192.0.0.9/",
+    "nearest relay": "https://192.88.99.1/",
     "nowhere": "https://0.0.0.0/",
     "nowhere, 6": "https://[::]/",
     "cloud metadata": "https://169.254.169.254/latest/meta-data/",
@@ -73,7 +83,7 @@ def test_a_password_is_not_repeated():
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888"])
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "64:ff9b::808:808"])
 def test_a_public_address_is_taken(address: str):
     host = f"[{address}]" if ":" in address else address
     assert check_url(f"https://{host}/hook") == (address, 443, address)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import homeostat as hs
 from homeostat.core.errors import HomeostatError, InvalidInput, NotFound, TooLarge
+from homeostat.core.settings import Settings
 from homeostat.data.connectors.csv import read_csv
 from homeostat.data.connectors.packed import gunzip, unzip
 
@@ -218,6 +219,24 @@ def test_other_encodings_separators_and_nulls(ws: hs.Workspace) -> None:
     assert ws.data.read_table("t").to_dicts() == [{"a": 1, "b": "NA"}]
     with pytest.raises(InvalidInput, match="'nope' is not an encoding"):
         ws.data.import_bytes("t", b"a\n", encoding="nope")
+
+
+def test_a_body_that_unpacks_too_large_is_refused(ws: hs.Workspace, tmp_path: Path) -> None:
+    """Over HTTP a few kilobytes may become ten times the largest body at most; a file of this machine may be larger."""
+    ws.settings = Settings({"HOMEOSTAT_MAX_BODY_MB": "1"})
+    columns = ",".join(f"c{i}" for i in range(100))
+    text = f"{columns}\n" + ("0," * 99 + "0\n") * 60_000
+    bombs = {"csv.zip": zipped(text.encode()), "csv.gz": gzip.compress(text.encode(), mtime=0)}
+    sink = io.BytesIO()
+    pl.select(pl.repeat(0, 2_000_000, dtype=pl.Int64).alias("a")).write_parquet(sink)
+    bombs["parquet"] = sink.getvalue()
+    for format, bomb in bombs.items():
+        assert len(bomb) < 1 << 20
+        with pytest.raises(TooLarge, match="unpacks to"):
+            ws.data.import_bytes("t", bomb, format=format)
+        file = tmp_path / f"bomb.{format}"
+        file.write_bytes(bomb)
+        assert ws.data.import_file("t", str(file)).rows >= 60_000
 
 
 def test_what_unpacks_too_large_is_refused() -> None:

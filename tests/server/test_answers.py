@@ -145,7 +145,8 @@ def test_the_machine_is_told_apart_from_the_user(shared: Running):
 def test_health_and_description(shared: Running):
     assert shared.request("GET", "/healthz").json["status"] == "ok"
     described = shared.request("GET", "/api/v1/openapi.json").json
-    assert set(described["paths"]) == {f"/api/v1/{v.slice}/{v.name}" for v in all_verbs()}
+    ours = {path for path in described["paths"] if path.startswith("/api/v1/")}
+    assert ours == {f"/api/v1/{v.slice}/{v.name}" for v in all_verbs()}
     assert all(operation["x-permission"] for path in described["paths"].values() for operation in path.values())
 
 

@@ -61,6 +61,21 @@ def test_half_an_upload_leaves_nothing(hasty: Running, tmp_path: Path):
     assert hasty.request("GET", "/api/2.0/mlflow-artifacts/artifacts/slow.bin").status == 404
 
 
+def test_a_body_that_comes_in_drops_is_cut_off(hasty: Running):
+    """It never falls silent, and would take days."""
+    with line(hasty) as sock:
+        sock.sendall(UPLOAD.replace("1000", "1000000").encode())
+        for _ in range(6000):
+            try:
+                sock.sendall(b"x")
+            except OSError:
+                break
+            threading.Event().wait(0.01)
+        else:
+            pytest.fail("it was listened to all the time")
+    assert hasty.request("GET", "/health").status == 200
+
+
 def test_who_does_not_take_the_answer_is_cut_off(hasty: Running):
     """The answer does not fit what lies between the two: the rest waits in the server, but not for ever."""
     hasty.request("PUT", "/api/2.0/mlflow-artifacts/artifacts/large.bin", b"x" * (32 << 20))

@@ -145,3 +145,29 @@ def test_an_upload_that_does_not_fit_gives_its_space_back(server: tuple[Up, Disk
     disk.free()
     line.send("PUT", f"{FILES}/large.bin", large)
     assert line.send("GET", f"{FILES}/large.bin") == large
+
+
+def test_a_disk_that_fills_up_while_points_are_folded_loses_none(server: tuple[Up, Disk, Line]):
+    """More points than are left in a journal: they are folded while others come, until neither finds room."""
+    up, disk, line = server
+    run = line.post("runs/create", experiment_id="0", start_time=1)["run"]["info"]["run_id"]
+    chance = random.Random(3)
+
+    def points(begin: int) -> list[dict[str, Any]]:
+        steps = range(begin, begin + 1000)
+        return [{"key": "loss", "value": chance.random(), "timestamp": 1, "step": step} for step in steps]
+
+    for batch in range(40):
+        line.post("runs/log-batch", run_id=run, metrics=points(batch * 1000))
+    disk.fill(leave=1 << 20)
+    batches = 40 + until_full(
+        line, "POST", "/api/2.0/mlflow/runs/log-batch",
+        {"run_id": run, "metrics": lambda sent: points((40 + sent) * 1000)},
+    )  # fmt: skip
+    assert history(line, run, "loss") == dict.fromkeys(range(batches * 1000), 1)
+    disk.free()
+    line.post("runs/log-batch", run_id=run, metrics=points(batches * 1000))
+    line.post("runs/update", run_id=run, status="FINISHED")  # folds what was logged
+    assert history(line, run, "loss") == dict.fromkeys(range((batches + 1) * 1000), 1)
+    code, said = up.stop(signal.SIGTERM)
+    assert code == 0, said

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 import homeostat as hs
+from homeostat.core.backup import backup, restore
 from homeostat.core.errors import Conflict
 from homeostat.tracking import IdleRuns, store
 from homeostat.tracking import folding as f
@@ -207,3 +209,57 @@ def test_who_joins_gives_up_when_another_process_added_meanwhile(
         f._join(mine, seq)
     f.fold(mine, id)
     assert steps(mine, id) == list(range(21))
+
+
+FOLDS_ALWAYS = f"""
+import sys, threading, homeostat as hs
+from homeostat.tracking import folding
+from homeostat.tracking.model import Metric
+folding._ROWS = {ROWS}
+ws, id = hs.open(sys.argv[1]), sys.argv[2]
+
+def fold():
+    while True:
+        folding.fold(ws, id)
+
+threading.Thread(target=fold, daemon=True).start()
+for step in range(100_000):
+    ws.tracking.log_batch(id, [Metric(key=key, value=step / 8, step=step, at_ms=5) for key in ("loss", "auc")])
+    print(step, flush=True)
+"""
+
+
+def test_backups_while_folding_is_at_work_are_whole_whoever_is_killed(ws: hs.Workspace, tmp_path: Path):
+    """Another process logs and folds without end; each copy holds what was answered before it began, in order, once."""
+    id = ws.tracking.create_run().id
+    command = [sys.executable, "-c", FOLDS_ALWAYS, str(ws.home), id]
+    folding = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert folding.stdout is not None
+    answered: list[int] = []
+    try:
+        for number in range(3):
+            for _ in range(3 * ROWS):
+                answered.append(int(folding.stdout.readline()))
+            backup(ws, tmp_path / f"{number}.tar")
+    finally:
+        folding.kill()
+        rest = [int(line) for line in folding.communicate()[0].split()]
+    for number in range(3):
+        home = tmp_path / f"home{number}"
+        restore(tmp_path / f"{number}.tar", str(home))
+        with hs.open(home) as copy:
+            _whole(copy, id, least=3 * ROWS * (number + 1))
+    _whole(ws, id, least=len(answered + rest))
+
+
+def _whole(ws: hs.Workspace, id: str, least: int) -> None:
+    count = len(steps(ws, id))
+    assert count >= least
+    for key in ("loss", "auc"):
+        assert steps(ws, id, key) == list(range(count))
+    waiting, pending, held = state(ws, id)
+    assert pending == 2 * waiting
+    assert held, "nothing was folded meanwhile"
+    f.fold(ws, id)
+    assert state(ws, id) == (0, 0, {"loss": [count], "auc": [count]})
+    assert steps(ws, id) == list(range(count))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from homeostat.core.errors import InvalidInput
+from homeostat.core.arrow_size import unpacked_size
+from homeostat.core.errors import InvalidInput, TooLarge
 from homeostat.core.extras import require
 
 if TYPE_CHECKING:
@@ -41,10 +42,17 @@ def to_ipc(frame: Frame) -> bytes:
     return sink.getvalue()
 
 
-def from_ipc(data: bytes) -> polars.DataFrame:
-    """The frame in an Arrow IPC stream; InvalidInput when the bytes are something else or cut off."""
+def from_ipc(data: bytes, limit: int | None = None) -> polars.DataFrame:
+    """The frame in an Arrow IPC stream.
+
+    Raises: InvalidInput when the bytes are something else or cut off; TooLarge when they unpack to more than `limit`.
+    """
     pl = require("polars", extra="data")
     try:
+        if limit is not None and (size := unpacked_size(data)) > limit:
+            raise TooLarge(f"the body unpacks to {size:,} bytes, more than {limit:,}", hint="send it in several parts")
         return pl.read_ipc_stream(data)
+    except TooLarge:
+        raise
     except Exception as error:  # Polars raises several unrelated classes for malformed streams
         raise InvalidInput(f"the body is not a whole Arrow IPC stream: {error}") from error

@@ -60,17 +60,24 @@ def check_url(url: str, allow_private: bool = False) -> tuple[str, int, str]:
     return parts.hostname, port, addresses[0]
 
 
-# Translators (NAT64) deliver these to the IPv4 address in the last four bytes.
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# The one part of IPv6 that is given out to the world; and what translators (NAT64) deliver to the IPv4 address in the
+# last four bytes. Everything else is for machines beside each other, or leads to IPv4 by a way of its own.
+_WORLD, _NAT64 = ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("64:ff9b::/96")
+# Tunnels of a site (ISATAP) end these interfaces at the IPv4 address that follows.
+_ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
+# Called global by the registry, and answered by whatever is nearest: protocols among neighbours, relays.
+_NEAREST = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
 
 
 def _public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-    inner = None
-    if isinstance(parsed, ipaddress.IPv6Address):
-        translated = ipaddress.IPv4Address(parsed.packed[-4:]) if parsed in _NAT64 else None
-        inner = parsed.ipv4_mapped or parsed.sixtofour or translated
-    return parsed.is_global and not parsed.is_multicast and (inner is None or inner.is_global)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return parsed.is_global and not parsed.is_multicast and not any(parsed in near for near in _NEAREST)
+    last = ipaddress.IPv4Address(parsed.packed[-4:])
+    if parsed in _NAT64:
+        return _public(str(last))
+    inner = parsed.sixtofour or (last if parsed.packed[8:12] in _ISATAP else None)
+    return parsed in _WORLD and parsed.is_global and (inner is None or _public(str(inner)))
 
 
 def connect(url: str, *, allow_private: bool = False, timeout_s: float = 10) -> http.client.HTTPConnection:

@@ -26,6 +26,9 @@ class Setting(Record):
         return f"HOMEOSTAT_{self.name.upper()}"
 
 
+# What a body unpacks to may be so many times as large as the largest body.
+UNPACKED_TIMES = 10
+
 SETTINGS = (
     Setting(name="home", kind=str, default="./.homeostat", help="the workspace that is opened when none is named"),
     Setting(

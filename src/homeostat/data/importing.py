@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal
 from homeostat.core.errors import InvalidInput, NotFound, Unavailable
 from homeostat.core.extras import require
 from homeostat.core.paths import check_name
+from homeostat.core.settings import UNPACKED_TIMES
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.data import store
 from homeostat.data.cleaning_rules import CleanRule
+from homeostat.data.connectors.packed import MAX_UNPACKED
 from homeostat.data.model import Mode, TableVersion
 from homeostat.data.tables import write_table
 
@@ -72,10 +74,13 @@ def import_file(
         raise InvalidInput(f"{path or '.'} is a folder", hint="name one file of it", path=path) from None
     except OSError as error:
         raise Unavailable(f"{path} cannot be read: {error.strerror}", path=path) from error
-    return import_bytes(
-        ws, name, data, format=format or _format_of(file.name), filename=file.name, mode=mode, key=key,
-        null_values=null_values, types=types, separator=separator or ("\t" if file.suffix == ".tsv" else ","),
-        encoding=encoding, clean=clean, message=message, once=once, description=description, at_ms=at_ms,
+    separator = separator or ("\t" if file.suffix == ".tsv" else ",")
+    rows = _frame(
+        data, format or _format_of(file.name), file.name, null_values, types, separator, encoding, MAX_UNPACKED
+    )
+    return write_table(
+        ws, name, rows, mode=mode, key=key, message=message, source=file.name, once=once, description=description,
+        clean=clean, at_ms=at_ms,
     )  # fmt: skip
 
 
@@ -104,7 +109,9 @@ def import_bytes(
     """
     require("polars", extra="data")
     shown = filename or f"the {format} data"
-    rows = _frame(data, format, shown, null_values, types, separator, encoding)
+    # This comes from whoever may write; a file of this machine is chosen by an administrator.
+    limit = UNPACKED_TIMES * ws.settings.max_body_mb << 20
+    rows = _frame(data, format, shown, null_values, types, separator, encoding, limit)
     return write_table(
         ws, name, rows, mode=mode, key=key, message=message, source=filename, once=once, description=description,
         clean=clean, at_ms=at_ms,
@@ -157,6 +164,7 @@ def _frame(
     types: dict[str, str] | None,
     separator: str,
     encoding: str,
+    limit: int,
 ) -> pl.DataFrame:
     from homeostat.data.connectors.csv import read_csv
     from homeostat.data.connectors.json import read_json
@@ -164,12 +172,12 @@ def _frame(
     from homeostat.data.connectors.parquet import read_parquet
 
     if format == "parquet":
-        return read_parquet(data, shown)
+        return read_parquet(data, shown, limit)
     if format == "json":
         return read_json(data, shown)
     if format == "csv.zip":
-        inner, data = unzip(data, shown)
+        inner, data = unzip(data, shown, limit)
         shown = f"{inner} in {shown}"
     elif format == "csv.gz":
-        data = gunzip(data, shown)
+        data = gunzip(data, shown, limit)
     return read_csv(data, shown, separator=separator, null_values=null_values, types=types, encoding=encoding)

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator
+from functools import cache
 
+import msgspec
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -41,11 +44,13 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
     live = Live(workspace)
     attempts = Attempts()
     verbs = all_verbs()
-    described = document(verbs, VERSION)
+    rpcs = all_rpcs()
+    # Made when somebody asks for it: a server that starts has other things to do.
+    described = cache(lambda: msgspec.json.encode(document(verbs, rpcs, VERSION)))
     max_body = workspace.settings.max_body_mb << 20
 
     async def openapi(_: Request) -> Response:
-        return json_response(described)
+        return json_response(msgspec.Raw(await run_in_threadpool(described)))
 
     async def health(_: Request) -> Response:
         return json_response({"status": "ok", "version": VERSION})
@@ -83,7 +88,7 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
         lifespan=lifespan,
         middleware=[
             Middleware(Access, workspace=workspace, host=host, open_to_local=is_loopback(host), attempts=attempts),
-            Middleware(Foreign, workspace=workspace, rpcs=all_rpcs(), max_body=max_body),
+            Middleware(Foreign, workspace=workspace, rpcs=rpcs, max_body=max_body),
         ],
         exception_handlers={
             HomeostatError: on_homeostat_error,

@@ -1,14 +1,18 @@
-"""OpenAPI 3.1, made from the verbs' declarations."""
+"""OpenAPI 3.1, made from the declarations of verbs and of the calls of foreign protocols."""
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
 import msgspec
 
+from homeostat.core.foreign import Rpc
 from homeostat.core.frames import MEDIA_TYPE
 from homeostat.core.remote import path_of
 from homeostat.core.verbs import Verb
+from homeostat.server.foreign_fields import Fields, fields_of
 
 _ERROR = {
     "type": "object",
@@ -28,8 +32,16 @@ _ERROR = {
 }
 
 
-def document(verbs: list[Verb], version: str) -> dict[str, Any]:
-    """The OpenAPI document of `verbs`."""
+_FOREIGN_ERROR = {
+    "type": "object",
+    "required": ["error_code", "message"],
+    "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}},
+}
+_ARGUMENT = re.compile(r"\{(\w+)(?::path)?\}")
+
+
+def document(verbs: list[Verb], rpcs: list[Rpc], version: str) -> dict[str, Any]:
+    """The OpenAPI document of `verbs`, and of the calls of foreign protocols."""
     kinds = [p.kind for v in verbs for p in v.parameters if not p.body] + [v.result for v in verbs if not v.gives]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schema_of = iter(schemas)
@@ -40,6 +52,10 @@ def document(verbs: list[Verb], version: str) -> dict[str, Any]:
         method = "get" if verb.safe and verb.body is None else "post"
         known = {p.name: parameters[verb.slice, verb.name, p.name] for p in verb.parameters if not p.body}
         paths[path_of(verb)] = {method: _operation(verb, method, known, results.get((verb.slice, verb.name)))}
+    for declared in rpcs:
+        path = declared.path if declared.path.startswith("/") else f"/api/{declared.path}"
+        shown = _ARGUMENT.sub(r"{\1}", path)
+        paths.setdefault(shown, {})[declared.method.lower()] = _call(declared, shown)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -49,11 +65,42 @@ def document(verbs: list[Verb], version: str) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {**components, "Error": _ERROR},
+            "schemas": {**components, "Error": _ERROR, "ForeignError": _FOREIGN_ERROR},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
     }
+
+
+def _call(declared: Rpc, path: str) -> dict[str, Any]:
+    named = _ARGUMENT.findall(path)
+    failure = {
+        "description": "why not, as the protocol says it",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ForeignError"}}},
+    }
+    content: dict[str, Any] = {"*/*": {}} if declared.raw else {"application/json": {"schema": {"type": "object"}}}
+    operation: dict[str, Any] = {
+        "operationId": f"{declared.method.lower()} {path}",
+        "tags": [path.removeprefix("/").rpartition("/")[0] or "mlflow"],
+        "summary": (inspect.getdoc(declared.handler) or "").partition("\n")[0],
+        "x-permission": declared.permission,
+        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named],
+        "responses": {"2XX": {"description": "the result", "content": content}, "4XX": failure, "5XX": failure},
+    }
+    fields = Fields() if declared.raw else fields_of(declared.handler)
+    for name in named:
+        fields.known.pop(name, None)
+    fields.required = [name for name in fields.required if name not in named]
+    if declared.method in ("GET", "HEAD"):
+        operation["parameters"] += [
+            {"name": name, "in": "query", "required": name in fields.required, "schema": schema}
+            for name, schema in fields.known.items()
+        ]
+    elif declared.raw:
+        operation["requestBody"] = {"content": {"application/octet-stream": {}}}
+    else:
+        operation["requestBody"] = {"content": {"application/json": {"schema": fields.schema()}}}
+    return operation
 
 
 def _operation(verb: Verb, method: str, known: dict[str, Any], result: Any) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_BYTES = 128 << 10
 HEAD_S = 20.0
 SILENT_S = 60.0
+# What has to come of a body in that time: a byte a minute would hold a connection for days.
+LEAST_BYTES = 4 << 10
 
 _SAID = b"the head of the request is too large"
 _TOO_LARGE = (
@@ -32,7 +34,8 @@ class Bounded(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._in_head = True
-        self._since_s = 0.0  # when the head began, or the last piece of a body came
+        self._since_s = 0.0  # when the head began, or so much of a body had come that the time began anew
+        self._body_bytes = 0  # come since then
         self._stuck: tuple[int, float] | None = None  # bytes that the client does not take, and since when
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn narrows it
@@ -41,7 +44,9 @@ class Bounded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._in_head and self._answering:
-            self._since_s = self.loop.time()
+            self._body_bytes += len(data)
+            if self._body_bytes >= LEAST_BYTES:
+                self._since_s, self._body_bytes = self.loop.time(), 0
         super().data_received(data)
         if self._in_head:  # what came is, but for a little, part of a head that is not whole
             self._head_bytes += len(data)
@@ -55,10 +60,12 @@ class Bounded(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._since_s, self._body_bytes = self.loop.time(), 0
         super().on_headers_complete()
 
     def overdue(self, now_s: float) -> bool:
-        """Whether a head is not whole after `HEAD_S`, or for `SILENT_S` nothing of a body came or an answer went."""
+        """Whether a head is not whole after `HEAD_S`, or in `SILENT_S` too little of a body came or none of an answer
+        went."""
         if self.flow.write_paused:
             left = self.transport.get_write_buffer_size()
             if self._stuck is None or self._stuck[0] != left:
@@ -67,7 +74,9 @@ class Bounded(HttpToolsProtocol):
         self._stuck = None
         if not self._answering:  # between two requests a shorter timer of uvicorn's own runs
             return self.timeout_keep_alive_task is None and now_s - self._since_s > HEAD_S
-        return self.cycle.more_body and not self.flow.read_paused and now_s - self._since_s > SILENT_S
+        if self.flow.read_paused:  # it is we who do not read
+            self._since_s, self._body_bytes = now_s, 0
+        return self.cycle.more_body and now_s - self._since_s > SILENT_S
 
     @property
     def _answering(self) -> bool:

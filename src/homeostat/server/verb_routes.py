@@ -13,6 +13,7 @@ from homeostat.core.context import acting_as
 from homeostat.core.errors import InvalidInput, TooLarge
 from homeostat.core.frames import MEDIA_TYPE, from_ipc, to_ipc
 from homeostat.core.remote import path_of
+from homeostat.core.settings import UNPACKED_TIMES
 from homeostat.core.verbs import Verb
 from homeostat.core.workspace import Workspace
 from homeostat.server.answers import json_response
@@ -94,7 +95,7 @@ async def _arguments(request: Request, verb: Verb, max_body: int) -> dict[str, A
     given = _object(request.query_params.get("args", "{}").encode())
     arguments = verb.arguments({**given, body.name: raw})
     if body.body == "frame":
-        arguments[body.name] = await run_in_threadpool(from_ipc, raw)
+        arguments[body.name] = await run_in_threadpool(from_ipc, raw, UNPACKED_TIMES * max_body)
     return arguments
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 import pandas as pd
+import xgboost
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import homeostat as hs
@@ -30,14 +32,24 @@ def test_packages_are_loaded_by_alias(mlflow_client: Client, tmp_path: Path) -> 
     fitted = LogisticRegression().fit(rows, labels)
     booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1, "num_leaves": 4},
                              lightgbm.Dataset(rows, labels), 5)  # fmt: skip
+    boosted = xgboost.XGBClassifier(n_estimators=4, n_jobs=1).fit(rows, labels)
+    forest = RandomForestClassifier(3, random_state=0).fit(rows, labels)
     with hs.open(mlflow_client.url) as ws:
-        for name, model in (("packed-linear", fitted), ("packed-trees", booster), ("packed-own", _halved)):
-            made = hs.log_model(ws, name, model, rows, onnx=name == "packed-trees")
+        models = {
+            "packed-linear": fitted, "packed-trees": booster, "packed-own": _halved, "packed-boosted": boosted,
+            "packed-safe": fitted, "packed-forest": forest,
+        }  # fmt: skip
+        for name, model in models.items():
+            made = hs.log_model(
+                ws, name, model, rows, onnx=name == "packed-trees",
+                pickled=name not in ("packed-safe", "packed-forest"),
+            )  # fmt: skip
             ws.registry.set_alias(name, "champion", made.version)
         folder = hs.registry.fetch(ws, "packed-trees", dest=tmp_path / "fetched", form="mlflow")
     expected = {
         "packed-linear": fitted.predict(rows), "packed-trees": booster.predict(rows),
-        "packed-own": rows["distance"].to_numpy() / 2,
+        "packed-own": rows["distance"].to_numpy() / 2, "packed-boosted": boosted.predict_proba(rows)[:, 1],
+        "packed-safe": fitted.predict(rows), "packed-forest": forest.predict(rows),
     }  # fmt: skip
     said = {"rows": rows.to_dict("list"), "expected": {name: list(map(float, one)) for name, one in expected.items()}}
     (tmp_path / "expected.json").write_text(json.dumps(said))
@@ -57,6 +69,9 @@ for name, wanted in expected.items():
     assert info.flavors["python_function"]["env"]["conda"] == "conda.yaml"
 linear = mlflow.sklearn.load_model("models:/packed-linear@champion")
 assert (linear.predict(rows) == expected["packed-linear"]).all() and linear.predict_proba(rows).shape == (60, 2)
+import mlflow.xgboost
+assert mlflow.xgboost.load_model("models:/packed-boosted/1").num_boosted_rounds() == 4
+assert mlflow.sklearn.load_model("models:/packed-forest/1").n_estimators == 3
 trees = mlflow.lightgbm.load_model("models:/packed-trees/latest")
 assert np.array_equal(trees.predict(rows), expected["packed-trees"])
 assert np.allclose(mlflow.lightgbm.load_model({str(folder)!r}).predict(rows), expected["packed-trees"])

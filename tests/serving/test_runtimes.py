@@ -48,6 +48,29 @@ def test_lightgbm_as_onnx_and_native_through_tritonclient(ws: hs.Workspace, plan
         client.close()
 
 
+@pytest.mark.parametrize("onnx", [True, False])
+def test_xgboost_as_onnx_and_native(ws: hs.Workspace, plane: PlaneProcess, onnx: bool) -> None:
+    import xgboost as xgb
+
+    model = xgb.XGBClassifier(n_estimators=10, n_jobs=1).fit(X, Y)
+    assert log_model(ws, "boosted", model, X, onnx=onnx).onnx.agrees is onnx
+    serve(ws, "boosted")
+    status, answer = plane.infer("boosted", features(X[:9].tolist()))
+    assert status == 200, answer
+    np.testing.assert_allclose(answer["outputs"][0]["data"], model.predict_proba(X[:9])[:, 1], rtol=1e-5, atol=1e-6)
+
+
+def test_what_runs_no_code_is_served_whoever_made_it(ws: hs.Workspace, plane: PlaneProcess) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression().fit(X, Y)
+    log_model(ws, "kept", model, X, onnx=False, pickled=False)
+    serve(ws, "kept")
+    status, answer = plane.infer("kept", features(X[:4].tolist()))
+    assert status == 200, answer
+    np.testing.assert_allclose(answer["outputs"][0]["data"], model.predict_proba(X[:4])[:, 1], rtol=1e-5)
+
+
 def test_a_scikit_learn_pipeline_answers_named_columns(ws: hs.Workspace, plane: PlaneProcess) -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -7,16 +7,22 @@ import platform
 import sys
 from importlib import metadata
 
+from homeostat.registry import skops_form
 from homeostat.registry.estimators import distributions
 
 # What a flavor's own predictor imports, beyond what a pickle names.
-_OF_FLAVOR = {"lightgbm": ["lightgbm", "numpy"], "sklearn": ["sklearn", "numpy"], "onnx": ["onnxruntime", "numpy"]}
+_OF_FLAVOR = {
+    "lightgbm": ["lightgbm", "numpy"], "xgboost": ["xgboost", "numpy"], "sklearn": ["sklearn", "numpy"],
+    "torch": ["torch", "numpy"], "onnx": ["onnxruntime", "numpy"],
+}  # fmt: skip
 
 
-def environment_of(flavor: str, data: bytes, with_onnx: bool) -> list[str]:
-    """Requirements such as "lightgbm==4.7.0", sorted, "python==3.11.7" among them. `data` is the model's file."""
+def environment_of(flavor: str, file: str, data: bytes, with_onnx: bool) -> list[str]:
+    """Requirements such as "lightgbm==4.7.0", sorted, "python==3.11.7" among them. `data` is the model's `file`."""
     modules = set(_OF_FLAVOR.get(flavor, []))
-    if flavor in ("sklearn", "python"):
+    if file == skops_form.FILE:
+        modules |= {"skops"} | {name.split(".")[0] for name in skops_form.types_of(data)}
+    elif flavor in ("sklearn", "python"):
         modules |= _pickled_modules(data)
     if with_onnx:
         modules.add("onnxruntime")

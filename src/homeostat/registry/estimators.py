@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable
 from functools import cache
 from importlib import metadata
 from types import ModuleType
@@ -16,35 +15,30 @@ from typing import Any
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.extras import require
-from homeostat.core.records import Record
+from homeostat.registry import skops_form, xgboost_form
 from homeostat.registry.forests import quick_forest
-from homeostat.registry.model import Field, Flavor
-
-Predict = Callable[[Any], Any]
-
-
-class Original(Record):
-    """A model as its maker gave it. `data` are the bytes kept as `file`; `predict` takes a float64 array [n, k], or a
-    pandas frame when `by_name`; `features` are the columns it was fitted on, if it knows them."""
-
-    flavor: Flavor
-    file: str
-    data: bytes
-    predict: Predict
-    output: Field
-    estimator: Any
-    features: list[str] | None = None
-    classes: list[str] = []
-    by_name: bool = False
+from homeostat.registry.model import Field
+from homeostat.registry.original import Original, Predict
 
 
-def read_original(estimator: Any) -> Original:
-    """Recognise `estimator`: LightGBM, scikit-learn (anything with get_params and predict), or a Python callable."""
+def read_original(estimator: Any, pickled: bool = True) -> Original:
+    """Recognise `estimator`: LightGBM, XGBoost, scikit-learn (anything with get_params and predict), or a callable.
+
+    `pickled=False` refuses what only a pickle can hold, and keeps scikit-learn's models with skops.
+    """
     kind = type(estimator)
-    if kind.__module__.split(".")[0] == "lightgbm":
-        return _lightgbm(estimator)
+    match kind.__module__.split(".")[0]:
+        case "lightgbm":
+            return _lightgbm(estimator)
+        case "xgboost":
+            return xgboost_form.read_xgboost(estimator)
+        case _:
+            pass
     if hasattr(estimator, "predict") and hasattr(estimator, "get_params"):
-        return _sklearn(estimator)
+        return _sklearn(estimator, pickled)
+    if not pickled:
+        raise InvalidInput(f"a {kind.__module__}.{kind.__qualname__} can only be kept as a pickle",
+                           hint="leave out pickled=False")  # fmt: skip
     if callable(estimator) or hasattr(estimator, "predict"):
         return Original(
             flavor="python", file="model.pkl", data=dump_pickle(estimator), predict=answer_of(estimator),
@@ -52,7 +46,7 @@ def read_original(estimator: Any) -> Original:
         )  # fmt: skip
     raise InvalidInput(
         f"a {kind.__module__}.{kind.__qualname__} cannot be packaged",
-        hint="give a LightGBM or scikit-learn model, an ONNX file, or a function from rows to predictions",
+        hint="give a model of LightGBM, XGBoost, scikit-learn or PyTorch, an ONNX file, or a function of rows",
     )
 
 
@@ -120,7 +114,7 @@ def _lightgbm(estimator: Any) -> Original:
     )  # fmt: skip
 
 
-def _sklearn(estimator: Any) -> Original:
+def _sklearn(estimator: Any, pickled: bool) -> Original:
     try:
         classes = [str(label) for label in getattr(estimator, "classes_", [])]
         names = getattr(estimator, "feature_names_in_", None)
@@ -132,10 +126,14 @@ def _sklearn(estimator: Any) -> Original:
         output = Field(name="prediction", dtype="INT64" if estimator.classes_.dtype.kind in "iub" else "BYTES")
     else:
         output = Field(name="prediction", dtype="FP32")
+    data = dump_pickle(estimator)
+    if not pickled:
+        # What its state shares with other objects of this process must not show: the copy shares nothing.
+        data = skops_form.dump_skops(pickle.loads(data))  # noqa: S301 - our own
     return Original(
-        flavor="sklearn", file="model.pkl", data=dump_pickle(estimator), predict=answer_of(estimator), output=output,
-        estimator=estimator, features=None if names is None else [str(name) for name in names], classes=classes,
-        by_name=names is not None,
+        flavor="sklearn", file="model.pkl" if pickled else skops_form.FILE, data=data, predict=answer_of(estimator),
+        output=output, estimator=estimator, features=None if names is None else [str(name) for name in names],
+        classes=classes, by_name=names is not None,
     )  # fmt: skip
 
 

@@ -18,12 +18,15 @@ from homeostat.core.errors import Corrupt, InvalidInput, Refused
 from homeostat.core.extras import require
 from homeostat.core.paths import inside
 from homeostat.core.workspace import Workspace
+from homeostat.registry import skops_form
 from homeostat.registry.estimators import answer_of, answer_of_booster, load_lightgbm
 from homeostat.registry.files import fetch
 from homeostat.registry.manifest import MANIFEST, parse_manifest
 from homeostat.registry.model import ModelVersion, Package
 from homeostat.registry.onnx_form import session
 from homeostat.registry.samples import matrix
+from homeostat.registry.torch_form import answer_of_torch, load_torch
+from homeostat.registry.xgboost_form import answer_of_xgboost, load_xgboost
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +104,16 @@ def load_package(
     if package.flavor == "lightgbm":
         booster = load_lightgbm(data.decode())
         return LoadedModel(package, root, "native", answer_of_booster(booster), booster)
-    estimator = _unpickled(data, package, unpickle)
+    if package.flavor == "xgboost":
+        booster = load_xgboost(data)
+        return LoadedModel(package, root, "native", answer_of_xgboost(booster), booster)
+    if package.flavor == "torch":
+        module = load_torch(_allowed(data, package, unpickle))
+        return LoadedModel(package, root, "native", answer_of_torch(module), module)
+    if package.file == skops_form.FILE:
+        estimator = skops_form.load_skops(data, trusted=unpickle is not None and digest_of(data) == unpickle)
+    else:
+        estimator = pickle.loads(_allowed(data, package, unpickle))  # noqa: S301 - allowed by the caller
     by_name = hasattr(estimator, "feature_names_in_") or package.signature.tensor is None
     return LoadedModel(package, root, "native", answer_of(estimator), estimator, by_name)
 
@@ -148,7 +160,8 @@ def _intact(folder: Path, version: ModelVersion) -> bool:
     )
 
 
-def _unpickled(data: bytes, package: Package, recorded: str | None) -> Any:
+def _allowed(data: bytes, package: Package, recorded: str | None) -> bytes:
+    """`data`, when this process may run it and it is what was recorded."""
     if recorded is None:
         raise Refused(
             f"'{package.file}' is a pickle, and loading one runs code",
@@ -156,4 +169,4 @@ def _unpickled(data: bytes, package: Package, recorded: str | None) -> Any:
         )
     if digest_of(data) != recorded:
         raise Corrupt(f"'{package.file}' is not what was registered", hint="fetch the version again")
-    return pickle.loads(data)  # noqa: S301 - allowed by the caller, and the bytes are those recorded
+    return data

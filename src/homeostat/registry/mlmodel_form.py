@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from homeostat.core.blobs import File
 from homeostat.core.errors import HomeostatError, NotFound
 from homeostat.core.workspace import Workspace
+from homeostat.registry import skops_form, torch_form
 from homeostat.registry.manifest import read_manifest
 from homeostat.registry.mlmodel import FILE
 from homeostat.registry.model import Field, ModelVersion, Package, Signature
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # The folder of MLflow's artifact service below which packages are found, by digest.
 ROOT = "homeostat-packages"
 _EXAMPLE, _ROWS = "input_example.json", 5
+_TORCH = "data"
 _CODE = "code/homeostat_pickled.py"
 # As MLflow names column types. What it has no name for becomes the next wider one.
 _COLUMNS = {
@@ -90,17 +92,21 @@ def version_files(ws: Workspace, version: ModelVersion) -> dict[str, File]:
 def mlflow_files(ws: Workspace, digest: str) -> dict[str, File]:
     """The files of a package's MLflow form, those that are written for it kept too. Raises as `read_manifest`."""
     package, tree = read_manifest(ws, digest)
-    found = {package.file: tree.files[package.file]}
+    found = {_place(package): tree.files[package.file]}
     if package.onnx.file is not None:
         found[package.onnx.file] = tree.files[package.onnx.file]
     size = sum(file.size for file in found.values())
     example = _example(ws, tree.files[package.sample].digest) if package.sample else None
     python = next((one.partition("==")[2] for one in package.environment if one.startswith("python==")), "")
     listed = ["mlflow", *(one for one in package.environment if not one.startswith("python=="))]
-    if package.flavor in ("sklearn", "python") and not any(one.startswith("cloudpickle") for one in listed):
+    types: list[str] | None = None  # those of scikit-learn that a file of skops names: MLflow asks which to trust
+    if package.file == skops_form.FILE:
+        named = skops_form.types_of(ws.blobs.get_bytes(tree.files[package.file].digest))
+        types = [one for one in named if one.startswith("sklearn.")]
+    elif package.flavor in ("sklearn", "python") and not any(one.startswith("cloudpickle") for one in listed):
         listed.append("cloudpickle")
     written = {
-        FILE: _yaml(_mlmodel(package, digest, python, size, example is not None)),
+        FILE: _yaml(_mlmodel(package, digest, python, size, example is not None, types)),
         "requirements.txt": "\n".join(listed) + "\n",
         "conda.yaml": _yaml({
             "name": "mlflow-env", "channels": ["conda-forge"],
@@ -119,10 +125,12 @@ def mlflow_files(ws: Workspace, digest: str) -> dict[str, File]:
     return dict(sorted(found.items()))
 
 
-def _mlmodel(package: Package, digest: str, python: str, size: int, example: bool) -> dict[str, Any]:
+def _mlmodel(
+    package: Package, digest: str, python: str, size: int, example: bool, types: list[str] | None
+) -> dict[str, Any]:
     said: dict[str, Any] = {
         "artifact_path": "model",
-        "flavors": _flavors(package, python),
+        "flavors": _flavors(package, python, types),
         "metadata": {"homeostat.package": digest},
         "model_size_bytes": size,
         "model_uuid": digest[:32],
@@ -135,7 +143,7 @@ def _mlmodel(package: Package, digest: str, python: str, size: int, example: boo
     return said
 
 
-def _flavors(package: Package, python: str) -> dict[str, Any]:
+def _flavors(package: Package, python: str, types: list[str] | None) -> dict[str, Any]:
     env = {"env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}, "python_version": python}
     flavors: dict[str, Any] = {}
     if package.onnx.file is not None:
@@ -152,11 +160,26 @@ def _flavors(package: Package, python: str) -> dict[str, Any]:
             flavors["python_function"] = {"loader_module": "mlflow.lightgbm", **env}
         case "sklearn":
             flavors["sklearn"] = {
-                "pickled_model": package.file, "serialization_format": "cloudpickle",
+                "pickled_model": package.file,
+                "serialization_format": "cloudpickle" if types is None else "skops",
+                **({} if types is None else {"skops_trusted_types": types}),
                 "sklearn_version": _version(package, "scikit-learn"), "code": None,
             }  # fmt: skip
             flavors["python_function"] = {
                 "loader_module": "mlflow.sklearn", "model_path": package.file, "predict_fn": "predict", **env
+            }  # fmt: skip
+        case "xgboost":
+            flavors["xgboost"] = {
+                "data": package.file, "xgb_version": _version(package, "xgboost"), "model_format": "ubj",
+                "model_class": "xgboost.core.Booster", "code": None,
+            }  # fmt: skip
+            flavors["python_function"] = {"loader_module": "mlflow.xgboost", "data": package.file, **env}
+        case "torch":
+            flavors["pytorch"] = {
+                "model_data": _TORCH, "pytorch_version": _version(package, "torch"), "code": None,
+            }  # fmt: skip
+            flavors["python_function"] = {
+                "loader_module": "mlflow.pytorch", "data": _TORCH, "model_config": {"device": None}, **env
             }  # fmt: skip
         case "onnx":
             flavors["python_function"] = {"loader_module": "mlflow.onnx", **env}
@@ -199,7 +222,14 @@ def _loader(package: Package) -> str:
 
 
 def _version(package: Package, distribution: str) -> str:
-    return next((one.partition("==")[2] for one in package.environment if one.startswith(f"{distribution}==")), "")
+    # The builds without a graphics card's part are named otherwise (xgboost-cpu).
+    named = (f"{distribution}==", f"{distribution}-cpu==")
+    return next((one.partition("==")[2] for one in package.environment if one.startswith(named)), "")
+
+
+def _place(package: Package) -> str:
+    # MLflow looks for an exported program by its name in a folder.
+    return f"{_TORCH}/{torch_form.FILE}" if package.flavor == "torch" else package.file
 
 
 def _example(ws: Workspace, digest: str) -> str | None:

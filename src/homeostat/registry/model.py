@@ -12,9 +12,9 @@ import msgspec
 from homeostat.core.event import Event
 from homeostat.core.records import Record
 
-Flavor = Literal["lightgbm", "sklearn", "onnx", "python"]
+Flavor = Literal["lightgbm", "xgboost", "sklearn", "torch", "onnx", "python"]
 # How a version is kept: as a package of ours, as an MLflow model's folder, or elsewhere ("other": named, not held).
-Kept = Literal["lightgbm", "sklearn", "onnx", "python", "mlflow", "other"]
+Kept = Literal["lightgbm", "xgboost", "sklearn", "torch", "onnx", "python", "mlflow", "other"]
 Status = Literal["pending", "valid", "refused"]
 Stage = Literal["None", "Staging", "Production", "Archived"]
 
@@ -68,6 +68,11 @@ class Package(Record):
     environment: list[str]
     created_by: str
     classes: list[str] = []
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether loading the model's own form runs what its maker put into it."""
+        return self.flavor in ("sklearn", "torch", "python") and not self.file.endswith(".skops")
 
 
 class DataVersion(Record):

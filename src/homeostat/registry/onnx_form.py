@@ -12,8 +12,9 @@ from typing import Any
 
 from homeostat.core.errors import InvalidInput, MissingExtra
 from homeostat.core.extras import require
-from homeostat.registry.estimators import Original, Predict
+from homeostat.registry import torch_form, xgboost_form
 from homeostat.registry.model import FEATURES, OnnxReport
+from homeostat.registry.original import Original, Predict
 
 TOLERANCE = 1e-5
 FILE = "model.onnx"
@@ -112,6 +113,10 @@ def _converted(original: Original, width: int) -> Any:
         return require("onnxmltools", extra="ml").convert_lightgbm(
             original.estimator, initial_types=[(FEATURES, types.FloatTensorType([None, width]))], zipmap=False
         )
+    if original.flavor == "xgboost":
+        return xgboost_form.graph_of(original.estimator, width, FEATURES)
+    if original.flavor == "torch":
+        return torch_form.graph_of(original.estimator, width, FEATURES)
     types = require("skl2onnx.common.data_types", extra="ml")
     return require("skl2onnx", extra="ml").convert_sklearn(
         original.estimator,
@@ -141,7 +146,8 @@ def _shaped(model: Any, original: Original) -> bytes:
     del graph.value_info[:]
     _prune(graph)
     graph.name, graph.doc_string, model.doc_string = "model", "", ""
-    imports = {entry.domain: entry.version for entry in model.opset_import}
+    # A graph of trees alone need not name the standard operators; what was put behind it does.
+    imports = {"": _OPSET} | {entry.domain: entry.version for entry in model.opset_import}
     del model.opset_import[:]
     model.opset_import.extend(onnx.helper.make_opsetid(domain, imports[domain]) for domain in sorted(imports))
     onnx.checker.check_model(model)

@@ -17,12 +17,13 @@ from homeostat.core.errors import InvalidInput
 from homeostat.core.records import plain
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
-from homeostat.registry import onnx_form, samples
+from homeostat.registry import onnx_form, safetensors, samples, torch_form
 from homeostat.registry.environment import environment_of
-from homeostat.registry.estimators import Original, read_original
+from homeostat.registry.estimators import read_original
 from homeostat.registry.files import put_package
 from homeostat.registry.manifest import MANIFEST
 from homeostat.registry.model import FEATURES, DataVersion, Field, ModelVersion, OnnxReport, Package, Signature
+from homeostat.registry.original import Original
 
 _SAMPLE = "sample.arrow"
 
@@ -34,14 +35,18 @@ def package_model(
     *,
     tolerance: float = onnx_form.TOLERANCE,
     onnx: bool = True,
+    pickled: bool = True,
 ) -> Package:
     """Write a package of `estimator` into the folder `dest` and give its manifest.
 
-    `estimator`: a LightGBM Booster or LGBM… estimator, a scikit-learn estimator or pipeline, a Python function (or an
-    object with `predict`) from rows to predictions, or an ONNX model as a path, bytes or ModelProto.
+    `estimator`: a Booster or estimator of LightGBM or XGBoost, a scikit-learn estimator or pipeline, a PyTorch module
+    from one matrix to one tensor, a Python function (or an object with `predict`) from rows to predictions, or an ONNX
+    model as a path, bytes or ModelProto.
     `sample`: rows of its input, a hundred or more (Polars, pandas, PyArrow, or an array [n, k]); up to 1,000 are kept.
     An ONNX form is added (`onnx=False` does not try) where it agrees with the original on the sample to `tolerance`;
     the manifest says why where there is none. Functions and classes of your own modules go into the package.
+    `pickled=False` keeps a scikit-learn model with skops, which runs no code when it is loaded, and refuses what cannot
+    be kept so.
 
     Raises: InvalidInput for a model that is not fitted or a sample that does not fit it.
 
@@ -58,24 +63,31 @@ def package_model(
         raise InvalidInput(f"{folder} is not empty", hint="name a new folder")
     if isinstance(estimator, bytes | str | os.PathLike) or hasattr(estimator, "SerializeToString"):
         return _write_onnx(folder, estimator, sample)
-    original = read_original(estimator)
-    frame = samples.read_sample(sample, original.features)
+    if torch_form.is_torch(estimator):
+        frame = samples.read_sample(sample)
+        original = torch_form.read_torch(estimator, samples.matrix(samples.some_rows(frame, 1)))
+    else:
+        original = read_original(estimator, pickled)
+        frame = samples.read_sample(sample, original.features)
     _check_columns(frame.columns, original)
     words = samples.text_columns(frame)
     output = _known_shape(original, frame, words)
+    original = msgspec.structs.replace(original, output=output)
     report, graph = _onnx_of(original, frame, words, tolerance) if onnx else (_untried(tolerance), None)
     signature = Signature(
         inputs=samples.inputs_of(frame), outputs=[output],
         tensor=None if words else FEATURES,
     )  # fmt: skip
     (folder / original.file).write_bytes(original.data)
+    if original.weights is not None:
+        (folder / safetensors.FILE).write_bytes(original.weights)
     if graph is not None:
         (folder / onnx_form.FILE).write_bytes(graph)
     samples.write_sample(frame, folder / _SAMPLE)
+    needed = environment_of(original.flavor, original.file, original.data, graph is not None)
     package = Package(
         format=1, flavor=original.flavor, file=original.file, onnx=report, signature=signature, sample=_SAMPLE,
-        environment=environment_of(original.flavor, original.data, graph is not None), created_by=maker(),
-        classes=original.classes,
+        environment=needed, created_by=maker(), classes=original.classes,
     )  # fmt: skip
     return write_manifest(folder, package)
 
@@ -95,6 +107,7 @@ def log_model(
     once: str | None = None,
     tolerance: float = onnx_form.TOLERANCE,
     onnx: bool = True,
+    pickled: bool = True,
 ) -> ModelVersion:
     """Package `estimator` and register it as the next version of `model`: `package_model`, then `register`.
 
@@ -107,7 +120,7 @@ def log_model(
     (1, 'sklearn', True)
     """
     with tempfile.TemporaryDirectory(prefix="homeostat-package-") as folder:
-        package_model(estimator, sample, folder, tolerance=tolerance, onnx=onnx)
+        package_model(estimator, sample, folder, tolerance=tolerance, onnx=onnx, pickled=pickled)
         digest = put_package(ws, folder)
     return ws.registry.register(
         model=model, package=digest, run_id=run_id, metrics=metrics, params=params, data=data, tags=tags,
@@ -160,7 +173,7 @@ def _known_shape(original: Original, frame: Any, words: list[str]) -> Field:
     if len(answer) != len(rows):
         raise InvalidInput(f"the model gives {len(answer)} predictions for {len(rows)} rows", hint="one for each row")
     field = original.output
-    if original.flavor != "python":
+    if original.flavor not in ("python", "torch"):
         return field
     dtype = "FP32" if answer.dtype.kind == "f" else "INT64" if answer.dtype.kind in "iub" else "BYTES"
     return Field(name=field.name, dtype=dtype, shape=[-1, *answer.shape[1:]])
@@ -168,7 +181,13 @@ def _known_shape(original: Original, frame: Any, words: list[str]) -> Field:
 
 def _check_columns(columns: list[str], original: Original) -> None:
     expected = original.features
-    width = original.estimator.num_feature() if original.flavor == "lightgbm" else len(expected or columns)
+    match original.flavor:
+        case "lightgbm":
+            width: int = original.estimator.num_feature()
+        case "xgboost":
+            width = original.estimator.num_features()
+        case _:
+            width = len(expected or columns)
     if len(columns) != width:
         raise InvalidInput(f"the sample has {len(columns)} columns, the model was fitted on {width}")
     if expected is None or columns == expected:
@@ -201,7 +220,7 @@ def _write_onnx(folder: Path, source: Any, sample: Any) -> Package:
     package = Package(
         format=1, flavor="onnx", file=onnx_form.FILE, onnx=report, sample=kept, created_by=maker(),
         signature=Signature(inputs=inputs, outputs=[_tensor(value) for value in graph.output], tensor=tensor),
-        environment=environment_of("onnx", b"", True),
+        environment=environment_of("onnx", onnx_form.FILE, b"", True),
     )  # fmt: skip
     return write_manifest(folder, package)
 

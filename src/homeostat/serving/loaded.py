@@ -81,7 +81,8 @@ def load(
     """The version in the package `folder`, warmed up on its sample.
 
     ONNX Runtime where there is a conversion that agrees with the original, else the flavour's own runtime. `recorded`,
-    the digest of a pickled model that this workspace has made, lets it run in a process of its own.
+    the digest of a pickled model that this workspace has made, lets it run in a process of its own; so does a file that
+    runs no code.
 
     Raises: Corrupt for a broken package; Refused for a pickled model that this workspace has not made.
     """
@@ -92,7 +93,9 @@ def load(
         runtime, contract = _open_onnx(folder / file, package, names)
     elif package.flavor == "lightgbm" and len(package.signature.outputs) == 1 and package.signature.tensor:
         runtime, contract = _open_lightgbm(folder / package.file, package, names)
-    elif recorded is not None:
+    elif package.flavor == "xgboost" and package.signature.tensor:
+        runtime, contract = _open_xgboost(folder / package.file, package, names)
+    elif recorded is not None or not package.runs_code:
         runtime, contract = _open_process(folder, recorded, package, names)
     else:
         raise Refused(
@@ -145,8 +148,19 @@ def _open_lightgbm(path: Path, package: Package, names: tuple[str, str, str]) ->
     return runtime, contract
 
 
+def _open_xgboost(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
+    from homeostat.serving.runtimes.xgboost import XgboostRuntime
+
+    runtime = XgboostRuntime(path)
+    contract = MatrixContract(names[0], specs(package.signature.inputs), *names[1:])
+    if runtime.width != contract.width:
+        raise Corrupt(f"'{path.name}' takes {runtime.width} columns, the signature names {contract.width}",
+                      hint="register the model again")  # fmt: skip
+    return runtime, contract
+
+
 def _open_process(
-    folder: Path, recorded: str, package: Package, names: tuple[str, str, str]
+    folder: Path, recorded: str | None, package: Package, names: tuple[str, str, str]
 ) -> tuple[Runtime, Contract]:
     from homeostat.serving.runtimes.process import ProcessRuntime
 
@@ -155,7 +169,7 @@ def _open_process(
     if signature.tensor is not None:
         contract = MatrixContract(names[0], specs(signature.inputs), *names[1:], tensor=signature.tensor)
     (output,) = specs(signature.outputs)
-    return ProcessRuntime(folder, recorded, contract.offered, output), contract
+    return ProcessRuntime(folder, recorded or "", contract.offered, output), contract
 
 
 def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[Any, int]:

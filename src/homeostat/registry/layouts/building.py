@@ -107,7 +107,7 @@ def _lightgbm(found: FoundModel, dest: Path) -> Package:
             inputs=[Field(name=name, dtype="FP32") for name in booster.feature_name()], outputs=[original.output],
             tensor=FEATURES,
         ),
-        environment=environment_of("lightgbm", b"", False),
+        environment=environment_of("lightgbm", "model.txt", b"", False),
     ))  # fmt: skip
 
 

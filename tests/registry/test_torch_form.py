@@ -1,0 +1,66 @@
+"""PyTorch modules. Skipped by name where PyTorch is not installed: it is too large for the tests' own environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import homeostat as hs
+from homeostat.core.blobs import digest_of_file
+from homeostat.core.errors import InvalidInput, Refused
+from homeostat.registry import fetch, load_package, package_model
+from homeostat.registry.mlmodel import read_mlmodel
+from homeostat.registry.safetensors import read_safetensors
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (`pip install torch`): its models are not tested")
+X = np.random.default_rng(5).normal(size=(100, 4)).astype("f4")
+
+
+def module(outputs: int) -> object:
+    torch.manual_seed(3)
+    layers = torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Dropout(), torch.nn.Linear(6, outputs)
+    return torch.nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_module_answers_alike_in_every_form(outputs: int, tmp_path: Path):
+    net = module(outputs)
+    package = package_model(net, X, tmp_path / "a")
+    assert (package.flavor, package.file, package.onnx.agrees) == ("torch", "model.pt2", True), package.onnx.reason
+    assert package.signature.outputs[0].shape == ([-1] if outputs == 1 else [-1, 3])
+    with torch.no_grad():
+        expected = net.eval()(torch.from_numpy(X)).numpy()  # type: ignore[attr-defined]
+    program = digest_of_file(tmp_path / "a" / "model.pt2")
+    for loaded in (load_package(tmp_path / "a"), load_package(tmp_path / "a", engine="native", unpickle=program)):
+        for rows in (X, X[:1]):
+            got = loaded.predict(rows).reshape(len(rows), -1)
+            np.testing.assert_allclose(got, expected[: len(rows)], rtol=1e-4, atol=1e-5)
+    with pytest.raises(Refused, match="loading one runs code"):
+        load_package(tmp_path / "a", engine="native")
+    weights = read_safetensors((tmp_path / "a" / "weights.safetensors").read_bytes())
+    assert {name: array.shape for name, array in weights.items()} == {
+        "0.weight": (6, 4), "0.bias": (6,), "3.weight": (outputs, 6), "3.bias": (outputs,)
+    }  # fmt: skip
+    package_model(net, X, tmp_path / "b")
+    assert all(path.read_bytes() == (tmp_path / "b" / path.name).read_bytes() for path in (tmp_path / "a").iterdir())
+
+
+def test_its_folder_is_one_of_mlflow(ws: hs.Workspace, tmp_path: Path):
+    hs.log_model(ws, "net", module(1), X)
+    folder = fetch(ws, "net", dest=tmp_path, form="mlflow")
+    assert read_mlmodel((folder / "MLmodel").read_bytes()).flavors == ["onnx", "python_function", "pytorch"]
+    with torch.no_grad():
+        expected = module(1).eval()(torch.from_numpy(X)).numpy()  # type: ignore[attr-defined]
+        found = torch.export.load(folder / "data" / "model.pt2").module()(torch.from_numpy(X)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_module_that_cannot_be_exported_is_refused(tmp_path: Path):
+    class Branching(torch.nn.Module):
+        def forward(self, rows: object) -> object:
+            return rows if rows.sum().item() > 0 else -rows  # type: ignore[attr-defined,operator]
+
+    with pytest.raises(InvalidInput, match="cannot export this Branching"):
+        package_model(Branching(), X, tmp_path)

@@ -13,6 +13,7 @@ from homeostat.registry.files import put_package
 from homeostat.registry.layouts.building import build_package
 from homeostat.registry.layouts.reading import read_layout
 from homeostat.registry.model import ModelVersion
+from homeostat.registry.skops_form import FILE
 
 _EXPERIMENT = "imported-models"
 
@@ -23,9 +24,9 @@ def import_folder(
     """Register every model in `folder` as the next version of the model of its name, or of `name` if there is one.
 
     Read are packages of ours, MLflow's `MLmodel`, MLServer's `model-settings.json`, Triton's model repository,
-    BentoML's model store, and single ONNX, LightGBM and pickled files. The same files again give the version they
-    gave before. `allow_code` says that you trust whoever made the pickles among them: each is loaded once, in a
-    process of its own, and may be deployed afterwards. Works against a server too.
+    BentoML's model store, and single files of ONNX, LightGBM, XGBoost, skops, PyTorch, or pickled ones. The same files
+    again give the version they gave before. `allow_code` says that you trust whoever made the pickles among them: each
+    is loaded once, in a process of its own, and may be deployed afterwards. Works against a server too.
 
     Raises: NotFound, InvalidInput, or Refused for a pickle without `allow_code`; then nothing is registered.
     """
@@ -40,7 +41,7 @@ def import_folder(
         versions: list[ModelVersion] = []
         for model, package, into in zip(found, made, packages, strict=True):
             digest = put_package(ws, into)
-            code = package.flavor in ("sklearn", "python")
+            code = package.runs_code or package.file == FILE
             tags = {"imported.layout": model.layout, "imported.version": model.version, **model.tags}
             run = _vouch(ws, model.name, digest) if code and allow_code else None
             versions.append(ws.registry.register(

@@ -179,15 +179,20 @@ def _known_shape(original: Original, frame: Any, words: list[str]) -> Field:
     return Field(name=field.name, dtype=dtype, shape=[-1, *answer.shape[1:]])
 
 
-def _check_columns(columns: list[str], original: Original) -> None:
-    expected = original.features
+def width_of(original: Original) -> int:
+    """How many columns the model takes; 0 when it does not say."""
     match original.flavor:
         case "lightgbm":
-            width: int = original.estimator.num_feature()
+            return int(original.estimator.num_feature())
         case "xgboost":
-            width = original.estimator.num_features()
+            return int(original.estimator.num_features())
         case _:
-            width = len(expected or columns)
+            return len(original.features or ())
+
+
+def _check_columns(columns: list[str], original: Original) -> None:
+    expected = original.features
+    width = width_of(original) or len(columns)
     if len(columns) != width:
         raise InvalidInput(f"the sample has {len(columns)} columns, the model was fitted on {width}")
     if expected is None or columns == expected:

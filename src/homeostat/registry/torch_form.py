@@ -6,6 +6,7 @@ of it while loading, so it counts as a pickle here.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from typing import Any
@@ -32,7 +33,8 @@ def read_torch(module: Any, rows: Any) -> Original:
     Raises: InvalidInput for a module whose forward pass PyTorch cannot export.
     """
     torch = require("torch", extra="torch")
-    module.eval()
+    with contextlib.suppress(NotImplementedError):  # a program that was exported before has no modes
+        module.eval()
     example = torch.from_numpy(_narrow(rows[:1].repeat(_TRACED_ROWS, axis=0)))
     try:
         program = torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim.AUTO},))

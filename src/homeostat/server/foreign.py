@@ -24,6 +24,7 @@ from homeostat.core.errors import HomeostatError, PermissionDenied, TooLarge, Un
 from homeostat.core.foreign import PUBLIC, Args, ForeignError, Rpc, decode, foreign, rpcs_of
 from homeostat.core.slices import PROTOCOLS
 from homeostat.core.workspace import Workspace
+from homeostat.server.absent import PAGES, absence
 from homeostat.server.access import ANONYMOUS, FOREIGN_ROOTS, FOREIGN_SPACES, Actor
 from homeostat.server.answers import send_foreign_error, send_json
 from homeostat.server.at_once import change, look
@@ -79,9 +80,9 @@ class Foreign:
         if methods is None:
             methods, found = self._match(path)
             if methods is None:
-                if not path.startswith(FOREIGN_SPACES):
+                if not path.startswith(FOREIGN_SPACES) and path not in PAGES:
                     return await self.app(scope, receive, send)
-                return await send_foreign_error(send, _nowhere(path))
+                return await send_foreign_error(send, absence(path) or _nowhere(path))
             scope["path_params"] = found
         method = scope["method"]
         handle = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)

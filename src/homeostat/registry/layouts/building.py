@@ -1,7 +1,7 @@
 """From a model that was found to a package of ours.
 
-ONNX graphs and LightGBM's text are read here. A pickle is a program: it is loaded only when the caller allows it, by a
-process of its own that writes the package (`pickled.py`), and never by this one.
+ONNX graphs and the files of LightGBM and XGBoost are read here. A pickle is a program: it is loaded only when the
+caller allows it, by a process of its own that writes the package (`pickled.py`), and never by this one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from homeostat.registry.estimators import load_lightgbm, read_original
 from homeostat.registry.layouts.found import FoundModel, read_small
 from homeostat.registry.manifest import MANIFEST, parse_manifest
 from homeostat.registry.model import FEATURES, Field, OnnxReport, Package, Signature
-from homeostat.registry.packaging import maker, package_model, write_manifest
+from homeostat.registry.packaging import maker, package_model, width_of, write_manifest
+from homeostat.registry.skops_form import is_harmless
+from homeostat.registry.xgboost_form import load_xgboost
 
 _LONGEST_S = 600
 
@@ -40,8 +42,11 @@ def build_package(found: FoundModel, dest: Path, *, allow_code: bool = False) ->
     if found.form == "onnx":
         return _onnx(found, dest)
     if found.form == "lightgbm":
-        return _lightgbm(found, dest)
-    _need(allow_code, found.file.name)
+        return _booster(found, dest, _lightgbm(found.file))
+    if found.form == "xgboost":
+        return _booster(found, dest, _xgboost(found.file))
+    if found.form != "skops" or not is_harmless(found.file.read_bytes()):
+        _need(allow_code, found.file.name)
     return _pickle(found, dest)
 
 
@@ -52,6 +57,9 @@ def read_example(path: Path | None) -> Any | None:
     try:
         said: Any = json.loads(read_small(path))
         table = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+        if isinstance(table.get("inputs"), list):  # an array, which has no names
+            rows: list[list[float]] = table["inputs"]
+            return require("polars", extra="ml").DataFrame(rows, schema=_numbered(len(rows[0])), orient="row")
         if not {"columns", "data"} <= table.keys():
             return None
         return require("polars", extra="ml").DataFrame(table["data"], schema=table["columns"], orient="row")
@@ -61,7 +69,7 @@ def read_example(path: Path | None) -> Any | None:
 
 def _copy(folder: Path, dest: Path, allow_code: bool) -> Package:
     package = parse_manifest(read_small(folder / MANIFEST))
-    if package.flavor in ("sklearn", "python") and package.onnx.file is None:
+    if package.runs_code and package.onnx.file is None:
         _need(allow_code, package.file)
     for name in {MANIFEST, package.file, package.onnx.file, package.sample} - {None}:
         source, target = inside(folder, str(name)), inside(dest, str(name))
@@ -85,35 +93,50 @@ def _onnx(found: FoundModel, dest: Path) -> Package:
     return write_manifest(dest, msgspec.structs.replace(package, signature=signature))
 
 
-def _lightgbm(found: FoundModel, dest: Path) -> Package:
-    text = found.file.read_bytes().decode(errors="replace")
+def _lightgbm(file: Path) -> Any:
+    text = file.read_bytes().decode(errors="replace")
     if not text.startswith("tree"):
-        raise InvalidInput(f"'{found.file.name}' is not LightGBM's text", hint="save it with Booster.save_model")
+        raise InvalidInput(f"'{file.name}' is not LightGBM's text", hint="save it with Booster.save_model")
     lightgbm = require("lightgbm", extra="ml")
     try:
-        booster = load_lightgbm(text)
+        return load_lightgbm(text)
     except lightgbm.basic.LightGBMError as error:
-        raise InvalidInput(f"'{found.file.name}' is not a LightGBM model: {str(error)[:200]}") from error
-    example = read_example(found.example)
-    if example is not None and example.width == booster.num_feature():
-        return package_model(booster, example, dest)
+        raise InvalidInput(f"'{file.name}' is not a LightGBM model: {str(error)[:200]}") from error
+
+
+def _xgboost(file: Path) -> Any:
+    xgboost = require("xgboost", extra="xgboost")
+    try:
+        return load_xgboost(file.read_bytes())
+    except xgboost.core.XGBoostError as error:
+        last = (str(error).strip().splitlines() or ["it does not say why"])[0]
+        raise InvalidInput(f"'{file.name}' is not an XGBoost model: {last[-200:]}") from error
+
+
+def _booster(found: FoundModel, dest: Path, booster: Any) -> Package:
     original = read_original(booster)
+    names = original.features or _numbered(width_of(original))
+    example = read_example(found.example)
+    if example is not None and example.width == len(names):
+        return package_model(booster, example, dest)
     (dest / original.file).write_bytes(original.data)
     reason = "there are no rows of input here to compare an ONNX form on"
     return write_manifest(dest, Package(
-        format=1, flavor="lightgbm", file=original.file, sample=None, created_by=maker(),
+        format=1, flavor=original.flavor, file=original.file, sample=None, created_by=maker(),
         onnx=OnnxReport(available=False, agrees=False, tolerance=0.0, reason=reason),
         signature=Signature(
-            inputs=[Field(name=name, dtype="FP32") for name in booster.feature_name()], outputs=[original.output],
+            inputs=[Field(name=name, dtype="FP32") for name in names], outputs=[original.output],
             tensor=FEATURES,
         ),
-        environment=environment_of("lightgbm", "model.txt", b"", False),
+        environment=environment_of(original.flavor, original.file, original.data, False),
     ))  # fmt: skip
 
 
 def _pickle(found: FoundModel, dest: Path) -> Package:
     """Let a process of its own load the pickle and write the package; what it says when it cannot is the reason."""
     columns = [field.name for field in found.inputs if len(field.shape) == 1]
+    if len(found.inputs) == 1 and len(found.inputs[0].shape) == 2:
+        columns = _numbered(max(0, found.inputs[0].shape[1]))
     example = str(found.example) if read_example(found.example) is not None else ""
     path = [*([str(found.code)] if found.code else []), *sys.path]
     done = subprocess.run(
@@ -128,9 +151,13 @@ def _pickle(found: FoundModel, dest: Path) -> Package:
     return parse_manifest((dest / MANIFEST).read_bytes())
 
 
+def _numbered(width: int) -> list[str]:
+    return [f"f{number}" for number in range(width)]
+
+
 def _need(allowed: bool, file: str) -> None:
     if not allowed:
         raise Refused(
-            f"'{file}' is a pickle, and loading one runs code",
+            f"'{file}' is a pickle or holds one, and loading one runs code",
             hint="pass --allow-code (allow_code=True) if you trust whoever made it, or bring the model as ONNX",
         )

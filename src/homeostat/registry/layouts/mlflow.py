@@ -11,7 +11,12 @@ from homeostat.registry.layouts.found import FoundModel, existing, form_of, mapp
 from homeostat.registry.mlmodel import FILE, read_fields, read_mlmodel
 
 # The flavors that are read, best first, and the field of each that names its file.
-_FLAVORS = (("onnx", "data"), ("lightgbm", "data"), ("sklearn", "pickled_model"), ("python_function", "data"))
+_FLAVORS = (
+    ("onnx", "data"), ("lightgbm", "data"), ("xgboost", "data"), ("sklearn", "pickled_model"),
+    ("pytorch", "model_data"), ("python_function", "data"),
+)  # fmt: skip
+# What PyTorch's flavor calls its file, in the folder that it names.
+_TORCH = ("model.pt2", "model.pth")
 # What pickles a model without MLflow's own loader around it.
 _PLAIN = ("homeostat_pickled", "mlflow.sklearn", "mlflow.lightgbm", "mlflow.onnx")
 
@@ -25,22 +30,23 @@ def read_mlflow(folder: Path, name: str) -> FoundModel:
         found = flavors.get(flavor)
         if not isinstance(found, dict) or not _plain(flavor, found):
             continue
-        if flavor == "sklearn" and text(found.get("serialization_format")) == "skops":
-            continue
         file = text(found.get(field)) or ("model.pkl" if flavor == "sklearn" else "")
         if not file:
             continue
+        if flavor == "pytorch":
+            file = next((f"{file}/{one}" for one in _TORCH if inside(folder, f"{file}/{one}").is_file()), file)
         path = existing(inside(folder, file), FILE)
         code, example = text(found.get("code")), folder / "input_example.json"
+        form = "xgboost" if flavor == "xgboost" else form_of(path, f"the flavor {flavor}")
         return FoundModel(
-            name=name, layout="mlflow", form=form_of(path, f"the flavor {flavor}"), file=path,
+            name=name, layout="mlflow", form=form, file=path,
             inputs=said.signature.inputs, example=example if example.is_file() else None,
             code=inside(folder, code) if code else None, tags={"mlflow.flavor": flavor},
         )  # fmt: skip
     raise InvalidInput(
         f"the MLflow model in {folder.name} can be loaded as {', '.join(said.flavors) or 'nothing'}; none of it runs "
         "here",
-        hint="log it with a flavor of ONNX, LightGBM or scikit-learn",
+        hint="log it with a flavor of ONNX, LightGBM, XGBoost, scikit-learn or PyTorch",
     )
 
 

@@ -15,26 +15,36 @@ from typing import Any
 import msgspec
 
 from homeostat.core.errors import InvalidInput
+from homeostat.core.extras import require
 from homeostat.registry.layouts.building import read_example
 from homeostat.registry.packaging import package_model, write_manifest
+from homeostat.registry.skops_form import load_skops
+from homeostat.registry.torch_form import load_torch
 
 _COMPARED_ROWS = 100
 
 
 def repackage(file: Path, dest: Path, example: Path | None, columns: list[str]) -> None:
     """Load the model in `file` and write its package into `dest`. Raises: InvalidInput when it tells too little."""
-    model = _loaded(file)
+    model, pickled = _loaded(file), file.suffix != ".skops"
     rows = read_example(example)
     if rows is not None:
-        package_model(model, rows, dest, onnx=rows.height >= _COMPARED_ROWS)
+        package_model(model, rows, dest, onnx=rows.height >= _COMPARED_ROWS, pickled=pickled)
         return
-    package = package_model(model, _made_up(model, columns), dest, onnx=False)
+    package = package_model(model, _made_up(model, columns), dest, onnx=False, pickled=pickled)
     if package.sample is not None:
         (dest / package.sample).unlink()
     write_manifest(dest, msgspec.structs.replace(package, sample=None))
 
 
 def _loaded(file: Path) -> Any:
+    if file.suffix == ".skops":
+        # A file of types that skops does not know came here only because the caller allows its code.
+        return load_skops(file.read_bytes(), trusted=True)
+    if file.suffix == ".pt2":
+        return load_torch(file.read_bytes())
+    if file.suffix in (".pth", ".pt"):
+        return require("torch", extra="torch").load(file, weights_only=False)
     try:
         import joblib
     except ImportError:

@@ -70,6 +70,8 @@ def test_prompts_and_what_used_them(mlflow_client: Client) -> None:
     # The client looks for a tag here that it no longer sets itself.
     client.set_prompt_version_tag("calls-prompt", str(one.version), "mlflow.prompt.associatedRunIds", run.info.run_id)
     assert [prompt.name for prompt in client.list_logged_prompts(run.info.run_id)] == ["calls-prompt"]
+    client.detach_prompt_from_run(run.info.run_id, "prompts:/calls-prompt/1")
+    assert client.list_logged_prompts(run.info.run_id) == []
     model = mlflow.initialize_logged_model("calls-model")
     client.link_prompt_version_to_model("calls-prompt", str(one.version), model.model_id)
     assert "calls-prompt" in client.get_logged_model(model.model_id).tags["mlflow.linkedPrompts"]

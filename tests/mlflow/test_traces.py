@@ -114,3 +114,18 @@ def test_traces_are_kept_found_and_judged(mlflow_client: Client) -> None:
     assert client.delete_traces(experiment, max_timestamp_millis=2**53, max_traces=1) == 1
     assert ids() == [started.trace_id, third]
     """)
+
+
+def test_traces_of_one_session_are_found_together(mlflow_client: Client) -> None:
+    mlflow_client.check("""
+    import mlflow
+    experiment = mlflow.set_experiment("sessions").experiment_id
+    for session in ("first", "second", "first"):
+        with mlflow.start_span("turn"):
+            mlflow.update_current_trace(metadata={"mlflow.trace.session": session})
+    with mlflow.start_span("alone"):
+        pass
+    mlflow.flush_trace_async_logging()
+    found = mlflow.search_sessions(locations=[experiment])
+    assert [(session.id, len(session)) for session in found] == [("first", 2), ("second", 1)], found
+    """)

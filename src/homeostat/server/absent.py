@@ -1,4 +1,4 @@
-"""What MLflow's servers have and this one has not: told with the reason, so that nobody looks for a mistake of theirs."""
+"""What MLflow's servers have and this one has not: told with the reason, so that nobody looks for a mistake."""
 
 from __future__ import annotations
 

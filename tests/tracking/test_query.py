@@ -81,6 +81,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         # Few runs, and all ways to look at them: at the first, at more, at all.
         patch.setattr("homeostat.tracking.query.finding._FIRST", 4)
         patch.setattr("homeostat.tracking.query.finding._MOST", 16)
+        patch.setattr("homeostat.tracking.query.finding._SOON", 30)
         url = str(home) if request.param == "sqlite" else request.getfixturevalue("postgres").new_database()
         with hs.open(url) as ws:
             for run in runs:

@@ -28,4 +28,5 @@ def _suited(connection: Any, _record: Any) -> None:
     """Set what searches need: no compiling, which takes longer than they do, and plans for disks that seek at once."""
     connection.execute("set jit = off")
     connection.execute("set random_page_cost = 1.1")
+    connection.execute("set plan_cache_mode = force_custom_plan")
     connection.commit()

@@ -84,13 +84,15 @@ def _divided(c: sa.Connection, base: Base, tree: Condition) -> tuple[list[_Group
     writer = Writer(postgres, joined.names)
     held, more = writer.condition(tree)
     of_all, bound = base.on_runs(postgres)
+    beside, keys = writer.beside()
+    source = f"tracking_run r{joined.joined(writer.seq)}{beside}"
     found = rows(
         c,
         f"{joined.tables[0] or 'with '}{', ' if joined.tables[0] else ''}fit as materialized (select r.seq, r.start_ms,"  # noqa: S608 - names of this slice; values are bound
-        f" r.experiment_id, r.kind, r.status from tracking_run r{joined.joined(writer.seq)} where {held} and {of_all})"
+        f" r.experiment_id, r.kind, r.status from {source} where {held} and {of_all})"
         f" {divided} from fit {ends} union all"
         f" select * from (select seq, null, null, 0 from fit order by start_ms desc, seq desc limit {_SAMPLE}) newest",
-        [*joined.tables[1], *more, *bound],
+        [*joined.tables[1], *keys, *more, *bound],
     )
     groups = [_Group(names[id], kind, status, runs) for id, kind, status, runs in found if runs]
     return groups, [seq for seq, _, _, runs in found if not runs]

@@ -64,13 +64,15 @@ def group_runs(
         chosen = [*_named(writer, shared, "k"), *_named(writer, measured, "m")]
         held, bound = writer.condition(tree)
         of_all, first = base.on_runs(writer.postgres)
+        beside, keys = writer.beside()
+        source = f"tracking_run r{joined.joined(writer.seq)}{beside}"
         runs: Sql = (
-            f"select {', '.join(['r.seq', *(sql for sql, _ in chosen)])} from tracking_run r{joined.joined(writer.seq)}"  # noqa: S608 - names of this slice; values are bound
-            f" where {of_all} and {held}",
-            [*(value for _, values in chosen for value in values), *first, *bound],
+            f"select {', '.join(['r.seq', *(sql for sql, _ in chosen)])} from {source}"  # noqa: S608 - names of this slice; values are bound
+            f" where {held} and {of_all}",
+            [*(value for _, values in chosen for value in values), *keys, *bound, *first],
         )
         tables = joined.tables[0].removeprefix("with ").rstrip()
-        sql = _grouped(f"{tables}, " if tables else "", runs[0], len(shared), len(measured), limit)
+        sql = _grouped(f"{tables}, " if tables else "", runs[0], len(shared), len(measured), limit, writer.postgres)
         found = rows(c, sql, [*joined.tables[1], *runs[1]])
         return [_group(row, by, metrics) for row in found]
 
@@ -90,22 +92,30 @@ def _named(writer: Writer, values: list[Value], letter: str) -> list[Sql]:
     return [(f"{cast.format(sql)} as {letter}{number}", bound) for number, (sql, bound) in enumerate(found)]
 
 
-def _grouped(tables: str, runs: str, shared: int, measured: int, limit: int) -> str:
+def _grouped(tables: str, runs: str, shared: int, measured: int, limit: int, postgres: bool) -> str:
     """Deviations are from the mean of the group, taken first: sums of squares would lose what is small beside it."""
     keys = [f"k{number}" for number in range(shared)]
-    partition = f"partition by {', '.join(keys)}" if keys else ""
-    means = [f", m{n}, avg(m{n}) over ({partition}) as a{n}" for n in range(measured)]
-    figures_of = [
+    means = "".join(f", avg(m{n}) as a{n}" for n in range(measured))
+    figures_of = "".join(
         f", count(m{n}), avg(m{n}), min(m{n}), max(m{n}), sum((m{n} - a{n}) * (m{n} - a{n}))" for n in range(measured)
-    ]
-    # Texts by code points, and what is missing last, on every database.
-    order = [f"case when {key} is null then 1 else 0 end, {key}" for key in keys]
-    named = "".join(f"{key}, " for key in keys)
-    ends = f" group by {', '.join(keys)} order by {', '.join(order)}" if keys else ""
-    return (
-        f"with {tables}found as ({runs}), held as (select {named}seq{''.join(means)} from found)"  # noqa: S608 - names of this module
-        f" select {named}count(*){''.join(figures_of)} from held{ends} limit {limit}"
     )
+    # Texts by code points, and what is missing last, on every database.
+    order = ", ".join(f"case when found.{key} is null then 1 else 0 end, found.{key}" for key in keys)
+    named = "".join(f"found.{key}, " for key in keys)
+    ends = f" group by {named[:-2]} order by {order}" if keys else ""
+    same = " and ".join(_same(f"found.{key}", f"means.{key}", postgres) for key in keys) or "1 = 1"
+    return (
+        f"with {tables}found as materialized ({runs}),"  # noqa: S608 - names of this module
+        f" means as materialized (select {named}count(*) as runs{means} from found{ends} limit {limit})"
+        f" select {named}count(*){figures_of} from found join means on {same}{ends} limit {limit}"
+    )
+
+
+def _same(a: str, b: str, postgres: bool) -> str:
+    """`a` is `b`, or both are missing, so that it can be looked up: PostgreSQL does so for equal values only."""
+    if not postgres:
+        return f"{a} is {b}"
+    return f"coalesce(cast({a} as text), '') = coalesce(cast({b} as text), '') and ({a} is null) = ({b} is null)"
 
 
 def _group(row: Any, by: list[str], metrics: list[str]) -> RunGroup:

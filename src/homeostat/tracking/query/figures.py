@@ -83,10 +83,12 @@ def _of_points(c: sa.Connection, base: Base, tree: Condition, metric: Metric) ->
     rest = [part for part in conditions_of(tree) if not any(isinstance(p, Metric) and joins(p) for p in parts_of(part))]
     postgres = c.dialect.name == "postgresql"
     of_all, first = base.on_runs(postgres)
-    held, bound = Writer(postgres).condition(Every(tuple(rest)))
+    writer = Writer(postgres)
+    held, bound = writer.condition(Every(tuple(rest)))
+    beside, keys = writer.beside()
     having = "exists (select 1 from tracking_series o where o.run_seq = r.seq and o.key = ?)"
-    sql = f"select r.seq from tracking_run r where {of_all} and {held} and {having} limit {_MOST_RUNS + 1}"  # noqa: S608 - made here; values are bound
-    seqs = [seq for (seq,) in rows(c, sql, [*first, *bound, metric.key])]
+    sql = f"select r.seq from tracking_run r{beside} where {of_all} and {held} and {having} limit {_MOST_RUNS + 1}"  # noqa: S608 - made here; values are bound
+    seqs = [seq for (seq,) in rows(c, sql, [*keys, *first, *bound, metric.key])]
     if len(seqs) > _MOST_RUNS:
         raise InvalidInput(
             f"the points of more than {_MOST_RUNS} runs would have to be opened for '{metric.key}'",

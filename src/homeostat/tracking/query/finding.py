@@ -50,6 +50,8 @@ from homeostat.tracking.query.tree import (
 _Kept = list[float | int | str | None]
 # As many rows are looked at one by one, at first and at most: what that costs is little beside a look at all.
 _FIRST, _MOST = 1000, 10_000
+# Where the page is expected behind more rows than these, all are looked at.
+_SOON = 40_000
 
 
 class Asked(NamedTuple):
@@ -129,8 +131,9 @@ def _rows(c: sa.Connection, asked: Asked, part: _Part, joined: Figures, last: _K
         if len(found) == limit:
             return found
         # As many as hold the page, if the next ones are like these.
-        first = max(2 * first, 2 * first * limit // (len(found) + 1))
-    return _Statement(c, asked, part, joined, last).rows(limit)
+        first = max(2 * first, 2 * first * limit // len(found)) if found else _SOON
+    # From what the first ones say, PostgreSQL is told whether to expect the page soon: it cannot know.
+    return _Statement(c, asked, part, joined, last, soon=first < _SOON).rows(limit)
 
 
 def _near(asked: Asked, part: _Part) -> bool:
@@ -153,9 +156,17 @@ class _Statement:
     """One look at the runs of a part: at the `first` of them in their order only, where that is said."""
 
     def __init__(
-        self, c: sa.Connection, asked: Asked, part: _Part, joined: Figures, last: _Kept | None, first: int = 0
+        self,
+        c: sa.Connection,
+        asked: Asked,
+        part: _Part,
+        joined: Figures,
+        last: _Kept | None,
+        first: int = 0,
+        soon: bool = True,
     ) -> None:
         self._c, self._asked, self._part, self._joined, self._first = c, asked, part, joined, first
+        self._soon = soon
         self._writer = writer = Writer(c.dialect.name == "postgresql", joined.names, part.at, few=first > 0)
         self._keys = [self._key(key) for key in part.order]
         own, rest = list[Sql](), list[Any]()
@@ -194,12 +205,18 @@ class _Statement:
         order = [*(part for key in self._keys for part in _ordered(key)), (f"{seq} desc", [])]
         chosen: list[Sql] = [(seq, []), *(key.sql for key in self._keys)]
         source, where = self._source(order)
-        sql = (
-            f"{self._joined.tables[0]}select {_listed(chosen, ', ')} from {source[0]}"  # noqa: S608 - names of this package; values are bound
-            f" where {_listed(where, ' and ') or '1 = 1'} order by {_listed(order, ', ')} limit {limit}"
-        )
-        bound = [v for _, values in (self._joined.tables, *chosen, source, *where, *order) for v in values]
-        return rows(self._c, sql, bound)
+        tables, found = self._joined.tables, _listed(where, " and ") or "1 = 1"
+        if self._soon or not self._writer.postgres:
+            sql = f"select {_listed(chosen, ', ')} from {source[0]} where {found} order by {_listed(order, ', ')}"  # noqa: S608 - names of this package; values are bound
+            bound = [tables, *chosen, source, *where, *order]
+        else:
+            # `offset 0` keeps the order out of how they are found.
+            named = ", ".join(f"{sql} as c{number}" for number, (sql, _) in enumerate(chosen))
+            keys = [key._replace(sql=(f"c{number}", [])) for number, key in enumerate(self._keys, 1)]
+            by = _listed([*(part for key in keys for part in _ordered(key)), ("c0 desc", [])], ", ")
+            sql = f"select * from (select {named} from {source[0]} where {found} offset 0) a order by {by}"  # noqa: S608 - names of this package; values are bound
+            bound = [tables, *chosen, source, *where]
+        return rows(self._c, f"{tables[0]}{sql} limit {limit}", [value for _, values in bound for value in values])
 
     def _source(self, order: list[Sql]) -> tuple[Sql, list[Sql]]:
         """What the runs are found in, and what must hold of them there."""
@@ -219,7 +236,8 @@ class _Statement:
             # SQLite keeps to this order of a cross join: the rows of the key first, each with its run.
             join = "join" if postgres else "cross join"
             source = f"{source[0]} {join} tracking_run r on r.seq = o.run_seq", source[1]
-        return (f"{source[0]}{self._joined.joined(self._writer.seq)}", source[1]), where
+        beside, keys = self._writer.beside()
+        return (f"{source[0]}{self._joined.joined(self._writer.seq)}{beside}", [*source[1], *keys]), where
 
     def _columns(self, at: Place) -> list[str]:
         """What is asked of `o`: with no more than that, an index has it all."""

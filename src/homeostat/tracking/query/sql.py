@@ -79,6 +79,7 @@ class Writer:
         self._joined = joined or {}
         self._at = at
         self.few = few
+        self._beside: dict[Place, str] = {}
         self.seq = "r.seq" if at is None else "o.run_seq"
         # How texts are ordered: by code points, everywhere.
         self.plain = ' collate "C"' if postgres else ""
@@ -142,8 +143,18 @@ class Writer:
         (place,) = places(node)
         if place in (at, self._at):
             return f"{'x' if place == at else 'o'}.{column}", []
+        if not self.few:
+            return f"{self._beside.setdefault(place, f'b{len(self._beside)}')}.{column}", []
         table = TABLES[place.table]
         return f"(select x.{column} from {table} x where x.run_seq = {self.seq} and x.key = ?)", [place.key]  # noqa: S608 - names of this file
+
+    def beside(self) -> Sql:
+        """What joins the rows to the run that the values written so far are read from."""
+        joins = [
+            f" left join {TABLES[place.table]} {name} on {name}.run_seq = {self.seq} and {name}.key = ?"
+            for place, name in self._beside.items()
+        ]
+        return "".join(joins), [place.key for place in self._beside]
 
     def _computed(self, operator: str, a: Sql, b: Sql) -> Sql:
         left, right = (f"cast({sql} as double precision)" for sql, _ in (a, b))

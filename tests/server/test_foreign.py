@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,8 @@ from sqlalchemy import event
 
 import homeostat as hs
 from homeostat.core.errors import Conflict, HomeostatError, NotFound
-from homeostat.core.foreign import Args, ForeignError, Rpc, decode, foreign, present, rpc, rpcs_of
+from homeostat.core.foreign import Args, First, ForeignError, Rpc, decode, foreign, present, rpc, rpcs_of
+from homeostat.server.access import Actor
 from homeostat.server.foreign import Foreign, all_rpcs
 from tests.server.running import Running
 
@@ -193,3 +196,40 @@ def test_a_change_and_its_entry_in_the_audit_log_are_one_transaction(ws: hs.Work
         assert len(ws.team.list_audit()) == 1 and ws.team.verify_audit().intact
     finally:
         running.stop()
+
+
+def test_a_call_that_needs_something_done_first_is_asked_again_and_changes_once(ws: hs.Workspace):
+    done: list[str] = []
+
+    def handler(ws: hs.Workspace, args: Args) -> dict[str, Any]:
+        made = ws.registry.register_source(args.text("name"), "s3://models/m")
+        if not done:
+            raise First(lambda: done.append(threading.current_thread().name))
+        return {"version": made.version}
+
+    async def ask(path: str) -> tuple[int, bytes]:
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b'{"name": "m"}'}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": path, "state": {"actor": Actor(name="ann")}}
+        await app(scope, receive, send)
+        return sent[0]["status"], sent[1]["body"]
+
+    def never(ws: hs.Workspace, args: Args) -> dict[str, Any]:
+        raise First(lambda: None)
+
+    calls = [
+        Rpc(method="POST", path=path, permission="registry:write", handler=each, audit=True, at_once=True)
+        for path, each in (("/do", handler), ("/never", never))
+    ]
+    app = Foreign(lambda scope, receive, send: None, ws, calls, 1024)  # type: ignore[arg-type, return-value]
+    assert asyncio.run(ask("/do")) == (200, b'{"version":1}')
+    assert done != [] and done[0] != threading.current_thread().name
+    assert [version.version for version in ws.registry.list_versions("m")] == [1]
+    assert [(entry.verb, entry.actor) for entry in ws.team.list_audit()] == [("POST /do", "ann")]
+    assert asyncio.run(ask("/never"))[0] == 503

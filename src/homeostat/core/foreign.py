@@ -58,6 +58,14 @@ class ForeignError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class First(Exception):
+    """What an `at_once` call needs done before it can be answered at once: `do()`, in a thread; then it begins anew."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        super().__init__("something is to be done first")
+        self.do = do
+
+
 def foreign(error: HomeostatError) -> ForeignError:
     """One of our errors as the protocol says it; what is our own fault is told without details.
 
@@ -80,10 +88,10 @@ class Rpc(Record):
     Segments in braces are arguments; a last "{name:path}" takes the rest. `handler(ws, args)` gives the JSON object to
     answer with (a dict, or its bytes): a plain function runs in a thread, an `async` one on the event loop, where it
     must not wait for anything but the loop. With `raw`, `async handler(ws, request)` gives a response itself.
-    `audit` says whether the call is written to the audit log; an `async` handler then gives the change,
-    `fn(connection)` that gives the answer, so that the entry is kept if and only if the change is.
+    `audit` says whether the call is written to the audit log.
     `at_once`: a plain function that only asks the database, little, and nothing that waits in its inbox. It needs no
-    thread of its own, and what it changes is one transaction, the entry in the audit log included.
+    thread of its own, and what it changes is one transaction, the entry in the audit log included. It may raise
+    `First`.
     `form`: a body that fits this type, of a call without a query, is handed on as one instead of `Args`, which saves
     most of the work for large bodies; any other goes as `Args`, so that the handler can say what is wrong with it. A
     form is for what is not audited.

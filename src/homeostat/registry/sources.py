@@ -16,7 +16,7 @@ import msgspec
 from homeostat.core.blobs import File, digest_of
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor, current_run
-from homeostat.core.errors import InvalidInput
+from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.records import canonical_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
@@ -37,11 +37,12 @@ _UNKNOWN = Signature(inputs=[], outputs=[], tensor=None)
 
 
 class _Told(NamedTuple):
-    """What files say, and when the list of them was kept last."""
+    """What files say, if it can be read, and when the list of them was kept last."""
 
     said: mlmodel.MlModel | None
     environment: list[str]
-    put_s: float = 0.0
+    kept_s: float = 0.0
+    readable: bool = True
 
 
 _known: WeakKeyDictionary[Workspace, dict[str, _Told]] = WeakKeyDictionary()
@@ -97,30 +98,42 @@ def draft(
 
 
 def describe(ws: Workspace, files: dict[str, File], version: ModelVersion) -> ModelVersion:
-    """`version` with what the files of its model say; unchanged without files. Raises: InvalidInput."""
+    """`version` with what the files of its model say; unchanged without files. Raises: InvalidInput, NotFound."""
     if not files:
         return version
-    digest = ws.blobs.put_bytes(canonical_json(files).encode())
+    digest = digest_of(canonical_json(files).encode())
     known = _known.setdefault(ws, {})
-    if digest in known:
-        told = known[digest]
-    else:
-        listed = files.get(mlmodel.FILE)
-        said = None if listed is None else mlmodel.read_mlmodel(ws.blobs.get_bytes(listed.digest))
-        told = _Told(said, _requirements(ws, files) if said else [])
     if len(known) >= _MOST_KNOWN:
         known.clear()
-    known[digest] = told._replace(put_s=monotonic())
+    try:
+        told = known.get(digest)
+        told = told if told is not None and told.readable else _tell(ws, files)
+    except (InvalidInput, NotFound):
+        known[digest] = _Told(None, [], kept_s=monotonic(), readable=False)
+        raise
+    ws.blobs.put_bytes(canonical_json(files).encode())
+    known[digest] = told._replace(kept_s=monotonic())
     return _with(version, digest, files, told)
 
 
 def described(ws: Workspace, files: dict[str, File], version: ModelVersion) -> ModelVersion | None:
-    """As `describe`, where nothing needs to be read or kept for it: the files were described moments ago. Else None."""
+    """As `describe`, of files that were described moments ago, so that nothing is read or kept; None for others.
+
+    Where nobody can read what the files say, it is `version` as it is.
+    """
     if not files:
         return version
     digest = digest_of(canonical_json(files).encode())
     told = _known.get(ws, {}).get(digest)
-    return None if told is None or monotonic() - told.put_s > _LATELY_S else _with(version, digest, files, told)
+    if told is None or monotonic() - told.kept_s > _LATELY_S:
+        return None
+    return _with(version, digest, files, told) if told.readable else version
+
+
+def _tell(ws: Workspace, files: dict[str, File]) -> _Told:
+    listed = files.get(mlmodel.FILE)
+    said = None if listed is None else mlmodel.read_mlmodel(ws.blobs.get_bytes(listed.digest))
+    return _Told(said, _requirements(ws, files) if said else [])
 
 
 def _with(version: ModelVersion, digest: str, files: dict[str, File], told: _Told) -> ModelVersion:

@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from homeostat.core.context import acting_as
-from homeostat.core.errors import HomeostatError, PermissionDenied, TooLarge, Unauthenticated
-from homeostat.core.foreign import PUBLIC, Args, ForeignError, Rpc, decode, foreign, rpcs_of
+from homeostat.core.errors import HomeostatError, PermissionDenied, TooLarge, Unauthenticated, Unavailable
+from homeostat.core.foreign import PUBLIC, Args, First, ForeignError, Rpc, decode, foreign, rpcs_of
 from homeostat.core.slices import PROTOCOLS
 from homeostat.core.workspace import Workspace
 from homeostat.server.absent import PAGES, absence
@@ -33,6 +33,7 @@ log = logging.getLogger("homeostat.server")
 
 _PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 _MAX_QUERY = 32 * 1024
+_FIRSTS = 8
 
 Handle = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -197,19 +198,22 @@ def _answering(workspace: Workspace, declared: Rpc) -> Callable[[Any], Awaitable
     async def quick(args: Any) -> bytes:
         return _encoded(await handler(workspace, args))
 
-    async def changing(args: Args) -> bytes:
-        fn = await handler(workspace, args)
-        return _encoded(await change(workspace, fn, verb, _loggable(args.values)))
-
     async def looking(args: Args) -> bytes:
         return await look(workspace, lambda: _encoded(handler(workspace, args)))
 
     async def writing(args: Args) -> bytes:
         values = _loggable(args.values)
-        return _encoded(await change(workspace, lambda _: handler(workspace, args), verb, values, declared.audit))
+        for _ in range(_FIRSTS):
+            try:
+                return _encoded(
+                    await change(workspace, lambda _: handler(workspace, args), verb, values, declared.audit)
+                )
+            except First as first:
+                await run_in_threadpool(first.do)
+        raise Unavailable("the call found something else to do first each time", hint="try again")
 
     if inspect.iscoroutinefunction(handler):
-        return changing if declared.audit else quick
+        return quick
     if declared.at_once:
         return looking if declared.permission.endswith(":read") else writing
     return thread

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from homeostat.core.blobs import File
 from homeostat.core.errors import InvalidInput, NotFound
-from homeostat.core.foreign import Args, invalid, present, rpc
+from homeostat.core.foreign import Args, First, invalid, present, rpc
 from homeostat.core.workspace import Workspace
 from homeostat.registry import lifecycle, models, sources, versions
 from homeostat.registry.mlflow.search import find_versions
@@ -31,44 +33,34 @@ from homeostat.registry.model import ModelVersion
 from homeostat.registry.names import is_prompt
 from homeostat.tracking import Artifact, ArtifactResponse, note_version
 
-if TYPE_CHECKING:
-    import sqlalchemy as sa
-
 _BASE = "2.0/mlflow/model-versions"
 _MOST_COPIES = 32
 
 
-@rpc("POST", f"{_BASE}/create", permission="registry:write")
-async def create(ws: Workspace, args: Args) -> Callable[[sa.Connection], dict[str, Any]]:
+@rpc("POST", f"{_BASE}/create", permission="registry:write", at_once=True)
+def create(ws: Workspace, args: Args) -> dict[str, Any]:
     """Make the next version of a model that exists."""
     name, given = model_name(args), tags(args)
-    asked = Lineage(args.text("source", required=True), args.text("run_id"), args.text("model_id"))
-    description, run_link = args.text("description"), args.text("run_link")
+    lineage = Lineage(args.text("source", required=True), args.text("run_id"), args.text("model_id"))
     prompt = is_prompt(given)
-    if prompt and asked.source not in PROMPT_SOURCES:
-        raise invalid(f"Invalid prompt source: '{asked.source[:300]}'. Prompt sources must use an MLflow placeholder.")
-
-    def find() -> Lineage:
-        return asked._replace(files={}) if prompt else resolve(ws, asked, args.has("run_id"), args.has("model_id"))
-
-    lineage = find() if ws.db.near else await run_in_threadpool(find)
+    if not prompt:
+        lineage = resolve(ws, lineage, args.has("run_id"), args.has("model_id"))
+    elif lineage.source not in PROMPT_SOURCES:
+        raise invalid(
+            f"Invalid prompt source: '{lineage.source[:300]}'. Prompt sources must use an MLflow placeholder."
+        )
     wanted = sources.draft(
         name, lineage.source, run_id=lineage.run_id or None, model_id=lineage.model_id, tags=given,
-        description=description, run_link=run_link,
+        description=args.text("description"), run_link=args.text("run_link"),
     )  # fmt: skip
-    filled = None if lineage.files is None else sources.described(ws, lineage.files, wanted)
-    filled = filled or await run_in_threadpool(_filled, ws, wanted, lineage)
-
-    def change(c: sa.Connection) -> dict[str, Any]:
-        try:
-            made = versions.add(ws, c, filled, parent=lineage.parent, make=False)
-        except NotFound:
-            raise no_model(name) from None
-        if lineage.model_id and not prompt:
-            note_version(ws, lineage.model_id, made.model, made.version)
-        return {"model_version": version_json(made)}
-
-    return change
+    filled = _filled(ws, wanted, lineage)
+    try:
+        made = ws.db.write(lambda c: versions.add(ws, c, filled, parent=lineage.parent, make=False))
+    except NotFound:
+        raise no_model(name) from None
+    if lineage.model_id and not prompt:
+        note_version(ws, lineage.model_id, made.model, made.version)
+    return {"model_version": version_json(made)}
 
 
 @rpc("GET", f"{_BASE}/get", permission="registry:read", at_once=True)
@@ -183,6 +175,14 @@ def _filled(ws: Workspace, wanted: ModelVersion, lineage: Lineage) -> ModelVersi
         )  # fmt: skip
     try:
         files = sources.files_of(ws, lineage.source) if lineage.files is None else lineage.files
-        return sources.describe(ws, files, wanted)
     except (InvalidInput, NotFound):
-        return wanted  # an MLmodel that nobody can read does not stop the registration, as it does not elsewhere
+        return wanted
+    # An MLmodel that nobody can read does not stop the registration, as it does not elsewhere.
+    if (known := sources.described(ws, files, wanted)) is None:
+        raise First(partial(_describe, ws, files, wanted))
+    return known
+
+
+def _describe(ws: Workspace, files: dict[str, File], wanted: ModelVersion) -> None:
+    with suppress(InvalidInput, NotFound):
+        sources.describe(ws, files, wanted)

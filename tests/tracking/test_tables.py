@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 
 import polars as pl
 import pytest
@@ -40,6 +41,25 @@ def test_of_a_wide_table_the_first_columns_are_shown(ws: Workspace):
 def test_a_damaged_table_says_so(ws: Workspace, data: bytes):
     with pytest.raises(InvalidInput, match="cannot be read"):
         ws.tracking.preview_table(logged(ws, "p.parquet", data), "p.parquet")
+
+
+@pytest.mark.parametrize(("path", "write"), [("p.parquet", "write_parquet"), ("p.arrow", "write_ipc")])
+def test_no_damage_ends_the_process(ws: Workspace, path: str, write: str):
+    """Lengths that cannot be meant, by seeded chance: each is told as such or read."""
+    sink = io.BytesIO()
+    getattr(FRAME.head(20), write)(sink)
+    whole, chance = sink.getvalue(), random.Random(1)
+    told = 0
+    for _ in range(80):
+        broken = bytearray(whole)
+        for _ in range(chance.choice([1, 2, 4])):
+            at = chance.randrange(len(broken) - 8)
+            broken[at : at + 8] = chance.choice([b"\xff" * 8, bytes(8), (1 << 62).to_bytes(8, "little"), b"\x80" * 8])
+        try:
+            ws.tracking.preview_table(logged(ws, path, bytes(broken)), path)
+        except InvalidInput:
+            told += 1
+    assert told > 10
 
 
 def test_what_is_no_table_is_refused(ws: Workspace):

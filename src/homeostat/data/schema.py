@@ -46,7 +46,7 @@ def storable(dtype: pl.DataType, column: str) -> pl.DataType:
         return pl.Datetime("us", "UTC" if dtype.time_zone else None)
     if isinstance(dtype, (pl.List, pl.Array)):
         return pl.List(storable(_instance(dtype.inner), column))
-    if isinstance(dtype, pl.Struct):
+    if isinstance(dtype, pl.Struct) and dtype.fields:
         return pl.Struct({field.name: storable(_instance(field.dtype), column) for field in dtype.fields})
     if isinstance(dtype, pl.Decimal) or any(dtype == plain for plain, _ in _PLAIN):
         return dtype

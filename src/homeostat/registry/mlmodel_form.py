@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from homeostat.core.blobs import File
-from homeostat.core.errors import HomeostatError, NotFound
+from homeostat.core.errors import HomeostatError, MissingExtra, NotFound
+from homeostat.core.frames import from_ipc_file
 from homeostat.core.workspace import Workspace
 from homeostat.registry import skops_form, torch_form
 from homeostat.registry.manifest import read_manifest
 from homeostat.registry.mlmodel import FILE
 from homeostat.registry.model import Field, ModelVersion, Package, Signature
-
-if TYPE_CHECKING:
-    import polars as pl
 
 # The folder of MLflow's artifact service below which packages are found, by digest.
 ROOT = "homeostat-packages"
@@ -235,10 +233,9 @@ def _place(package: Package) -> str:
 def _example(ws: Workspace, digest: str) -> str | None:
     """The first rows of the sample as MLflow keeps a table; None where nothing here reads Arrow files."""
     try:
-        import polars as pl
-    except ImportError:
+        rows = from_ipc_file(ws.blobs.get_bytes(digest)).head(_ROWS)
+    except MissingExtra:
         return None
-    rows: pl.DataFrame = pl.read_ipc(ws.blobs.get_bytes(digest)).head(_ROWS)
     data = [[None if isinstance(value, float) and not math.isfinite(value) else value for value in row]
             for row in rows.rows()]  # fmt: skip
     # Dates and what else JSON has no word for are written as text.

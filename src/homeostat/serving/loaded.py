@@ -12,6 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from homeostat.core.errors import Corrupt, Refused
+from homeostat.core.frames import from_ipc_file
 from homeostat.registry import Package
 from homeostat.serving import tensors
 from homeostat.serving.contract import (
@@ -176,10 +177,11 @@ def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[
     """The package's sample as a payload (at most 32 rows), or zeros where there is none, or nothing to read it with."""
     named = bool(package.sample) and not isinstance(contract, TensorsContract)
     # An image of ours does without Polars.
-    if named and package.sample and find_spec("polars") is not None and (folder / package.sample).is_file():
+    able = find_spec("polars") is not None and find_spec("pyarrow") is not None
+    if named and package.sample and able and (folder / package.sample).is_file():
         import polars as pl
 
-        frame = pl.read_ipc(folder / package.sample).head(32)
+        frame = from_ipc_file((folder / package.sample).read_bytes()).head(32)
         if frame.height and set(contract.names) <= set(frame.columns):
             frame = frame.select(list(contract.names))
             if isinstance(contract, MatrixContract):

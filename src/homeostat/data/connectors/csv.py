@@ -104,6 +104,8 @@ def _utf8(data: bytes, name: str, encoding: str) -> bytes:
             file=name,
             line=line,
         ) from error
+    except ValueError as error:  # codecs of something else than files, such as names of hosts
+        raise InvalidInput(f"{name} cannot be read as {encoding!r}: {error}", hint="such as 'utf-8'") from error
     if not text.strip("\ufeff \t\r\n"):
         raise InvalidInput(f"{name} is empty", hint="there should be a header line", file=name)
     data = data if encoding.replace("_", "-").lower() in ("utf-8", "utf8") else text.encode()
@@ -113,7 +115,10 @@ def _utf8(data: bytes, name: str, encoding: str) -> bytes:
 
 def _header(data: bytes, name: str, separator: str) -> tuple[list[str], list[str]]:
     """The column names as written, and as we call them."""
-    line, raw = next(_records(data, separator))
+    try:
+        line, raw = next(_records(data, separator))
+    except (csv.Error, StopIteration) as error:
+        raise InvalidInput(f"{name} has no header line that can be read: {error}", file=name) from error
     names = [column or f"column_{place}" for place, column in enumerate(raw, start=1)]
     twice = [column for place, column in enumerate(names) if column in names[:place]]
     if twice:

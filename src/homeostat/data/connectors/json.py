@@ -38,7 +38,7 @@ def read_json(data: bytes, name: str) -> pl.DataFrame:
 def _array(data: bytes, name: str) -> list[dict[str, Any]]:
     try:
         values = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"{name} is not whole JSON: {error}", hint="get the file again", file=name) from error
     for position, value in enumerate(values):
         if not isinstance(value, dict):
@@ -53,7 +53,7 @@ def _lines(data: bytes, name: str) -> list[dict[str, Any]]:
             continue
         try:
             objects.append(msgspec.json.decode(line, type=dict[str, Any]))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInput(
                 f"{name} line {number} is not a whole JSON object: {error}",
                 hint="get the file again, or remove that line",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
-import zlib
 
-from homeostat.core.errors import InvalidInput, TooLarge
+from homeostat.core.errors import HomeostatError, InvalidInput, TooLarge
 
 # The most that a packed file may hold once unpacked: a few kilobytes can be made to unpack to terabytes.
 MAX_UNPACKED = 8 << 30
@@ -29,7 +28,9 @@ def unzip(data: bytes, name: str, limit: int = MAX_UNPACKED) -> tuple[str, bytes
                 )
             with archive.open(members[0]) as packed:
                 return members[0].filename, _read(packed, name, limit)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except HomeostatError:
+        raise
+    except Exception as error:  # the library fails in a dozen ways over what is no archive
         raise _damaged(name, "zip", error) from error
 
 
@@ -38,7 +39,9 @@ def gunzip(data: bytes, name: str, limit: int = MAX_UNPACKED) -> bytes:
     try:
         with gzip.open(io.BytesIO(data)) as packed:
             return _read(packed, name, limit)
-    except (OSError, zlib.error, EOFError) as error:
+    except HomeostatError:
+        raise
+    except Exception as error:
         raise _damaged(name, "gzip", error) from error
 
 

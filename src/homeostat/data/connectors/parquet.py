@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from homeostat.core.errors import InvalidInput, TooLarge
+from homeostat.core.frames import checked
 from homeostat.data.connectors.packed import MAX_UNPACKED
 
 # A number in memory.
@@ -29,8 +30,9 @@ def read_parquet(data: bytes, name: str, limit: int = MAX_UNPACKED) -> pl.DataFr
         size = _unpacked(data)
         if size > limit:
             raise TooLarge(f"{name} unpacks to {size:,} bytes, more than {limit:,}", hint="import it in parts")
-        return pl.read_parquet(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+        # Polars ends the whole process over some damaged lengths.
+        return checked(lambda _: pq.read_table(io.BytesIO(data)))
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise InvalidInput(f"{name} is a damaged Parquet file: {error}", hint="get it again", file=name) from error
 
 

@@ -92,6 +92,8 @@ def test_bentomls_store(ws: hs.Workspace, tmp_path: Path, booster: lightgbm.Boos
     folder = write(tmp_path / "bentoml", {
         "models/delay/abc123/model.yaml": "name: delay\nversion: abc123\nmodule: bentoml.lightgbm\napi_version: v1\n",
         "models/delay/abc123/saved_model.txt": booster.model_to_string(),
+        "models/delay/older/model.yaml": "name: delay\nversion: older\nmodule: bentoml.lightgbm\n",
+        "models/delay/older/saved_model.txt": "not looked at",
         "models/delay/latest": "abc123",
     })  # fmt: skip
     (delay,) = import_folder(ws, folder)

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("homeostat.cli.up", "start the control plane and the data plane"),
     "serve": ("homeostat.cli.serving", "serve the models in a folder, without a workspace"),
     "package": ("homeostat.cli.packaging", "write a model as an image, without a daemon or a network"),
+    "deploy": ("homeostat.cli.deploying", "write manifests that serve a model on Kubernetes or KServe"),
     "demo": ("homeostat.cli.demo", "a year of real flights through the whole loop"),
     "plan": ("homeostat.cli.plan", "show what homeostat.yaml would change"),
     "apply": ("homeostat.cli.apply", "make it so"),

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from homeostat.serving.rollouts import review_canaries as review_canaries
     from homeostat.serving.rollouts import start_canary as start_canary
     from homeostat.serving.shadow_comparison import compare_shadow as compare_shadow
+    from homeostat.serving.shipping.manifests import Manifest as Manifest
+    from homeostat.serving.shipping.manifests import manifests as manifests
     from homeostat.serving.shipping.packaging import Image as Image
     from homeostat.serving.shipping.packaging import package_image as package_image
     from homeostat.serving.supervisor import Supervisor as Supervisor

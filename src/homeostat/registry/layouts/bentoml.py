@@ -8,6 +8,7 @@ from homeostat.core.errors import InvalidInput
 from homeostat.registry.layouts.found import Form, FoundModel, mapping, read_small, text
 
 FILE = "model.yaml"
+_LATEST = "latest"
 # BentoML calls the files alike whatever is in them.
 _FILES: dict[str, tuple[str, Form]] = {
     "bentoml.onnx": ("saved_model.onnx", "onnx"),
@@ -20,6 +21,15 @@ _FILES: dict[str, tuple[str, Form]] = {
 def is_bentoml(folder: Path) -> bool:
     """Whether the folder is a model of BentoML's store."""
     return (folder / FILE).is_file() and b"bentoml" in read_small(folder / FILE)
+
+
+def newest(folder: Path) -> Path | None:
+    """The version that BentoML's store calls the latest of the model whose folder it is; None for other folders."""
+    if not (folder / _LATEST).is_file():
+        return None
+    version = read_small(folder / _LATEST).decode(errors="replace").strip()
+    named = folder / version
+    return named if version and named.parent == folder and named.is_dir() and is_bentoml(named) else None
 
 
 def read_bentoml(folder: Path, name: str) -> FoundModel:

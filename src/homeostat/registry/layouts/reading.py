@@ -65,8 +65,9 @@ def _model(folder: Path) -> FoundModel | None:
         return mlserver.read_mlserver(folder, name)
     if (folder / mlflow.FILE).is_file():
         return mlflow.read_mlflow(folder, name)
-    if bentoml.is_bentoml(folder):
-        return bentoml.read_bentoml(folder, folder.resolve().parent.name)
+    stored = folder if bentoml.is_bentoml(folder) else bentoml.newest(folder)
+    if stored is not None:
+        return bentoml.read_bentoml(stored, stored.resolve().parent.name)
     files = [path for path in folder.iterdir() if path.is_file()]
     numbered = any((path / "model.onnx").is_file() for path in triton.numbered(folder))
     if (folder / triton.FILE).is_file() or numbered:

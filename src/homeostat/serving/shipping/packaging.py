@@ -141,9 +141,14 @@ def _python_of(base: BaseImage | None, files: ModelFiles) -> str:
     return python
 
 
+def serve_words(model: str) -> list[str]:
+    """The arguments of `homeostat serve` in an image; what follows them counts instead."""
+    return ["--model-dir", "/models", "--name", model, "--host", _ANYWHERE]
+
+
 def _command(base: BaseImage | None, files: ModelFiles) -> list[str]:
-    words = [PYTHON if base is None else "python3", "-m", "homeostat.cli.main", "serve", "--model-dir", "/models",
-             "--name", files.version.model, "--host", _ANYWHERE]  # fmt: skip
+    python = PYTHON if base is None else "python3"
+    words = [python, "-m", "homeostat.cli.main", "serve", *serve_words(files.version.model)]
     return [*words, "--allow-code"] if files.pickled else words
 
 

@@ -23,6 +23,7 @@ from homeostat.core.errors import InvalidInput, NotFound, Refused
 from homeostat.serving import package_image
 from homeostat.serving.shipping import oci, packaging
 from homeostat.serving.shipping.distributions import SERVER, Shipped, closure, items_of, normal
+from homeostat.serving.shipping.model_files import model_files
 from tests.serving.layouts import ImageLayout, write_base
 from tests.serving.models import COLUMNS, register_logistic, register_pickle
 
@@ -176,6 +177,17 @@ def test_a_pickle_is_packaged_only_when_it_was_made_here(ws: hs.Workspace, tmp_p
     register_pickle(ws, tmp_path / "more", "own", model, run.id)
     package_image(ws, "own", to=tmp_path / "image", model_only=True)
     assert "models/model.pkl" in ImageLayout(tmp_path / "image" / "image").entries(0)
+
+
+def test_a_booster_brings_the_distribution_that_it_was_made_with(ws: hs.Workspace, tmp_path: Path):
+    lightgbm = pytest.importorskip("lightgbm")
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    data = lightgbm.Dataset(rows, (rows[:, 0] > 0).astype(int))
+    booster = lightgbm.train({"objective": "binary", "verbosity": -1, "num_leaves": 4}, data, 2)
+    version = hs.log_model(ws, "trees", booster, rows, onnx=False)
+    files = model_files(ws, version, ws.blobs.materialise_tree(version.digest, tmp_path / "package"))
+    assert (files.roots, files.pickled) == (["lightgbm"], False)
+    assert files.locked["lightgbm"] == lightgbm.__version__
 
 
 def test_what_cannot_be_packaged_is_refused(churn: hs.Workspace, tmp_path: Path):

@@ -12,6 +12,7 @@ from homeostat.serving.shipping.distributions import normal
 from homeostat.serving.shipping.oci import Item
 
 MODELS = "models"
+_BOOSTERS = ("lightgbm", "xgboost")  # data, which no process of its own has to load
 
 
 class ModelFiles(Record):
@@ -44,13 +45,15 @@ def model_files(ws: Workspace, version: ModelVersion, folder: Path) -> ModelFile
         if pinned:
             locked[normal(name.partition("[")[0].strip())] = number.partition(";")[0].strip()
     form = _form(version, folder)
-    pickled = form == "pickle"
+    pickled = form not in ("onnx", *_BOOSTERS)
     if pickled and not _made_here(ws, version):
         raise Refused(
             f"version {version.version} of '{version.model}' is a pickle that no run of this workspace has made",
             hint="register it from a run, or with an ONNX form that agrees with it",
         )
-    roots = {"onnx": ["onnxruntime"], "lightgbm": ["lightgbm"]}.get(form, [])
+    # XGBoost comes as two distributions: the one that the model's environment has.
+    boosters = [name for name in locked if name.startswith(form)] or [form]
+    roots = ["onnxruntime"] if form == "onnx" else boosters
     if pickled:
         words = version.signature.tensor is None
         roots = ["cloudpickle", *([] if not words else ["polars", "pandas", "pyarrow"])]
@@ -67,7 +70,7 @@ def _form(version: ModelVersion, folder: Path) -> str:
         return read_layout(folder)[0].form
     if version.onnx.file is not None or version.flavor == "onnx":
         return "onnx"
-    return "lightgbm" if version.flavor == "lightgbm" else "pickle"
+    return version.flavor if version.flavor in _BOOSTERS else "pickle"
 
 
 def _made_here(ws: Workspace, version: ModelVersion) -> bool:

@@ -16,18 +16,21 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, copy_context
 from time import monotonic, sleep
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 from homeostat.core import statements
 from homeostat.core.errors import Conflict, Corrupt, HomeostatError, InvalidInput, StorageFull, Unavailable
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -59,11 +62,27 @@ class Inbox(NamedTuple):
     settle: Write
 
 
+class Line(Protocol):
+    """A way to execute one statement for an event loop without a thread, each time a transaction by itself.
+
+    Its parameters are arrays, its rows one text each. Asked one at a time, it calls `tell` on the loop with the rows
+    once they are committed, or with None when it failed or was not heard of: it may be done or not. `open` says
+    whether it makes sense to ask.
+    """
+
+    open: bool
+
+    def ask(self, parameters: Sequence[Sequence[str | bytes]], tell: Callable[[list[str] | None], None]) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Database:
     """A database with one writer at a time. `writer` and `reader` are engines on the same data.
 
     `patience(connection, waits)` sets whether the writer waits for other processes or fails at once; None where every
-    write waits for something, such as the network: then the writer thread does them all.
+    write waits for something, such as the network: then the writer thread does them all, but for those that a `line`
+    takes, where there are such.
     """
 
     def __init__(
@@ -72,6 +91,7 @@ class Database:
         reader: sa.Engine,
         url: str,
         patience: Callable[[sa.Connection, bool], None] | None = None,
+        line: Callable[[str, str, asyncio.AbstractEventLoop], Line] | None = None,
     ) -> None:
         self.url = url
         self.writer = writer
@@ -80,6 +100,7 @@ class Database:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._patience = patience
+        self._new_line, self._lines = line, list[Line]()
         # The writer's own connection, and whether it waits for other processes: of whoever holds the turn.
         self._turn = threading.Lock()
         self._kept: sa.Connection | None = None
@@ -111,6 +132,14 @@ class Database:
         if not self._done_here(jobs):
             self._hand_over(jobs)
         return [future for _, future, _ in jobs]
+
+    def line(self, sql: str, loop: asyncio.AbstractEventLoop) -> Line | None:
+        """A line for this statement, which is not open at first; None where writing here is as quick."""
+        if self._new_line is None:
+            return None
+        line = self._new_line(self.url, sql, loop)
+        self._lines.append(line)
+        return line
 
     def _hand_over(self, jobs: list[_Job]) -> None:
         for _, future, _ in jobs:
@@ -211,6 +240,8 @@ class Database:
                 return
             self._closed = True
             self._jobs.put(None)
+        for line in self._lines:
+            line.close()
         if self._thread is not None:
             self._thread.join()
         with self._turn:

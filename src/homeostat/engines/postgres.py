@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
 from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from homeostat.core.db import Database
+from homeostat.core.db import Database, Line
 from homeostat.core.extras import require
 
 
@@ -21,7 +22,13 @@ def open_postgres(url: str) -> Database:
         target, pool_size=4, max_overflow=12, pool_pre_ping=True, isolation_level="REPEATABLE READ"
     )
     event.listen(reader, "connect", _suited)
-    return Database(writer, reader, url)
+    return Database(writer, reader, url, line=_line)
+
+
+def _line(url: str, sql: str, loop: AbstractEventLoop) -> Line:
+    from homeostat.engines.postgres_line import PostgresLine  # needs psycopg
+
+    return PostgresLine(url, sql, loop)
 
 
 def _suited(connection: Any, _record: Any) -> None:

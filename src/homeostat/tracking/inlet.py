@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -21,7 +22,7 @@ from homeostat.core.turns import turns
 from homeostat.tracking.codec import Journalled, encode_journal
 from homeostat.tracking.folding import FOLD_AT, fold_seq
 from homeostat.tracking.metrics import put_points, summarised, tell, told_long_ago
-from homeostat.tracking.settling import append, settle
+from homeostat.tracking.settling import APPEND, append, settle
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -62,19 +63,52 @@ class Inlet:
         self._waiting: list[_Waiting] = []
         self._lock = threading.Lock()
         self._settles = False  # whether it will, soon
+        # Where there is one, few points go by it: those that wait for it, and whether it is asked.
+        self._line = ws.db.line(APPEND, loop)
+        self._few: list[_Waiting] = []
+        self._asked = False
 
     async def log(self, run_id: str, points: list[Journalled]) -> Refusal | None:
         """Add `points` to a run. None once they are on disk, or why they were not taken."""
-        answer: asyncio.Future[Refusal | None] = self.loop.create_future()
-        with self._lock:
-            self._waiting.append(_Waiting(run_id, points, answer))
-            first = len(self._waiting) == 1
-        if first:
-            self._ask()
-        return await answer
+        waiting = _Waiting(run_id, points, self.loop.create_future())
+        if self._line is not None and self._line.open and len(points) < _MANY:
+            self._few.append(waiting)
+            if len(self._few) == 1:
+                # Not at once: what has arrived together is written together.
+                self.loop.call_soon(self._ask_line)
+        else:
+            with self._lock:
+                self._waiting.append(waiting)
+                first = len(self._waiting) == 1
+            if first:
+                self._ask_writer([])
+        return await waiting.answer
 
-    def _ask(self) -> None:
-        taken: list[_Waiting] = []
+    def _ask_line(self) -> None:
+        line = self._line
+        if line is None or self._asked or not self._few:  # what comes while it is busy is written together afterwards
+            return
+        taken, self._few = self._few, []
+        by_run = _by_run(taken)
+        self._asked = True
+        line.ask([list(by_run), [encode_journal(points) for points in by_run.values()]], partial(self._told, taken))
+
+    def _told(self, taken: list[_Waiting], there: list[str] | None) -> None:
+        self._asked = False
+        again: list[_Waiting] = []
+        for waiting in taken:
+            if waiting.run_id not in (there or ()):
+                again.append(waiting)
+            elif not waiting.answer.done():
+                waiting.answer.set_result(None)
+        if there:
+            self._settle_soon()
+        if again:  # the writer says why they are not taken, or takes them where the line could not
+            self._ask_writer(again)
+        self._ask_line()
+
+    def _ask_writer(self, taken: list[_Waiting]) -> None:
+        """Have the writer put those `taken`, or whatever waits by then."""
 
         def put(c: sa.Connection) -> _Put:
             if not taken:  # the writer may call again: then for the same ones
@@ -89,9 +123,7 @@ class Inlet:
         turns(self._ws.db).ask(put, done)
 
     def _put(self, c: sa.Connection, taken: list[_Waiting]) -> _Put:
-        by_run: dict[str, list[Journalled]] = defaultdict(list)
-        for waiting in taken:
-            by_run[waiting.run_id].extend(waiting.points)
+        by_run = _by_run(taken)
         # In the order of ids, so that two processes lock rows in the same order.
         ordered = sorted(by_run.items())
         few = [(run_id, points) for run_id, points in ordered if len(points) < _MANY]
@@ -137,10 +169,14 @@ class Inlet:
                 waiting.answer.set_exception(failure)
             else:
                 waiting.answer.set_result(put.refused.get(waiting.run_id))
-        if put.appended and not self._settles:
+        if put.appended:
+            self._settle_soon()
+        self._fold(put.full)
+
+    def _settle_soon(self) -> None:
+        if not self._settles:
             self._settles = True
             self.loop.call_later(_SETTLE_S, self._settle)
-        self._fold(put.full)
 
     def _settle(self) -> None:
         self._settles = False
@@ -156,6 +192,13 @@ class Inlet:
     def _fold(self, full: list[int]) -> None:
         for seq in full:
             self.loop.run_in_executor(None, fold_seq, self._ws, seq)
+
+
+def _by_run(taken: list[_Waiting]) -> dict[str, list[Journalled]]:
+    by_run: dict[str, list[Journalled]] = defaultdict(list)
+    for waiting in taken:
+        by_run[waiting.run_id].extend(waiting.points)
+    return by_run
 
 
 _inlets: WeakKeyDictionary[Any, Inlet] = WeakKeyDictionary()

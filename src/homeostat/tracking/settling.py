@@ -28,9 +28,9 @@ _APPEND = (
     "insert into tracking_inbox (run_seq, payload)"
     " select seq, ? from tracking_run where id = ? and lifecycle = 'active'"
 )
-# All in one statement, and so in one exchange with the server; gives the runs that are there.
-_APPEND_ALL = (
-    "with come as (select r.id, r.seq, w.payload from unnest(?::text[], ?::bytea[]) as w (id, payload)"
+# Of PostgreSQL, for a line: all in one statement, and so in one exchange; gives the runs that are there.
+APPEND = (
+    "with come as (select r.id, r.seq, w.payload from unnest($1::text[], $2::bytea[]) as w (id, payload)"
     " join tracking_run r on r.id = w.id and r.lifecycle = 'active'),"
     " put as (insert into tracking_inbox (run_seq, payload) select seq, payload from come)"
     " select id from come"
@@ -39,9 +39,6 @@ _APPEND_ALL = (
 
 def append(c: sa.Connection, come: Sequence[tuple[str, list[Journalled]]]) -> set[str]:
     """Let points of runs wait, within the open transaction; the ids of those runs that are there and active."""
-    if c.dialect.name == "postgresql":
-        ids, payloads = [run_id for run_id, _ in come], [encode_journal(points) for _, points in come]
-        return {run_id for (run_id,) in statements.rows(c, _APPEND_ALL, (ids, payloads))}
     return {run_id for run_id, points in come if statements.change(c, _APPEND, (encode_journal(points), run_id))}
 
 

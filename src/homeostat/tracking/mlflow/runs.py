@@ -41,6 +41,7 @@ _INSERT = (
     " source, code_version, pending, told_ms)"
     " values (?, ?, ?, 'running', 'active', ?, ?, 'run', ?, ?, ?, ?, 0, 0) returning seq"
 )
+_PUT_TAGS = "insert into tracking_tag (run_seq, key, value) values "
 PUT_TAG = (
     "insert into tracking_tag (run_seq, key, value) values (?, ?, ?)"
     " on conflict (run_seq, key) do update set value = excluded.value"
@@ -90,7 +91,9 @@ async def create(ws: Workspace, args: Args) -> dict[str, Any]:
             commit,
         )
         seq = rows(c, _INSERT, values)[0][0]
-        change_many(c, PUT_TAG, [(seq, key, value) for key, value in tags.items()])
+        if tags:
+            each = [given for key, value in tags.items() for given in (seq, key, value)]
+            change(c, _PUT_TAGS + ", ".join(["(?, ?, ?)"] * len(tags)), each)
         told = RunStarted(run_id=made, experiment=where[1], kind="run", parent_id=parent if known else None)
         publish(ws, c, told)
         return where[0]

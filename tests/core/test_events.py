@@ -197,7 +197,7 @@ def test_a_writer_that_is_slow_to_commit_holds_back_the_ids_after_its_own(
 
     def write(connection: sa.Connection) -> None:
         publish(slow, connection, Noted(number=1))
-        slow.db.before_commit(wait)
+        slow.db.before_commit(wait, order=9)  # behind what publishing does last
 
     first = slow.db.submit(write)
     assert begun.wait(60)

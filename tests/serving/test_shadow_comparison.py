@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import homeostat as hs
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.registry import log_model
 from homeostat.serving import PredictionClient, Route, compare_shadow, deploy, fold, set_routes, wait_ready
+from homeostat.serving.shadow import Shadow
 from tests.serving.conftest import PlaneProcess
 from tests.serving.models import register_logistic
 
@@ -97,6 +100,23 @@ def test_texts_rows_of_numbers_and_failures(ws: hs.Workspace, plane: PlaneProces
     ] * between.sum()
     assert pairs.outputs[0].difference_max == pytest.approx(2 * np.abs(values).max(), rel=1e-5)
     assert len(pairs.most_different) == (values != 0).sum()
+
+
+def test_a_request_that_does_not_fit_a_shadow_takes_no_other_with_it() -> None:
+    def accept(inputs: list[Any], body: bytes, at: int, known: frozenset[str]) -> SimpleNamespace:
+        if not body:
+            raise InvalidInput("a column is missing")
+        return SimpleNamespace(payload=body)
+
+    logged: list[Any] = []
+    counts = SimpleNamespace(failures=0, shadow=0, compute_ns=0)
+    loaded: Any = SimpleNamespace(model="delay", version=2, outputs=[], counts=counts, compute=lambda payload: [],
+                                  contract=SimpleNamespace(accept=accept))  # fmt: skip
+    asked: Any = [SimpleNamespace(mirror=(SimpleNamespace(inputs=[]), body, 0)) for body in (b"a", b"", b"b")]
+    log: Any = logged
+    Shadow(log)._compute(loaded, asked, None)
+    assert [entry.payload for entry in logged] == [b"a", b"b"]
+    assert (counts.shadow, counts.failures) == (2, 1)
 
 
 def test_what_cannot_be_compared_is_told(ws: hs.Workspace, tmp_path: Path) -> None:

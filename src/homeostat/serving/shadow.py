@@ -84,28 +84,24 @@ class Shadow:
                     continue
                 shadow, questions, whole, _ = item
                 self._taken += len(questions)
-                try:
-                    self._compute(shadow, questions, whole)
-                except Exception as error:  # the request does not fit its signature
-                    shadow.counts.failures += len(questions)
-                    log.warning("shadow %s version %s failed: %s", shadow.model, shadow.version, error)
+                self._compute(shadow, questions, whole)
             if self._stop:
                 return
 
     def _compute(self, shadow: LoadedVersion, questions: list[Question], whole: Any) -> None:
         started = time.perf_counter_ns()
-        groups: list[tuple[list[Question], Any]]
-        if whole is not None:
-            groups = [(questions, whole)]
-        else:
-            # The shadow may take other inputs than the version that answered: the request is read again for it.
-            groups = [([question], _read_again(shadow, question)) for question in questions]
-        for group, payload in groups:
+        # The shadow may take other inputs than the version that answered: the request is read again for it.
+        groups = [questions] if whole is not None else [[question] for question in questions]
+        for group in groups:
+            try:
+                payload = whole if whole is not None else _read_again(shadow, group[0])
+            except Exception as error:  # it does not fit the shadow's signature: there are no rows to log
+                _failed(shadow, group, error)
+                continue
             try:
                 outputs, status = Outputs(shadow.outputs, shadow.compute(payload)), 200
             except Exception as error:  # may be broken: that is what it is tried out for
-                shadow.counts.failures += len(group)
-                log.warning("shadow %s version %s failed: %s", shadow.model, shadow.version, error)
+                _failed(shadow, group, error)
                 outputs, status = None, 500
             ended = time.perf_counter_ns()
             shadow.counts.shadow += len(group)
@@ -114,6 +110,11 @@ class Shadow:
                 LogEntry(shadow, group, payload, outputs, ended, now_ms(), status, "shadow", ended - started)
             )
             started = ended
+
+
+def _failed(shadow: LoadedVersion, group: list[Question], error: Exception) -> None:
+    shadow.counts.failures += len(group)
+    log.warning("shadow %s version %s failed: %s", shadow.model, shadow.version, error)
 
 
 def _read_again(shadow: LoadedVersion, question: Question) -> Any:

@@ -6,6 +6,7 @@ from homeostat.core.door import door
 
 if TYPE_CHECKING:
     from homeostat.serving.bandit import BanditPolicy as BanditPolicy
+    from homeostat.serving.bandits import bandit_arms as bandit_arms
     from homeostat.serving.bandits import review_bandits as review_bandits
     from homeostat.serving.bandits import start_bandit as start_bandit
     from homeostat.serving.canary import CanaryPolicy as CanaryPolicy
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from homeostat.serving.deployments import set_routes as set_routes
     from homeostat.serving.deployments import undeploy as undeploy
     from homeostat.serving.feedback import record_feedback as record_feedback
+    from homeostat.serving.lately import traffic as traffic
     from homeostat.serving.model import Bandit as Bandit
     from homeostat.serving.model import BanditArm as BanditArm
     from homeostat.serving.model import BanditReview as BanditReview
@@ -34,11 +36,16 @@ if TYPE_CHECKING:
     from homeostat.serving.model import Endpoint as Endpoint
     from homeostat.serving.model import Feedback as Feedback
     from homeostat.serving.model import FoldResult as FoldResult
+    from homeostat.serving.model import LoggedAnswer as LoggedAnswer
     from homeostat.serving.model import OutputDifference as OutputDifference
     from homeostat.serving.model import Route as Route
     from homeostat.serving.model import ServingState as ServingState
     from homeostat.serving.model import ShadowComparison as ShadowComparison
+    from homeostat.serving.model import Traffic as Traffic
+    from homeostat.serving.model import TrafficPoint as TrafficPoint
+    from homeostat.serving.model import VersionTraffic as VersionTraffic
     from homeostat.serving.model_server import serve_folder as serve_folder
+    from homeostat.serving.one_request import logged_request as logged_request
     from homeostat.serving.planes import endpoint as endpoint
     from homeostat.serving.planes import states as states
     from homeostat.serving.planes import wait_ready as wait_ready
@@ -47,6 +54,7 @@ if TYPE_CHECKING:
     from homeostat.serving.prediction_table import predictions as predictions
     from homeostat.serving.reviews import review_due as review_due
     from homeostat.serving.rollouts import compare as compare
+    from homeostat.serving.rollouts import judge_canary as judge_canary
     from homeostat.serving.rollouts import review_canaries as review_canaries
     from homeostat.serving.rollouts import start_canary as start_canary
     from homeostat.serving.shadow_comparison import compare_shadow as compare_shadow

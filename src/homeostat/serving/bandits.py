@@ -63,27 +63,54 @@ def review_bandits(ws: Workspace, at_ms: int | None = None) -> list[BanditReview
         bandit = deployment.bandit
         if bandit is None:
             continue
-        when = now_ms() if at_ms is None else at_ms
-        window = int(bandit.policy.window_s * 1000)
-        earned = _earned(ws, deployment, bandit, max(bandit.since_ms, when - window) if window else bandit.since_ms)
-        found, best = shares(earned, bandit.policy)
-        weight = {route.version: route.weight for route in deployment.routes if route.role != "shadow"}
-        before = [weight.get(version, 0.0) for version in bandit.versions]
+        review = _reviewed(ws, deployment, bandit, at_ms)
+        before, found = _weights(deployment, bandit), [arm.weight for arm in review.versions]
         moved = max(abs(a - b) for a, b in zip(found, before, strict=True)) >= _CHANGE
-        changed = moved and when - deployment.updated_ms >= bandit.policy.hold_s * 1000
+        changed = moved and review.at_ms - deployment.updated_ms >= bandit.policy.hold_s * 1000
         if changed:
             try:
                 _share(ws, deployment, bandit, found)
             except Conflict:
                 continue  # somebody has just changed the routes: the next look sees what they are now
-        seen = [
-            BanditArm(version=version, weight=share, rewards=one.n, mean=one.mean, best=chance)
-            for version, share, one, chance in zip(
-                bandit.versions, found if changed else before, earned, best, strict=True
-            )
-        ]
-        reviews.append(BanditReview(model=deployment.model, changed=changed, versions=seen, at_ms=when))
+            reviews.append(replace(review, changed=True))
+        else:
+            reviews.append(_as_they_are(review, before))
     return reviews
+
+
+@verb(permission="serving:read")
+def bandit_arms(ws: Workspace, model: str) -> BanditReview | None:
+    """What each version of the bandit of `model` has earned so far, and its share now; None when it has no bandit.
+
+    Raises: NotFound when the model is not deployed.
+    """
+    deployment = get_deployment(ws, model)
+    bandit = deployment.bandit
+    return (
+        None if bandit is None else _as_they_are(_reviewed(ws, deployment, bandit, None), _weights(deployment, bandit))
+    )
+
+
+def _reviewed(ws: Workspace, deployment: Deployment, bandit: Bandit, at_ms: int | None) -> BanditReview:
+    """What was earned, and the shares that follow from it."""
+    when = now_ms() if at_ms is None else at_ms
+    window = int(bandit.policy.window_s * 1000)
+    earned = _earned(ws, deployment, bandit, max(bandit.since_ms, when - window) if window else bandit.since_ms)
+    found, best = shares(earned, bandit.policy)
+    seen = [
+        BanditArm(version=version, weight=share, rewards=one.n, mean=one.mean, best=chance)
+        for version, share, one, chance in zip(bandit.versions, found, earned, best, strict=True)
+    ]
+    return BanditReview(model=deployment.model, changed=False, versions=seen, at_ms=when)
+
+
+def _weights(deployment: Deployment, bandit: Bandit) -> list[float]:
+    weight = {route.version: route.weight for route in deployment.routes if route.role != "shadow"}
+    return [weight.get(version, 0.0) for version in bandit.versions]
+
+
+def _as_they_are(review: BanditReview, weights: list[float]) -> BanditReview:
+    return replace(review, versions=[replace(arm, weight=w) for arm, w in zip(review.versions, weights, strict=True)])
 
 
 def _share(ws: Workspace, deployment: Deployment, bandit: Bandit, found: list[float]) -> None:

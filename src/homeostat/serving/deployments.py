@@ -112,15 +112,7 @@ def set_routes(ws: Workspace, model: str, routes: list[Route], expect_generation
     check_servable(ws, model, routes)
 
     def write(connection: sa.Connection) -> Deployment:
-        current = store.read_deployment(connection, model)
-        if current is None:
-            raise store.not_deployed(model)
-        if expect_generation is not None and current.generation != expect_generation:
-            raise Conflict(
-                f"the deployment of '{model}' is at generation {current.generation}, not {expect_generation}",
-                hint="look at it again with get_deployment, then decide",
-                generation=current.generation,
-            )
+        current = store.read_expected(connection, model, expect_generation)
         if current.routes == routes:
             return current
         return record(ws, connection, replace(current, routes=routes, canary=None, bandit=None), "routes", current)
@@ -129,16 +121,17 @@ def set_routes(ws: Workspace, model: str, routes: list[Route], expect_generation
 
 
 @verb(permission="serving:write")
-def rollback(ws: Workspace, model: str) -> Deployment:
+def rollback(ws: Workspace, model: str, expect_generation: int | None = None) -> Deployment:
     """Return to the routes before the last change; again to go further back.
 
-    Raises: NotFound when the model is not deployed; Refused when there is nothing to return to.
+    With `expect_generation`, nothing changes unless the deployment is still at that generation.
+
+    Raises: NotFound when the model is not deployed; Refused when there is nothing to return to; Conflict when somebody
+    else changed the deployment first.
     """
 
     def write(connection: sa.Connection) -> Deployment:
-        current = store.read_deployment(connection, model)
-        if current is None:
-            raise store.not_deployed(model)
+        current = store.read_expected(connection, model, expect_generation)
         _, back_to = store.read_change(connection, model, current.generation)
         if back_to is None:
             raise Refused(f"model '{model}' has no earlier deployment to return to")
@@ -150,13 +143,16 @@ def rollback(ws: Workspace, model: str) -> Deployment:
 
 
 @verb(permission="serving:write")
-def undeploy(ws: Workspace, model: str) -> None:
-    """Stop serving `model`. Its versions, history and predictions stay. Raises NotFound when it is not deployed."""
+def undeploy(ws: Workspace, model: str, expect_generation: int | None = None) -> None:
+    """Stop serving `model`. Its versions, history and predictions stay.
+
+    With `expect_generation`, nothing changes unless the deployment is still at that generation.
+
+    Raises: NotFound when it is not deployed; Conflict when somebody else changed the deployment first.
+    """
 
     def write(connection: sa.Connection) -> None:
-        current = store.read_deployment(connection, model)
-        if current is None:
-            raise store.not_deployed(model)
+        current = store.read_expected(connection, model, expect_generation)
         gone = replace(current, routes=[], canary=None, bandit=None)
         record(ws, connection, gone, "undeploy", current)
         connection.execute(sa.delete(store.deployment).where(store.deployment.c.model == model))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from homeostat.core.event import Event
 from homeostat.core.records import Record
@@ -98,7 +98,8 @@ class Deployment(Record):
 
 class DeploymentChange(Record):
     """One generation of a deployment, as it was recorded. `reason`: "deploy", "routes", "rollback", "undeploy",
-    "canary", "canary step", "canary promoted", "canary back", "bandit" or "bandit shares"."""
+    "canary", "canary step", "canary promoted", "canary back", "bandit" or "bandit shares". `back_to`: the generation
+    whose routes a rollback from this one returns to; None when there is none."""
 
     model: str
     generation: int
@@ -106,6 +107,7 @@ class DeploymentChange(Record):
     reason: str
     actor: str
     at_ms: int
+    back_to: int | None = None
 
 
 class Endpoint(Record):
@@ -182,7 +184,8 @@ class Comparison(Record):
 class OutputDifference(Record):
     """One output of a shadow beside what was answered. `equal`: the share of rows where both are the same, numbers
     within the tolerance. For numbers also the means of both, how far apart they are (mean, 95th percentile, greatest)
-    and their correlation; None for texts, and where it has no meaning."""
+    and their correlation; None for texts, and where it has no meaning. `pairs`: (answered, shadow) of some rows, evenly
+    chosen, to draw one against the other."""
 
     output: str
     equal: float
@@ -192,6 +195,7 @@ class OutputDifference(Record):
     difference_p95: float | None = None
     difference_max: float | None = None
     correlation: float | None = None
+    pairs: list[tuple[float, float]] = []
 
 
 class DifferentAnswer(Record):
@@ -218,6 +222,60 @@ class ShadowComparison(Record):
     latency_answered_p95_ms: float | None
     outputs: list[OutputDifference]
     most_different: list[DifferentAnswer]
+
+
+class VersionTraffic(Record):
+    """What one version answered by one route: requests, those that the model failed on, median and 95th percentile of
+    the latency of the others in milliseconds (None when there were none)."""
+
+    version: int
+    route: str
+    requests: int
+    failed: int
+    latency_ms: float | None
+    latency_p95_ms: float | None
+
+
+class TrafficPoint(VersionTraffic):
+    """The same for a step of time that begins at `at_ms`. Steps without requests have no point."""
+
+    at_ms: int
+
+
+class Traffic(Record):
+    """The logged requests of a model in [from_ms, to_ms), in steps of `step_ms`; of those, `log_share` are logged.
+
+    `versions` tells of the whole time, by version and route; `points` of each step, in the order of time. The model's
+    own figures leave the shadows out.
+    """
+
+    model: str
+    from_ms: int
+    to_ms: int
+    step_ms: int
+    log_share: float
+    requests: int
+    failed: int
+    latency_ms: float | None
+    latency_p95_ms: float | None
+    versions: list[VersionTraffic]
+    points: list[TrafficPoint]
+
+
+class LoggedAnswer(Record):
+    """A row of the prediction log: what one version answered to a row of a request, and the inputs as they are kept."""
+
+    request_id: str
+    row: int
+    key: str | None
+    time_ms: int
+    logged_ms: int
+    version: int
+    route: str
+    latency_ms: float
+    status: int
+    outputs: dict[str, Any]
+    inputs: dict[str, Any]
 
 
 class FoldResult(Record):

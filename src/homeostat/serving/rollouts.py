@@ -22,14 +22,22 @@ _HOUR_MS = 3_600_000
 
 
 @verb(permission="serving:write")
-def start_canary(ws: Workspace, model: str, version: int, policy: CanaryPolicy | None = None) -> Deployment:
+def start_canary(
+    ws: Workspace,
+    model: str,
+    version: int,
+    policy: CanaryPolicy | None = None,
+    expect_generation: int | None = None,
+) -> Deployment:
     """Give `version` the first weight of the policy; `homeostat up` then raises it, or takes it back, by itself.
 
     It is judged by errors, latency and the rewards that `record_feedback` tells of, with tests that stay valid at every
-    look (see `CanaryPolicy`). Whatever else changes the routes meanwhile, for example `deploy`, ends it.
+    look (see `CanaryPolicy`). Whatever else changes the routes meanwhile, for example `deploy`, ends it. With
+    `expect_generation`, nothing changes unless the deployment is still at that generation.
 
     Raises: NotFound when the model is not deployed or has no such version; Refused when its gates have refused it;
-    InvalidInput when it is the champion already or the policy makes no sense.
+    InvalidInput when it is the champion already or the policy makes no sense; Conflict when somebody else changed the
+    deployment first.
     """
     policy = policy or CanaryPolicy()
     check_policy(policy)
@@ -41,9 +49,9 @@ def start_canary(ws: Workspace, model: str, version: int, policy: CanaryPolicy |
     slow_us = arms.slow_us(ws, model, current.champion, at_ms - _HOUR_MS)
 
     def write(connection: sa.Connection) -> Deployment:
-        now = store.read_deployment(connection, model)
-        if now is None or now.generation != current.generation:
-            raise Conflict(f"the deployment of '{model}' was changed at the same moment", hint="try again")
+        now = store.read_expected(
+            connection, model, current.generation if expect_generation is None else expect_generation
+        )
         step = CanaryStep(weight=policy.weights[0], at_ms=at_ms)
         canary = Canary(version=version, policy=policy, steps=[step], slow_us=slow_us, before=now.generation)
         changed = replace(now, routes=_routes(now, version, step.weight), canary=canary, bandit=None)
@@ -60,18 +68,30 @@ def review_canaries(ws: Workspace, at_ms: int | None = None) -> list[CanaryRevie
         canary = deployment.canary
         if canary is None:
             continue
-        when = now_ms() if at_ms is None else at_ms
-        judged = judge(arms.seen_of(ws, deployment, canary, when), canary.policy)
-        weight, judged = _next(canary, judged)
-        if judged.action != "wait":
+        review = _reviewed(ws, deployment, canary, at_ms)
+        if review.judgement.action != "wait":
             try:
-                _act(ws, deployment, canary, judged.action, weight, when)
+                _act(ws, deployment, canary, review.judgement.action, review.weight, review.at_ms)
             except Conflict:
                 continue  # somebody has just changed the routes: the next look sees what they are now
-        reviews.append(
-            CanaryReview(model=deployment.model, version=canary.version, weight=weight, judgement=judged, at_ms=when)
-        )
+        reviews.append(review)
     return reviews
+
+
+@verb(permission="serving:read")
+def judge_canary(ws: Workspace, model: str) -> CanaryReview | None:
+    """What `review_canaries` would find of the canary of `model` now, without acting; None when it has none.
+
+    Raises: NotFound when the model is not deployed.
+    """
+    deployment = get_deployment(ws, model)
+    return None if deployment.canary is None else _reviewed(ws, deployment, deployment.canary, None)
+
+
+def _reviewed(ws: Workspace, deployment: Deployment, canary: Canary, at_ms: int | None) -> CanaryReview:
+    when = now_ms() if at_ms is None else at_ms
+    weight, judged = _next(canary, judge(arms.seen_of(ws, deployment, canary, when), canary.policy))
+    return CanaryReview(model=deployment.model, version=canary.version, weight=weight, judgement=judged, at_ms=when)
 
 
 @verb(permission="serving:read")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ROW = ["request_id", "row"]
 _MOST = 1000
+_DRAWN = 300  # pairs of numbers that are given to be drawn
 _TEXT = 200  # characters of an answer that is shown
 
 
@@ -124,6 +125,7 @@ def _of_numbers(name: str, equal: float, mine: np.ndarray, theirs: np.ndarray, f
     a, b = mine[known], theirs[known]
     finite = far[np.isfinite(far)]
     varied = len(a) > 1 and a.std() > 0 and b.std() > 0
+    drawn = np.linspace(0, len(a) - 1, min(len(a), _DRAWN)).astype(int)
     return OutputDifference(
         output=name, equal=equal,
         mean=float(a.mean()) if len(a) else None, mean_answered=float(b.mean()) if len(b) else None,
@@ -131,6 +133,7 @@ def _of_numbers(name: str, equal: float, mine: np.ndarray, theirs: np.ndarray, f
         difference_p95=float(np.quantile(finite, 0.95)) if len(finite) else None,
         difference_max=float(finite.max()) if len(finite) else None,
         correlation=float(np.corrcoef(a, b)[0, 1]) if varied else None,
+        pairs=list(zip(b[drawn].tolist(), a[drawn].tolist(), strict=True)),
     )  # fmt: skip
 
 

@@ -12,13 +12,15 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from homeostat.core.clock import now_ms
 
+T = TypeVar("T")
 MAGIC = b"HPL1"
 _HEAD = struct.Struct("<4sII")
 # A file is finished, so that it can be folded, at this size; or at this age, if it is not tiny.
@@ -54,7 +56,21 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
     outputs: list[Block]
 
 
+class Timings(msgspec.Struct, array_like=True, gc=False):
+    """The beginning of a `Batch`: who answered when and how fast, without taking ids, rows and columns apart."""
+
+    model: str
+    version: int
+    status: int
+    ids: msgspec.Raw
+    counts: bytes
+    roles: bytes
+    latency_us: bytes
+    logged_ms: bytes
+
+
 _decode = msgspec.msgpack.Decoder(Batch).decode
+_decode_timings = msgspec.msgpack.Decoder(Timings).decode
 
 
 def frame(batch: Batch) -> bytes:
@@ -165,6 +181,15 @@ def is_finished(path: Path) -> bool:
 
 def read_spool(path: Path) -> Iterator[Batch]:
     """The whole frames of a file, in order; a torn or damaged tail ends it silently."""
+    return _read(path, _decode)
+
+
+def read_timings(path: Path) -> Iterator[Timings]:
+    """What `read_spool` gives, for who asks only when, how fast and how well: several times as fast."""
+    return _read(path, _decode_timings)
+
+
+def _read(path: Path, decode: Callable[[memoryview], T]) -> Iterator[T]:
     data = path.read_bytes()
     at = 0
     while at + _HEAD.size <= len(data):
@@ -174,7 +199,7 @@ def read_spool(path: Path) -> Iterator[Batch]:
         if magic != MAGIC or len(body) != size or zlib.crc32(body) != checksum:
             return
         try:
-            yield _decode(body)
+            yield decode(body)
         except msgspec.DecodeError:
             return
         at += size

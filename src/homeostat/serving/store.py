@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.db import metadata
-from homeostat.core.errors import NotFound
+from homeostat.core.errors import Conflict, NotFound
 from homeostat.core.records import from_json
 from homeostat.serving.model import Deployment, DeploymentChange, Route
 
@@ -78,6 +78,23 @@ def read_deployment(connection: sa.Connection, model: str) -> Deployment | None:
     return None if record is None else from_json(record, Deployment)
 
 
+def read_expected(connection: sa.Connection, model: str, expected: int | None) -> Deployment:
+    """The deployment of `model`, at the generation that whoever changes it has seen (None: whichever it is at).
+
+    Raises: NotFound when it is not deployed; Conflict when somebody else has changed it.
+    """
+    current = read_deployment(connection, model)
+    if current is None:
+        raise not_deployed(model)
+    if expected is not None and current.generation != expected:
+        raise Conflict(
+            f"the deployment of '{model}' is at generation {current.generation}, not {expected}",
+            hint="look at it again with get_deployment, then decide",
+            generation=current.generation,
+        )
+    return current
+
+
 def last_generation(connection: sa.Connection, model: str) -> int:
     """The newest generation ever given to `model`; 0 for none. Undeploying does not reset it."""
     return connection.execute(sa.select(sa.func.max(change.c.generation)).where(change.c.model == model)).scalar() or 0
@@ -98,6 +115,7 @@ def to_change(row: Any) -> DeploymentChange:
         reason=row.reason,
         actor=row.actor,
         at_ms=row.at_ms,
+        back_to=row.back_to,
     )
 
 

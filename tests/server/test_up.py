@@ -9,14 +9,20 @@ import signal
 import socket
 import subprocess
 import threading
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import homeostat as hs
 from homeostat.core.errors import Corrupt, InvalidInput, Unavailable
 from tests.server.processes import Up, command, free_port
+from tests.serving.conftest import features
+from tests.serving.crowd import Crowd, requests_of
+from tests.serving.models import register_logistic
 
 
 @pytest.fixture
@@ -87,6 +93,48 @@ def test_after_a_kill_the_next_server_starts_in_its_place(start: Callable[..., U
             assert remote.data.list_tables() == []
     finally:
         assert second.stop(signal.SIGTERM)[0] == 0
+
+
+def test_one_data_plane_of_two_that_is_killed_is_not_missed(start: Callable[..., Up], tmp_path: Path):
+    with hs.open(tmp_path / "home") as ws:
+        register_logistic(ws, tmp_path, "delay", np.array([0.5, -0.25, 1.0]))
+        ws.serving.deploy("delay")
+    up = start("--processes", "2")
+    with hs.open(up.url) as remote:
+        while len(remote.serving.wait_ready("delay")) < 2:
+            time.sleep(0.02)
+    body = json.dumps(features([[1, 1, 1]])).encode()
+    with Crowd(up.serve_port, "/v2/models/delay/infer", body) as crowd:
+        killed = processes_of(up)[0]
+        os.kill(killed, signal.SIGKILL)
+        while killed in processes_of(up) or len(processes_of(up)) < 2:
+            time.sleep(0.01)
+        while not requests_of(up.serve_port, "0"):  # on connections of its own each: one reaches the new process
+            urllib.request.urlopen(f"http://127.0.0.1:{up.serve_port}/v2/models/delay/infer", body).read()
+    assert crowd.statuses == {200}
+    assert all(len(own) <= 2 for own in crowd.broken)
+    code, said = up.stop(signal.SIGTERM)
+    assert code == 0
+    assert "(Open Inference Protocol; 2 processes)" in said
+
+
+def processes_of(up: Up) -> list[int]:
+    """The data planes, by their number on the port."""
+    found: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == up.process.pid and b"homeostat.serving.plane" in words:
+            found[int(words[words.index(b"--index") + 1])] = int(folder.name)
+    return [pid for _, pid in sorted(found.items())]
+
+
+def test_a_number_of_data_planes_that_cannot_be_is_told(tmp_path: Path):
+    code, said = refused(tmp_path / "home", free_port(), free_port(), "--processes", "-1")
+    assert (code, "-1 data-plane processes" in said) == (InvalidInput.exit_code, True)
 
 
 @pytest.mark.parametrize("which", ["control plane", "data plane"])

@@ -22,7 +22,9 @@ import homeostat as hs
 from homeostat.core.errors import InvalidInput, Unavailable
 from homeostat.serving import PredictionClient, Supervisor, count_predictions, deploy, endpoint, wait_ready
 from homeostat.serving.plane import main
+from homeostat.serving.supervisor import cores
 from tests.serving.conftest import PlaneProcess, features
+from tests.serving.crowd import Crowd, requests_of
 from tests.serving.models import register_logistic
 from tests.serving.test_plane import WEIGHTS, deployed
 
@@ -116,59 +118,30 @@ def test_one_of_two_that_is_killed_fails_only_what_it_was_answering(
     two = Supervisor(ws.url, port=port, processes=2)
     two.start()
     body = msgspec.json.encode(features([[1, 1, 1]]))
-    stop = threading.Event()
-    statuses: set[int] = set()
-    broken: list[list[int]] = []  # for each client the turns in which it got no answer
-
-    def ask() -> None:
-        own: list[int] = []
-        broken.append(own)
-        line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        turn = 0
-        while not stop.is_set():
-            turn += 1
-            try:
-                line.request("POST", "/v2/models/delay/infer", body)
-                answer = line.getresponse()
-                answer.read()
-                statuses.add(answer.status)
-            except ConnectionRefusedError:
-                statuses.add(0)
-                return
-            except (OSError, http.client.HTTPException):
-                own.append(turn)
-                line.close()
-        line.close()
-
     try:
         two.wait_listening()
         while len(wait_ready(ws, "delay", deploy(ws, "delay", version.version).generation)) < 2:
             time.sleep(0.02)
-        threads = [threading.Thread(target=ask) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        killed = two.pids[0]
-        os.kill(killed, signal.SIGKILL)
-        while killed in two.pids or len(two.pids) < 2:
-            time.sleep(0.01)
-        # The new one takes requests too: its own count rises.
-        while not requests_of(port, "0"):
-            with PredictionClient(f"http://127.0.0.1:{port}", connections=1) as client:
-                client.predict("delay", np.ones((1, 3), "f4"))
-        stop.set()
-        for thread in threads:
-            thread.join()
+        with Crowd(port, "/v2/models/delay/infer", body) as crowd:
+            killed = two.pids[0]
+            os.kill(killed, signal.SIGKILL)
+            while killed in two.pids or len(two.pids) < 2:
+                time.sleep(0.01)
+            # The new one takes requests too: its own count rises.
+            while not requests_of(port, "0"):
+                with PredictionClient(f"http://127.0.0.1:{port}", connections=1) as client:
+                    client.predict("delay", np.ones((1, 3), "f4"))
     finally:
-        stop.set()
         two.stop()
-    assert statuses == {200}  # nobody was refused or told to wait
-    assert all(len(own) <= 2 for own in broken)  # the request in flight; one more that the kernel had queued
+    assert crowd.statuses == {200}  # nobody was refused or told to wait
+    assert all(len(own) <= 2 for own in crowd.broken)  # the request in flight; one more that the kernel had queued
 
 
-def requests_of(port: int, process: str) -> int:
-    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-    counts = [line for line in text.splitlines() if line.startswith("homeostat_requests_total")]
-    return sum(int(line.rpartition(" ")[2]) for line in counts if f'process="{process}"' in line)
+@pytest.mark.parametrize(("port", "processes"), [(8080, -1), (8080, 257), (0, 2)])
+def test_numbers_of_processes_that_cannot_be_are_refused(port: int, processes: int) -> None:
+    with pytest.raises(InvalidInput, match="processes"):
+        Supervisor("./nowhere", port=port, processes=processes)
+    assert Supervisor("./nowhere", processes=0).processes == cores() >= 1
 
 
 def test_planes_end_when_their_supervisor_is_killed(ws: hs.Workspace, port: int) -> None:

@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="the address to listen on (default 127.0.0.1; others need tokens)")
     parser.add_argument("--port", type=int, help="the control plane's port (default 5000)")
     parser.add_argument("--serve-port", type=int, help="the data plane's port (default 8080)")
+    parser.add_argument("--processes", type=int, help="data planes that share that port (default 1; 0: one per core)")
     parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
 
 
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
         host=args.host or settings.host,
         port=settings.port if args.port is None else args.port,
         serve_port=settings.serve_port if args.serve_port is None else args.serve_port,
+        processes=settings.serve_processes if args.processes is None else args.processes,
     )
     return 0
 

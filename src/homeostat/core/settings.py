@@ -41,6 +41,9 @@ SETTINGS = (
     Setting(name="host", kind=str, default="127.0.0.1", help="the address `homeostat up` listens on"),
     Setting(name="port", kind=int, default=5000, help="the control plane's port"),
     Setting(name="serve_port", kind=int, default=8080, help="the data plane's port"),
+    Setting(
+        name="serve_processes", kind=int, default=1, help="data-plane processes that share the port; 0: one per core"
+    ),
     Setting(name="public_url", kind=str, default="", help="where people reach this server; messages link to it"),
     Setting(name="max_body_mb", kind=int, default=100, help="the largest request body that is read, in MiB"),
     Setting(name="max_artifact_mb", kind=int, default=65536, help="the largest artifact that is received, in MiB"),

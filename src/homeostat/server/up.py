@@ -150,23 +150,24 @@ def configured(app: Starlette, log_level: str = "warning", grace_s: int = 5) -> 
     )  # fmt: skip
 
 
-def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
-    """Serve until told to stop. Says one line for each plane.
+def up(workspace: Workspace, host: str, port: int, serve_port: int, processes: int = 1) -> None:
+    """Serve until told to stop, with `processes` data planes on their port (0: one per core). Says one line for each
+    plane.
 
     Raises: Unavailable for a port in use or a home that another server holds; InvalidInput for an open address
-    without login.
+    without login, or a number of processes that cannot be.
     """
     from homeostat.server.app import make_app
     from homeostat.serving import Supervisor
 
     require_login_beyond_loopback(workspace, host)
+    plane = Supervisor(workspace.url, host=host, port=serve_port, processes=processes, home=str(workspace.home))
     lock = ServerLock(workspace.home)
     # Opened before anything listens: a database that is damaged or away is told here, once, and not every second.
     workspace.db.read(lambda _: None)
     sock = listen(host, port, "control plane", "--port")
     listen(host, serve_port, "data plane", "--serve-port").close()
     app = make_app(workspace, host)
-    plane = Supervisor(workspace.url, host=host, port=serve_port, home=str(workspace.home))
     housekeeping, retention = Housekeeping(workspace), RetentionThread(workspace)
     # uvicorn stops at these signals, and afterwards raises them again for whoever was there before it: nobody, so
     # that the planes below are stopped as well and the exit code tells of success.
@@ -180,7 +181,8 @@ def up(workspace: Workspace, host: str, port: int, serve_port: int) -> None:
         address = f"http://{shown}:{sock.getsockname()[1]}"
         lock.tell(address)
         say(f"control plane  {address}  (pages and API; home {workspace.home})")
-        say(f"data plane     http://{shown}:{serve_port}  (Open Inference Protocol)")
+        shared = f"; {plane.processes} processes" if plane.processes > 1 else ""
+        say(f"data plane     http://{shown}:{serve_port}  (Open Inference Protocol{shared})")
         ControlPlane(configured(app), app.state.live).run(sockets=[sock])
     finally:
         retention.stop()

@@ -9,20 +9,23 @@ import sys
 import threading
 import time
 
-from homeostat.core.errors import HomeostatError, Unavailable
+from homeostat.core.errors import HomeostatError, InvalidInput, Unavailable
 
 log = logging.getLogger("homeostat.serving")
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
+MOST_PROCESSES = 256
 # A process that lived this long was healthy: its next death is a new story, with a short wait again.
 _HEALTHY_S = 10.0
 
 
 class Supervisor:
-    """`processes` data planes on one port, as child processes of this one.
+    """`processes` data planes on one port, as child processes of this one; 0: one for each core that is ours to use.
 
     They end when `stop` is called, and by themselves when this process ends in any way. A process that dies is started
     again after 0.2 s, then 0.4 s and so on up to 5 s.
+
+    Raises: InvalidInput for a number of processes below 0 or above 256, and for several on a port that is not named.
 
     >>> Supervisor("./.homeostat", port=8080).running
     False
@@ -31,11 +34,16 @@ class Supervisor:
     def __init__(
         self, url: str, *, host: str = "127.0.0.1", port: int = 8080, processes: int = 1, home: str | None = None
     ) -> None:
+        if not 0 <= processes <= MOST_PROCESSES:
+            raise InvalidInput(f"{processes} data-plane processes", hint=f"0 (one per core) to {MOST_PROCESSES}")
+        self.processes = processes or cores()
+        if self.processes > 1 and not port:
+            raise InvalidInput("several processes cannot share a port that is not named", hint="name a --serve-port")
         self._url = url
         self._host = host
         self._port = port
         self._home = home
-        self._children: list[subprocess.Popen[bytes] | None] = [None] * processes
+        self._children: list[subprocess.Popen[bytes] | None] = [None] * self.processes
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self.restarts = 0
@@ -126,6 +134,11 @@ class Supervisor:
             environment["HOMEOSTAT_HOME"] = self._home
         # A session of its own: Ctrl-C reaches the supervisor alone, which ends the planes in order.
         return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
+
+
+def cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _death(code: int) -> str:

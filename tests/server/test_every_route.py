@@ -20,6 +20,7 @@ from homeostat.core.remote import path_of
 from homeostat.core.slices import SLICES
 from homeostat.server.app import all_verbs
 from homeostat.server.foreign import all_rpcs, paths_of
+from homeostat.server.pages import PLACES
 from homeostat.team.model import Actor
 from tests.server.running import Answer, Running
 
@@ -52,6 +53,7 @@ PAGES = [
     Way("GET", "/api/v1/events", "loop:read"),
     Way("GET", "/api/v1/openapi.json", "loop:read"),
     Way("GET", "/preview/{run}/{path:path}", "tracking:read"),
+    Way("GET", "/predict/{model}", "serving:read"), Way("POST", "/predict/{model}", "serving:read"),
     *(Way("GET", path, "loop:read") for path in ("/", "/loop", "/runs", "/runs/{rest:path}", "/models", "/data")),
     Way("GET", "/healthz", PUBLIC), Way("GET", "/login", PUBLIC), Way("POST", "/login", PUBLIC),
     Way("GET", "/assets/{path:path}", PUBLIC),
@@ -118,7 +120,7 @@ def test_nothing_is_mounted_that_is_not_listed_here(small: Running):
         if method != "HEAD"
     }
     pages = {(way.method, way.path) for way in [*PAGES, *VERBS]}
-    more = {("GET", f"/{page}{rest}") for page in ("loop", "runs", "models", "data") for rest in ("", "/{rest:path}")}
+    more = {("GET", f"/{page}{rest}") for page in PLACES for rest in ("", "/{rest:path}")}
     assert mounted - pages - more == set() and pages - mounted == set()
     assert {(way.method, way.path) for way in WAYS if way.permission == PUBLIC} == OPEN
 

@@ -195,8 +195,14 @@ def history() -> list[Json]:
 
 
 def deployments() -> list[Json]:
-    routes = [{"version": 4, "weight": 1.0, "role": "champion"}, {"version": 3, "weight": 0.0, "role": "shadow"}]
-    return [{"model": "flight-delay", "routes": routes, "generation": 9, "updated_ms": BASE - 3 * HOUR}]
+    routes = [{"version": 4, "weight": 0.9, "role": "champion"}, {"version": 5, "weight": 0.1, "role": "canary"},
+              {"version": 3, "weight": 1.0, "role": "shadow"}]  # fmt: skip
+    policy = {"weights": [0.01, 0.1, 0.5, 1.0], "min_requests": 500, "hold_s": 60.0, "error_margin": 0.01,
+              "slow_ratio": 2.0, "min_rewards": 0, "reward_margin": 0.02, "alpha": 0.05}  # fmt: skip
+    steps = [{"weight": 0.01, "at_ms": BASE - 3 * HOUR}, {"weight": 0.1, "at_ms": BASE - 2 * HOUR}]
+    canary = {"version": 5, "policy": policy, "steps": steps, "slow_us": 4000, "before": 8}
+    return [{"model": "flight-delay", "routes": routes, "generation": 9, "updated_ms": BASE - 3 * HOUR, "key": "key",
+             "log_share": 1.0, "canary": canary, "bandit": None}]  # fmt: skip
 
 
 def importance() -> list[Json]:

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from homeostat.core.errors import HomeostatError
 from homeostat.server import pages
 from homeostat.server.answers import error_response
-from tests.web import figures, figures_models, mock_runs
+from tests.web import figures, figures_live, figures_models, mock_runs
 
 Json = Any
 
@@ -101,6 +101,14 @@ class Mock:
         except HomeostatError as error:
             return error_response(error)
 
+    async def predict(self, request: Request) -> Response:
+        self.asked.append(f"{request.method} predict")
+        if self.failing is not None:
+            return JSONResponse({"error": self.failing}, 500)
+        if request.method == "GET":
+            return JSONResponse(figures_live.takes())
+        return JSONResponse(figures_live.predicted((await request.json())["inputs"][0]["shape"][0]))
+
     async def change(self, request: Request) -> Response:
         name = f"{request.path_params['slice']}/{request.path_params['verb']}"
         given = await request.json()
@@ -162,6 +170,14 @@ ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
     "notify/list_deliveries": lambda m, _: m.deliveries,
     "explain/importance": lambda m, _: figures_models.importance(),
     "serving/list_deployments": lambda m, _: figures_models.deployments() if m.models else [],
+    "serving/deployment_history": lambda m, _: figures_live.history(),
+    "serving/states": lambda m, _: figures_live.states(),
+    "serving/endpoint": lambda m, _: {"rest_url": "http://127.0.0.1:8080", "live": True},
+    "serving/traffic": lambda m, q: figures_live.traffic(int(q["window_ms"]), int(q["points"])) if m.models else [],
+    "serving/judge_canary": lambda m, _: figures_live.judgement(),
+    "serving/bandit_arms": lambda m, _: None,
+    "serving/compare_shadow": lambda m, _: figures_live.shadow(),
+    "serving/logged_request": lambda m, q: figures_live.logged(q["request_id"]),
     "lineage/of": lambda m, _: figures_models.lineage(),
     "data/list_tables": lambda m, _: m.tables,
     "data/get_table": lambda m, q: _one(m.tables, "name", q["name"]),
@@ -171,12 +187,13 @@ ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
 
 
 def make_app(mock: Mock) -> Starlette:
-    places = ["/", *(f"/{page}{rest}" for page in ("loop", "runs", "models", "data") for rest in ("", "/{rest:path}"))]
+    places = ["/", *(f"/{page}{rest}" for page in pages.PLACES for rest in ("", "/{rest:path}"))]
     return Starlette(
         routes=[
             Route("/api/v1/events", mock.events),
             Route("/api/v1/{slice}/{verb}", mock.call),
             Route("/api/v1/{slice}/{verb}", mock.change, methods=["POST"]),
+            Route("/predict/{model}", mock.predict, methods=["GET", "POST"]),
             Route("/preview/{run}/{path:path}", mock_runs.preview_of),
             Route("/assets/{path:path}", pages.asset),
             *(Route(place, pages.page) for place in places),

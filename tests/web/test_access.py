@@ -76,7 +76,7 @@ def test_a_page_is_named_ordered_legible_in_both_themes_and_fits_a_phone(page: A
         assert page.evaluate("legible.overflowing()") == [], width
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     boxes = [place.bounding_box() for place in page.locator(".places a").all()]
-    assert len(boxes) == 4
+    assert len(boxes) == 5
     assert all(b["height"] >= 44 and b["y"] + b["height"] <= 844 for b in boxes), "within reach of a thumb"
 
 
@@ -96,7 +96,7 @@ def test_focus_is_always_seen(page: Any) -> None:
 def test_nothing_is_asked_of_another_host(page: Any, url: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    for path in ("/loop/flight-delay", "/runs", "/models/flight-delay", "/data/flights"):
+    for path in ("/loop/flight-delay", "/runs", "/models/flight-delay", "/data/flights", "/deployments/flight-delay"):
         page.goto(path)
         settle(page)
     assert [address for address in asked if not address.startswith(url)] == []

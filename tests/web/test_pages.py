@@ -23,6 +23,9 @@ EVERY = [
     "/models/flight-delay",
     "/data",
     "/data/flights",
+    "/deployments",
+    "/deployments/flight-delay",
+    "/deployments/flight-delay?request=1f0c0000",
 ]
 
 
@@ -151,7 +154,9 @@ def test_runs_sort_filter_and_keep_it_in_the_address(page: Any) -> None:
     values = [float(text) for text in page.locator(".row .metric-cell").all_inner_texts()[::2]]
     assert values and values == sorted(values, reverse=True) and min(values) >= 0.78
     page.reload()
-    assert page.get_by_role("combobox", name="Find runs").input_value() == "run.kind == 'trial' and run.metrics.auc > 0.78"
+    assert (
+        page.get_by_role("combobox", name="Find runs").input_value() == "run.kind == 'trial' and run.metrics.auc > 0.78"
+    )
 
 
 def test_a_long_table_draws_only_what_is_in_sight_and_fetches_the_rest(page: Any) -> None:
@@ -299,7 +304,7 @@ def test_a_message_that_was_given_up_is_sent_again(page: Any, mock: Mock) -> Non
     assert mock.deliveries[0]["status"] == "waiting"
 
 
-@pytest.mark.parametrize("path", ["/", "/runs", "/models", "/data"])
+@pytest.mark.parametrize("path", ["/", "/runs", "/models", "/data", "/deployments"])
 def test_an_empty_workspace_says_what_to_type(page: Any, mock: Mock, path: str) -> None:
     mock.empty()
     page.goto(path)

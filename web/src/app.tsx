@@ -10,6 +10,8 @@ const ComparePage = lazy(() => import("./pages/compare/compare-page"));
 const RunPage = lazy(() => import("./pages/runs/run-page"));
 const ModelsPage = lazy(() => import("./pages/models/models-page"));
 const ModelPage = lazy(() => import("./pages/models/model-page"));
+const DeploymentsPage = lazy(() => import("./pages/deployments/deployments-page"));
+const DeploymentPage = lazy(() => import("./pages/deployments/deployment-page"));
 const DataPage = lazy(() => import("./pages/data/data-page"));
 const TablePage = lazy(() => import("./pages/data/table-page"));
 
@@ -22,6 +24,8 @@ function route([section = "loop", name, ...rest]: string[]): ReactNode {
       return name === undefined ? <Runs /> : <RunPage key={name} id={name} />;
     case "models":
       return name === undefined ? <ModelsPage /> : <ModelPage key={name} model={name} />;
+    case "deployments":
+      return name === undefined ? <DeploymentsPage /> : <DeploymentPage key={name} model={name} />;
     case "data":
       return name === undefined ? <DataPage /> : <TablePage key={name} name={name} />;
     default:

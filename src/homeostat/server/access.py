@@ -103,7 +103,7 @@ class Access:
 
     async def _actor(self, scope: Scope, headers: Headers) -> Actor:
         try:
-            token = _token(headers)
+            token = token_of(headers)
             if token:
                 found = await run_in_threadpool(self.workspace.team.authenticate, token)
                 return Actor(name=found.name, permissions=tuple(found.permissions))
@@ -120,7 +120,8 @@ def address_of(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
-def _token(headers: Headers) -> str:
+def token_of(headers: Headers) -> str:
+    """The token that a request names its sender by, whichever way it came; "" without one."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()

@@ -21,7 +21,7 @@ from homeostat.core.slices import SLICES
 from homeostat.core.verbs import Verb, verbs_of
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
-from homeostat.server import pages, preview
+from homeostat.server import pages, predict, preview
 from homeostat.server.access import Access, is_loopback
 from homeostat.server.answers import json_response, on_any_error, on_homeostat_error, on_http_error, on_os_error
 from homeostat.server.foreign import Foreign, all_rpcs
@@ -74,12 +74,21 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
             permission="tracking:read",
             endpoint=preview.endpoint(workspace),
         ),
+        *(
+            Guarded(
+                path="/predict/{model}",
+                methods=(method,),
+                permission="serving:read",
+                endpoint=predict.endpoint(workspace, max_body),
+            )
+            for method in ("GET", "POST")
+        ),
         Guarded(path="/assets/{path:path}", methods=("GET",), permission=PUBLIC, endpoint=pages.asset),
         *(
             Guarded(path=path, methods=("GET",), permission="loop:read", endpoint=pages.page)
             for path in (
                 "/",
-                *(f"/{page}{rest}" for page in ("loop", "runs", "models", "data") for rest in ("", "/{rest:path}")),
+                *(f"/{page}{rest}" for page in pages.PLACES for rest in ("", "/{rest:path}")),
             )
         ),
     ]

@@ -15,6 +15,7 @@ from homeostat.server.access import COOKIE, address_of
 from homeostat.server.verb_routes import read_body
 
 WEB = Path(__file__).parent.parent / "web"
+PLACES = ("loop", "runs", "models", "data", "deployments")
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; "

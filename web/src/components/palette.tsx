@@ -35,6 +35,7 @@ const PAGES: Item[] = [
   page("Trials", "/runs?kind=trial", "runs", ""),
   page("Pipelines", "/runs?kind=pipeline", "runs", ""),
   page("Models", "/models", "models", "g m"),
+  page("Deployments", "/deployments", "split", "g e"),
 ];
 const THEMES: Item[] = (["system", "light", "dark"] as const).map((theme) => ({
   id: `theme-${theme}`,
@@ -74,6 +75,7 @@ function useItems(words: string): Item[] {
   const loops = useVerb("loop/list_models", {});
   const models = useVerb("registry/list_models", {});
   const tables = useVerb("data/list_tables", {});
+  const deployments = useVerb("serving/list_deployments", {});
   const runs = useRunsCalled(words);
   return useMemo(() => {
     const held = new Set((loops.data ?? []).map((l) => l.model));
@@ -82,11 +84,12 @@ function useItems(words: string): Item[] {
       ...PAGES,
       ...[...held].map((model): Item => ({ id: `loop/${model}`, group: "Loops", label: model, note: "", icon: "loop", go: () => navigate(path("loop", model)) })),
       ...(models.data ?? []).map((m): Item => ({ id: `model/${m.name}`, group: "Models", label: m.name, note: `${m.versions} versions`, icon: "models", go: () => navigate(path("models", m.name)) })),
+      ...(deployments.data ?? []).map((d): Item => ({ id: `deployment/${d.model}`, group: "Deployments", label: d.model, note: `generation ${d.generation}`, icon: "split", go: () => navigate(path("deployments", d.model)) })),
       ...(tables.data ?? []).map((t): Item => ({ id: `table/${t.name}`, group: "Tables", label: t.name, note: `v${t.version}`, icon: "data", go: () => navigate(path("data", t.name)) })),
       ...runs.map((r): Item => ({ id: `run/${r.id}`, group: "Runs", label: r.name || r.id, note: `${r.kind}, ${ago(r.start_ms)}`, icon: "runs", go: () => navigate(path("runs", r.id)) })),
       ...THEMES,
     ];
-  }, [loops.data, models.data, tables.data, runs]);
+  }, [loops.data, models.data, deployments.data, tables.data, runs]);
 }
 
 function rank(items: readonly Item[], query: string): Item[] {

@@ -26,6 +26,7 @@ const GROUPS: { name: string | null; places: Place[] }[] = [
       { to: "/models", label: "Models", icon: "models" },
     ],
   },
+  { name: "Live", places: [{ to: "/deployments", label: "Deployments", icon: "split" }] },
 ];
 const THEME_ICONS = { system: "screen", light: "sun", dark: "moon" } as const;
 
@@ -49,6 +50,7 @@ export function Shell({ children }: { children: ReactNode }) {
       "g r": () => navigate("/runs"),
       "g m": () => navigate("/models"),
       "g d": () => navigate("/data"),
+      "g e": () => navigate("/deployments"),
     }),
     [],
   );

@@ -6,6 +6,7 @@ const KEYS: [string, string][] = [
   ["g d", "Data"],
   ["g r", "Runs"],
   ["g m", "Models"],
+  ["g e", "Deployments"],
   ["/", "to the filter box"],
   ["j  k", "next, previous row of a table"],
   ["Enter", "open the row"],

@@ -46,6 +46,14 @@ export interface Verbs {
   "notify/list_deliveries": [{ limit: number }, R.Delivery[]];
   "explain/importance": [{ model: string; version: number }, R.Importance[]];
   "serving/list_deployments": [Record<string, never>, R.Deployment[]];
+  "serving/deployment_history": [{ model: string; limit: number }, R.DeploymentChange[]];
+  "serving/states": [{ model?: string }, R.ServingState[]];
+  "serving/endpoint": [Record<string, never>, R.Endpoint];
+  "serving/traffic": [{ model?: string; window_ms: number; points: number }, R.Traffic[]];
+  "serving/judge_canary": [{ model: string }, R.CanaryReview | null];
+  "serving/bandit_arms": [{ model: string }, R.BanditReview | null];
+  "serving/compare_shadow": [{ model: string; limit: number }, R.ShadowComparison[]];
+  "serving/logged_request": [{ model: string; request_id: string }, R.LoggedAnswer[]];
   "lineage/of": [{ kind: string; asset: string; version?: number }, R.Lineage];
   "data/list_tables": [Record<string, never>, R.Table[]];
   "data/get_table": [{ name: string }, R.Table];
@@ -70,6 +78,11 @@ export interface Changes {
   "registry/reject": { id: string; reason: string };
   "registry/set_stage": { model: string; version: number; stage: string; reason: string };
   "registry/delete_version": { model: string; version: number; reason: string };
+  "serving/deploy": { model: string; version: number };
+  "serving/set_routes": { model: string; routes: R.Route[]; expect_generation: number };
+  "serving/start_canary": { model: string; version: number; policy: Partial<R.CanaryPolicy>; expect_generation: number };
+  "serving/rollback": { model: string; expect_generation: number };
+  "serving/undeploy": { model: string; expect_generation: number };
   "registry/restore_version": { model: string; version: number; reason: string };
 }
 export type Verb = keyof Verbs;
@@ -111,6 +124,18 @@ export async function get<V extends Verb>(verb: V, args: Args<V>): Promise<Resul
 export async function post<V extends keyof Changes>(verb: V, args: Changes[V]): Promise<void> {
   const headers = { accept: "application/json", "content-type": "application/json" };
   await ask(`${basePath}api/v1/${verb}`, { method: "POST", headers, body: JSON.stringify(args) });
+}
+
+/** What the model of a deployment takes, with recorded rows as example, as its data plane says it. */
+export async function takes(model: string, version: string): Promise<unknown> {
+  return ask(`${basePath}predict/${encodeURIComponent(model)}${version && `?version=${version}`}`, { headers: { accept: "application/json" } });
+}
+
+/** Asks a model, through the server: a page may not ask the data plane itself. */
+export async function predict(model: string, version: string, body: string): Promise<R.Predicted> {
+  const headers = { accept: "application/json", "content-type": "application/json" };
+  const url = `${basePath}predict/${encodeURIComponent(model)}${version && `?version=${version}`}`;
+  return (await ask(url, { method: "POST", headers, body })) as R.Predicted;
 }
 
 async function ask(url: string, request: RequestInit): Promise<unknown> {

@@ -96,6 +96,11 @@ export function moment(ms: number): string {
   return `${day(ms)}, ${pad(at.getUTCHours())}:${pad(at.getUTCMinutes())}`;
 }
 
+/** The time of day: "14:05:09". */
+export function clock(ms: number): string {
+  return stamp(ms).slice(11, 19);
+}
+
 /** The full time for a tooltip: "2013-11-10 14:05:09 UTC". */
 export function exact(ms: number): string {
   const text = stamp(ms);

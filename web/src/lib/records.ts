@@ -341,11 +341,151 @@ export interface Route {
   weight: number;
   role: "champion" | "canary" | "shadow";
 }
+export interface CanaryPolicy {
+  weights: number[];
+  min_requests: number;
+  hold_s: number;
+  error_margin: number;
+  slow_ratio: number;
+  min_rewards: number;
+  reward_margin: number;
+  alpha: number;
+}
+/** A version that rises and falls by itself. */
+export interface Canary {
+  version: number;
+  policy: CanaryPolicy;
+  steps: { weight: number; at_ms: number }[];
+  before: number;
+}
+export interface Bandit {
+  versions: number[];
+  since_ms: number;
+  before: number;
+}
 export interface Deployment {
   model: string;
   routes: Route[];
   generation: number;
   updated_ms: number;
+  key: string;
+  log_share: number;
+  canary: Canary | null;
+  bandit: Bandit | null;
+}
+/** One generation of a deployment. */
+export interface DeploymentChange {
+  generation: number;
+  routes: Route[];
+  reason: string;
+  actor: string;
+  at_ms: number;
+  back_to: number | null;
+}
+/** What one data-plane process has made of a deployment. */
+export interface ServingState {
+  plane: string;
+  model: string;
+  generation: number;
+  state: "loading" | "ready" | "failed";
+  reason: string;
+}
+export interface Endpoint {
+  rest_url: string;
+  live: boolean;
+}
+export interface VersionTraffic {
+  version: number;
+  route: Route["role"] | "direct";
+  requests: number;
+  failed: number;
+  latency_ms: number | null;
+  latency_p95_ms: number | null;
+}
+export interface TrafficPoint extends VersionTraffic {
+  at_ms: number;
+}
+/** What was answered lately, by version and step of time. */
+export interface Traffic {
+  model: string;
+  from_ms: number;
+  to_ms: number;
+  step_ms: number;
+  log_share: number;
+  requests: number;
+  failed: number;
+  latency_ms: number | null;
+  latency_p95_ms: number | null;
+  versions: VersionTraffic[];
+  points: TrafficPoint[];
+}
+export interface CanaryReview {
+  version: number;
+  weight: number;
+  judgement: {
+    action: "wait" | "step" | "promote" | "roll_back";
+    reason: string;
+    errors_evidence: number;
+    slow_evidence: number;
+    error_rate_lo: number | null;
+    error_rate_hi: number | null;
+    reward_lo: number | null;
+    reward_hi: number | null;
+  };
+  at_ms: number;
+}
+export interface BanditReview {
+  versions: { version: number; weight: number; rewards: number; mean: number; best: number }[];
+  at_ms: number;
+}
+/** One output of a shadow beside what was answered. */
+export interface OutputDifference {
+  output: string;
+  equal: number;
+  mean: number | null;
+  mean_answered: number | null;
+  difference_mean: number | null;
+  difference_p95: number | null;
+  difference_max: number | null;
+  correlation: number | null;
+  /** (answered, shadow) of some rows. */
+  pairs: [number, number][];
+}
+export interface ShadowComparison {
+  version: number;
+  requests: number;
+  rows: number;
+  failed: number;
+  latency_ms: number | null;
+  latency_p95_ms: number | null;
+  latency_answered_ms: number | null;
+  latency_answered_p95_ms: number | null;
+  outputs: OutputDifference[];
+  most_different: { request_id: string; row: number; output: string; answered: string; shadow: string }[];
+}
+/** What a model answered to the form: the protocol's answer, and how long the data plane took. */
+export interface Predicted {
+  took_ms: number;
+  answer: {
+    id?: string;
+    model_version?: string;
+    parameters?: Record<string, unknown>;
+    outputs: { name: string; datatype: string; shape: number[]; data: unknown[] }[];
+  };
+}
+/** A row of the prediction log. */
+export interface LoggedAnswer {
+  request_id: string;
+  row: number;
+  key: string | null;
+  time_ms: number;
+  logged_ms: number;
+  version: number;
+  route: string;
+  latency_ms: number;
+  status: number;
+  outputs: Record<string, unknown>;
+  inputs: Record<string, unknown>;
 }
 export interface LineageNode {
   id: string;

@@ -1,7 +1,7 @@
 // Lines of several runs on one axis; the axis and its cursor are those of the page (see Timeline).
 import { memo, useId, useMemo } from "react";
 import { area, extent, line, linear, nearest, padded, tickDigits, ticks, timeTicks, type Extent, type XY } from "../../lib/scale";
-import { brief, duration, number } from "../../lib/format";
+import { brief, clock, duration, number } from "../../lib/format";
 import type { Curve, XAxis } from "../../lib/curves";
 import { Card } from "../../components/basics";
 import { useCursor, useDomain, usePointer, useStretch } from "../../components/timeline";
@@ -25,16 +25,18 @@ interface LineChartProps {
   less: boolean;
   /** Whether the readout names each line: groups stand in no list above. */
   named: boolean;
+  /** Whether the values are amounts, whose axis begins at nothing. */
+  amounts?: boolean;
 }
 
-export function LineChart({ title, curves, axis, log, less, named }: LineChartProps) {
+export function LineChart({ title, curves, axis, log, less, named, amounts = false }: LineChartProps) {
   const [ref, width] = useWidth<HTMLDivElement>(420);
   const pointer = usePointer(LEFT, width - RIGHT);
   return (
     <Card title={title} aside={<Readout curves={curves} less={less} axis={axis} named={named} />} className="line-card">
       <div ref={ref} className="line-chart" {...pointer}>
-        <Drawing title={title} curves={curves} axis={axis} log={log} width={width} />
-        <Cursor curves={curves} log={log} width={width} />
+        <Drawing title={title} curves={curves} axis={axis} log={log} width={width} amounts={amounts} />
+        <Cursor curves={curves} log={log} width={width} amounts={amounts} />
         <Stretch width={width} />
       </div>
     </Card>
@@ -42,17 +44,18 @@ export function LineChart({ title, curves, axis, log, less, named }: LineChartPr
 }
 
 /** Sees the largest values a line or its band takes there; on a logarithmic scale only what lies above zero. */
-function rangeOf(curves: readonly Curve[], log: boolean, domain: Extent): Extent {
+function rangeOf(curves: readonly Curve[], log: boolean, domain: Extent, amounts: boolean): Extent {
   const all = curves.flatMap((c) => {
     const there = c.xs.flatMap((x, i) => (x >= domain[0] && x <= domain[1] ? [i] : []));
     return there.flatMap((i) => [c.ys[i] ?? null, ...(c.band?.[i] === undefined ? [] : [c.band[i].lo, c.band[i].hi])]);
   });
+  if (amounts) return [0, 1.08 * (extent(all)?.[1] || 1)];
   const found = extent(log ? all.filter((y) => y !== null && y > 0) : all) ?? [log ? 0.1 : 0, 1];
   return log ? [found[0] / 1.1, found[1] * 1.1] : padded(found);
 }
 
-function scaleOf(curves: readonly Curve[], log: boolean, domain: Extent) {
-  const range = rangeOf(curves, log, domain);
+function scaleOf(curves: readonly Curve[], log: boolean, domain: Extent, amounts: boolean) {
+  const range = rangeOf(curves, log, domain, amounts);
   const on = (y: number) => (log ? Math.log10(Math.max(y, range[0])) : y);
   const straight = linear([on(range[0]), on(range[1])], [HEIGHT - BOTTOM, 8]);
   return { range, y: (value: number) => straight(on(value)) };
@@ -71,12 +74,13 @@ interface DrawingProps {
   axis: XAxis;
   log: boolean;
   width: number;
+  amounts: boolean;
 }
 
-const Drawing = memo(function Drawing({ title, curves, axis, log, width }: DrawingProps) {
+const Drawing = memo(function Drawing({ title, curves, axis, log, width, amounts }: DrawingProps) {
   const domain = useDomain();
   const x = linear(domain, [LEFT, width - RIGHT]);
-  const { range, y } = useMemo(() => scaleOf(curves, log, domain), [curves, log, domain]);
+  const { range, y } = useMemo(() => scaleOf(curves, log, domain, amounts), [curves, log, domain, amounts]);
   const values = valueTicks(range, log);
   const digits = tickDigits(values);
   const below = axisTicks(domain, axis, width);
@@ -143,7 +147,7 @@ function Readout({ curves, less, axis, named }: { curves: readonly Curve[]; less
     .map((curve) => ({ curve, value: at(curve, x) }))
     .filter((one): one is { curve: Curve; value: number } => one.value !== null)
     .sort((a, b) => (less ? a.value - b.value : b.value - a.value));
-  const where = x === null ? "" : axis === "step" ? `step ${number(Math.round(x))}` : axis === "time" ? duration(x * 1000) : "";
+  const where = x === null ? "" : axis === "step" ? `step ${number(Math.round(x))}` : axis === "time" ? duration(x * 1000) : axis === "clock" ? clock(x) : "";
   return (
     <span className="line-readout">
       {where && <span className="note">{where}</span>}
@@ -172,10 +176,10 @@ function Stretch({ width }: { width: number }) {
   );
 }
 
-function Cursor({ curves, log, width }: { curves: readonly Curve[]; log: boolean; width: number }) {
+function Cursor({ curves, log, width, amounts }: { curves: readonly Curve[]; log: boolean; width: number; amounts: boolean }) {
   const x = useCursor();
   const domain = useDomain();
-  const { y } = useMemo(() => scaleOf(curves, log, domain), [curves, log, domain]);
+  const { y } = useMemo(() => scaleOf(curves, log, domain, amounts), [curves, log, domain, amounts]);
   if (x === null) return null;
   const scale = linear(domain, [LEFT, width - RIGHT]);
   return (

@@ -1,0 +1,159 @@
+"""The pages of deployments on the real server, a real data plane and real requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import homeostat as hs
+from homeostat.server.app import make_app
+from homeostat.serving import PredictionClient, Route
+from tests.serving.conftest import PlaneProcess
+from tests.serving.models import register_logistic
+from tests.web.mock_server import serving
+
+ROWS = np.linspace(-1, 1, 120, dtype="f4").reshape(40, 1, 3)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[hs.Workspace, PlaneProcess, str]]:
+    """A workspace with three versions of a model, its data plane, and the address of its pages."""
+    folder: Path = tmp_path_factory.mktemp("live")
+    with hs.open(folder / "home") as ws, serving(make_app(ws)) as address:
+        for weights in ([1.0, 0.0, 0.0], [1.0, 0.1, 0.0], [0.0, 2.0, 0.0]):
+            register_logistic(ws, folder, "delay", np.array(weights))
+        ws.serving.deploy("delay", 1)
+        plane = PlaneProcess(ws, folder / "plane.log")
+        yield ws, plane, address
+        plane.stop()
+
+
+@pytest.fixture
+def url(browser: Any, live: tuple[hs.Workspace, PlaneProcess, str]) -> str:
+    ws, _, address = live
+    ws.serving.deploy("delay", 1)
+    ws.serving.wait_ready("delay")
+    return address
+
+
+@pytest.fixture
+def ws(live: tuple[hs.Workspace, PlaneProcess, str]) -> hs.Workspace:
+    return live[0]
+
+
+@pytest.fixture
+def plane(live: tuple[hs.Workspace, PlaneProcess, str]) -> PlaneProcess:
+    return live[1]
+
+
+def ask(plane: PlaneProcess, name: str) -> None:
+    with PredictionClient(plane.url) as client:
+        client.predict_many("delay", [(f"{name}{at}", {}, row) for at, row in enumerate(ROWS)])
+        client.flush("delay")
+
+
+def routes_of(ws: hs.Workspace) -> list[tuple[int, float, str]]:
+    return [(route.version, route.weight, route.role) for route in ws.serving.get_deployment("delay").routes]
+
+
+def test_the_list_tells_who_answers_how_much_and_how_well(page: Any, ws: hs.Workspace, plane: PlaneProcess) -> None:
+    ask(plane, "list")
+    page.goto("/deployments")
+    row = page.locator("tbody tr", has_text="delay")
+    row.locator(".pill", has_text="ready").wait_for()
+    row.locator("td", has_text="ms").first.wait_for()
+    assert "v1 100 %" in row.inner_text() and "steady" in row.inner_text()
+    assert "none of them failed in the last 15 min" in page.locator(".say").inner_text()
+    row.get_by_role("link", name="delay").click()
+    assert page.locator("h1").inner_text() == "delay"
+
+
+def test_shares_are_set_by_keys_and_applied_by_a_button(page: Any, ws: hs.Workspace) -> None:
+    page.goto("/deployments/delay")
+    page.get_by_label("Add a canary").select_option("2")
+    slider = page.get_by_role("slider", name="Share of v2, canary")
+    slider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext").replace("\u202f", " ") == "10 %, champion 90 %"
+    page.get_by_label("Share of v2, canary, in percent").fill("12.5")
+    page.get_by_label("Add a shadow").select_option("3")
+    assert routes_of(ws) == [(1, 1.0, "champion")], "nothing happens before the button"
+    waiting = page.get_by_role("group", name="Changes that are not made yet")
+    assert "v1 87.5\u202f%, v2 12.5\u202f% as canary, v3 in shadow of 100\u202f%" in waiting.inner_text()
+    waiting.get_by_role("button", name="apply").press("Enter")
+    page.locator(".toast", has_text="v2 12.5").wait_for()
+    assert routes_of(ws) == [(1, 0.875, "champion"), (2, 0.125, "canary"), (3, 1.0, "shadow")]
+    page.get_by_role("button", name="promote v2").click()
+    promote = page.get_by_role("form", name="promote v2")
+    assert "v2 answers every request of delay from now on" in promote.inner_text()
+    promote.get_by_role("button", name="promote v2").press("Enter")
+    page.locator(".toast", has_text="v2 is the champion").wait_for()
+    assert routes_of(ws) == [(2, 1.0, "champion"), (3, 1.0, "shadow")]
+    page.get_by_role("button", name="roll back").click()
+    back = page.get_by_role("form", name="roll back")
+    assert "v1 87.5" in back.inner_text()
+    back.get_by_role("button", name="roll back").click()
+    page.locator(".toast", has_text="rolled back").wait_for()
+    assert routes_of(ws)[0] == (1, 0.875, "champion")
+    assert page.locator(".history tbody tr").first.inner_text().split("\t")[1] == "rolled back"
+
+
+def test_whoever_comes_second_is_told_who_was_first(watched: Any, ws: hs.Workspace) -> None:
+    page = watched.page
+    page.goto("/deployments/delay")
+    page.get_by_label("Add a canary").select_option("2")
+    # Somebody else is faster, and their event has not reached this page when the button is pressed.
+    page.route(
+        "**/serving/set_routes", lambda route: (ws.serving.set_routes("delay", [Route(version=3)]), route.continue_())
+    )
+    page.get_by_role("button", name="apply").click()
+    toast = page.locator(".toast", has_text="Nothing was changed")
+    toast.wait_for()
+    assert "local was first" in toast.inner_text() and "v3 100" in toast.inner_text()
+    page.locator(".route-list", has_text="v3").wait_for()
+    assert routes_of(ws) == [(3, 1.0, "champion")]
+    assert len(watched.complaints) == 1 and "409" in watched.complaints.pop()
+
+
+def test_a_canary_is_started_and_taken_back(page: Any, ws: hs.Workspace) -> None:
+    page.goto("/deployments/delay")
+    page.get_by_role("button", name="start a canary").click()
+    form = page.get_by_role("form", name="start a canary")
+    form.get_by_label("version").select_option("2")
+    form.get_by_label("shares, %").fill("20, 100")
+    form.get_by_role("button", name="start a canary").click()
+    page.locator(".toast", has_text="begins as a canary").wait_for()
+    canary = ws.serving.get_deployment("delay").canary
+    assert canary is not None and (canary.version, canary.policy.weights) == (2, [0.2, 1.0])
+    page.locator(".chip", has_text="canary v2, step 1 of 2").wait_for()
+    page.get_by_role("button", name="take v2 back").click()
+    page.get_by_role("form", name="take v2 back").get_by_role("button", name="take v2 back").click()
+    page.locator(".toast", has_text="delay: v1 100").wait_for()
+    assert routes_of(ws) == [(1, 1.0, "champion")] and ws.serving.get_deployment("delay").canary is None
+
+
+def test_requests_are_seen_while_they_come(page: Any, ws: hs.Workspace, plane: PlaneProcess) -> None:
+    ws.serving.set_routes("delay", [Route(version=1, weight=0.5), Route(version=2, weight=0.5, role="canary")])
+    ws.serving.wait_ready("delay")
+    page.goto("/deployments/delay")
+    page.locator(".line-chart").nth(2).wait_for()
+    ask(plane, "seen")
+    figures = page.get_by_role("region", name="Figures by version")
+    figures.locator("tr", has_text="v2 canary").wait_for()
+    assert "requests a second" in page.locator(".say").inner_text()
+    page.get_by_role("button", name="1 hour").click()
+    assert page.url.endswith("?span=1h")
+
+
+def test_what_is_not_deployed_can_be_deployed(page: Any, ws: hs.Workspace) -> None:
+    ws.serving.undeploy("delay")
+    page.goto("/deployments/delay")
+    page.get_by_role("button", name="deploy v3").click()
+    page.get_by_role("form", name="deploy v3").get_by_role("button", name="deploy v3").click()
+    page.locator(".route-list", has_text="v3").wait_for()
+    assert routes_of(ws) == [(3, 1.0, "champion")]

@@ -1,0 +1,108 @@
+// One deployment: who answers what share, how it goes, what shadows would have said, and a form to try it.
+import "./deployments.css";
+import "../compare/compare.css";
+import { useVerb } from "../../lib/query";
+import type { Deployment, DeploymentChange, ModelVersion, ServingState } from "../../lib/records";
+import { Link, path } from "../../lib/router";
+import { Answer, Card, Empty, Pill, Say } from "../../components/basics";
+import { Page } from "../../components/page";
+import { change } from "./act";
+import { Confirm } from "./confirm";
+import { Generations } from "./generations";
+import { LiveCharts, SPANS, useTraffic } from "./live-charts";
+import { RoutesCard } from "./routes-card";
+import { opening, planes, rollout } from "./words";
+
+const SHOWN = 100;
+
+export default function DeploymentPage({ model }: { model: string }) {
+  const deployments = useVerb("serving/list_deployments", {});
+  const history = useVerb("serving/deployment_history", { model, limit: SHOWN });
+  const versions = useVerb("registry/list_versions", { model });
+  return (
+    <Answer query={deployments} lines={8}>
+      {(found) => {
+        const deployment = found.find((one) => one.model === model);
+        const newest = [...(versions.data ?? [])].sort((a, b) => b.version - a.version);
+        if (deployment !== undefined) return <Deployed deployment={deployment} history={history.data ?? []} versions={newest} />;
+        return <Answer query={versions}>{() => <NotDeployed model={model} history={history.data ?? []} versions={newest} />}</Answer>;
+      }}
+    </Answer>
+  );
+}
+
+interface ViewProps {
+  deployment: Deployment;
+  history: readonly DeploymentChange[];
+  versions: readonly ModelVersion[];
+}
+
+function Deployed({ deployment, history, versions }: ViewProps) {
+  const { model } = deployment;
+  const states = useVerb("serving/states", { model });
+  const traffic = useTraffic(model);
+  const { tone, text } = planes(states.data ?? [], deployment.generation);
+  return (
+    <Page title={model} trail={["Deployments", model]} badge={states.data && <Pill tone={tone}>{text}</Pill>}>
+      <Say>{opening(deployment, traffic.traffic.data?.[0], SPANS[traffic.span])}</Say>
+      <p className="facts">
+        <span className="chip">{rollout(deployment)}</span>
+        <Link className="chip" to={path("models", model)}>
+          its versions
+        </Link>
+        <Link className="chip" to={path("loop", model)}>
+          its loop
+        </Link>
+      </p>
+      <div className="two wide-left">
+        <RoutesCard deployment={deployment} versions={versions} history={history} />
+        <Planes states={states.data ?? []} />
+      </div>
+      <LiveCharts traffic={traffic} history={history} />
+      <Generations history={history} now={deployment.generation} />
+    </Page>
+  );
+}
+
+const LOOKS = { ready: "ok", loading: "warn", failed: "bad" } as const;
+
+function Planes({ states }: { states: readonly ServingState[] }) {
+  const endpoint = useVerb("serving/endpoint", {});
+  return (
+    <Card title="Data planes" aside={endpoint.data && <span className="mono">{endpoint.data.rest_url}</span>}>
+      {states.length === 0 ? (
+        <p className="note">No data plane runs: nobody is answered. Start one with `homeostat up`.</p>
+      ) : (
+        <ul className="planes">
+          {states.map((state) => (
+            <li key={state.plane}>
+              <span className="mono">{state.plane}</span>
+              <Pill tone={LOOKS[state.state]}>{state.state}</Pill>
+              <span className="note">generation {state.generation}</span>
+              {state.reason && <p className="bad">{state.reason}</p>}
+            </li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+function NotDeployed({ model, history, versions }: { model: string; history: readonly DeploymentChange[]; versions: readonly ModelVersion[] }) {
+  const able = versions.find((version) => version.status !== "refused");
+  return (
+    <Page title={model} trail={["Deployments", model]} badge={<Pill tone="quiet">not deployed</Pill>}>
+      <Say>{able === undefined ? `${model} has no version that could be deployed.` : `Nobody is answered by ${model}.`}</Say>
+      <Empty title={able === undefined ? "Register a version first" : "Deploy it"} code={able === undefined ? undefined : `ws.serving.deploy("${model}", ${able.version})`}>
+        {able !== undefined && (
+          <Confirm
+            label={`deploy v${able.version}`}
+            sentence={`v${able.version} answers every request for ${model}.`}
+            onDo={() => change("serving/deploy", { model, version: able.version }, `v${able.version} of ${model} is deployed.`)}
+          />
+        )}
+      </Empty>
+      <Generations history={history} now={null} />
+    </Page>
+  );
+}

@@ -5,19 +5,34 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from email.message import Message
 from pathlib import Path
+from typing import NamedTuple
+from urllib.request import Request, urlopen
 
 import pytest
 
 import homeostat as hs
 from homeostat.core.blobs import BlobStore, digest_of
-from homeostat.core.errors import StorageFull, Unavailable
+from homeostat.core.errors import Corrupt, NotFound, StorageFull, Unavailable
+from homeostat.core.parts import Part
 from homeostat.engines.localfs import LocalBlobs
 from homeostat.engines.objectstore import ObjectBlobs
 from homeostat.testing.blobs import BlobSuite
 from tests.contract.object_store import VARIABLES, ObjectStore
 
 _fresh = itertools.count()
+
+
+class Answered(NamedTuple):
+    headers: Message
+    body: bytes
+
+
+def ask(method: str, url: str, body: bytes | None = None) -> Answered:
+    request = Request(url, body, {"Content-Type": "application/octet-stream"}, method=method)
+    with urlopen(request, timeout=30) as answer:
+        return Answered(answer.headers, answer.read())
 
 
 class TestLocal(BlobSuite):
@@ -121,6 +136,25 @@ class TestS3(BlobSuite):
         elsewhere = ObjectBlobs("s3://no-such-bucket", tmp_path / "store")
         with pytest.raises(Unavailable, match="does not answer as it should"):
             elsewhere.put_bytes(b"x")
+
+    def test_a_part_is_put_and_bytes_are_read_without_us(self, blobs: BlobStore) -> None:
+        upload = blobs.parts.begin(b"")
+        part = blobs.parts.address(upload, 1, 60)
+        assert part is not None
+        tag = ask("PUT", part.url, b"signed").headers["ETag"].strip('"')
+        incoming = blobs.receive()
+        blobs.parts.pour(upload, [Part(number=1, tag=tag)], incoming)
+        digest = incoming.keep().digest
+        assert blobs.signs
+        assert ask("GET", blobs.address(digest, 60)).body == b"signed"
+        with pytest.raises(NotFound):
+            blobs.address(digest_of(b"not kept"), 60)
+
+    def test_what_is_read_is_what_was_put(self, blobs: BlobStore, damage: Callable[[str, bytes], None]) -> None:
+        digest = blobs.put_bytes(b"far away")
+        damage(digest, b"far astray")
+        with pytest.raises(Corrupt):
+            blobs.local_path(digest)
 
     def test_a_workspace_keeps_its_bytes_there(
         self, server: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -76,16 +76,3 @@ def test_artifacts_lie_where_the_experiment_says(mlflow_client: Client) -> None:
         mlflow.log_text("here", "b.txt")
     assert (pathlib.Path("mine") / run.info.run_id / "artifacts" / "b.txt").read_text() == "here"
     """)
-
-
-def test_a_large_file_in_parts_falls_back_to_one_request(mlflow_client: Client) -> None:
-    mlflow_client.check("""
-    import mlflow, os, pathlib
-    pathlib.Path("large").write_bytes(os.urandom(6 << 20))
-    mlflow.set_experiment("artifacts")
-    with mlflow.start_run() as run:
-        mlflow.log_artifact("large")
-    again = mlflow.artifacts.download_artifacts(artifact_uri=f"runs:/{run.info.run_id}/large", dst_path="again")
-    assert pathlib.Path(again).read_bytes() == pathlib.Path("large").read_bytes()
-    """, MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD="true", MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD="true",
-        MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE="5242880")  # fmt: skip

@@ -28,6 +28,8 @@ from tests.server.running import Answer, Running
 OPEN = {
     ("GET", "/healthz"), ("GET", "/login"), ("POST", "/login"), ("GET", "/assets/{path:path}"), ("GET", "/health"),
     ("GET", "/version"), ("GET", "/api/3.0/mlflow/server-info"), ("GET", "/ajax-api/3.0/mlflow/server-info"),
+    ("PUT", "/api/2.0/mlflow-artifacts/mpu/part/{upload}/{number}"),
+    ("PUT", "/ajax-api/2.0/mlflow-artifacts/mpu/part/{upload}/{number}"),
 }  # fmt: skip
 
 

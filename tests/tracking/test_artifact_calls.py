@@ -169,9 +169,6 @@ def test_pages_may_upload_a_small_file(plane: Running, run_id: str):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/api/2.0/mlflow-artifacts/mpu/create/0/x"),
-        ("POST", "/api/2.0/mlflow-artifacts/mpu/complete/0/x"),
-        ("POST", "/api/2.0/mlflow-artifacts/mpu/abort/0/x"),
         ("GET", "/api/2.0/mlflow-artifacts/presigned/0/x"),
         ("POST", "/api/2.0/mlflow/artifacts/presigned-upload-url"),
         ("POST", "/api/2.0/mlflow/artifacts/presigned-download-url"),

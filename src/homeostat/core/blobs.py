@@ -1,28 +1,28 @@
 """Bytes, addressed by what they are: BLAKE3 of the content names it, so the same bytes are kept once.
 
-A store is eight methods; trees (folders) are built on them here. Promises, checked by `homeostat.testing.blobs`:
+A store is nine methods; trees (folders) are built on them here. Promises, checked by `homeostat.testing.blobs`:
 bytes appear whole or not at all; putting what is there already costs no second copy; `get_bytes` of damaged content
 raises Corrupt; concurrent puts of one content are harmless.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import blake3
 
-from homeostat.core.errors import InvalidInput, NotFound, StorageFull
+from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.liveness import is_alive, this_process
+from homeostat.core.parts import Parts
 from homeostat.core.paths import inside
 from homeostat.core.records import Record, canonical_json, from_json
+from homeostat.core.space import room_in
 
 _CHUNK = 1 << 20
 _ADVISE = getattr(os, "posix_fadvise", None)  # where there is none, `keep` waits longer
@@ -92,14 +92,14 @@ class Receiving:
         self._path = folder / temporary_name()
         self._hasher = blake3.blake3()
         self.size = 0
-        with _full(folder):
+        with room_in(folder):
             self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115 - open until it is kept or dropped
 
     def write(self, data: bytes | bytearray) -> None:
         """Add `data` at the end. Raises: StorageFull."""
         self._hasher.update(data)
         view = memoryview(data)
-        with _full(self._path.parent):
+        with room_in(self._path.parent):
             while view:
                 view = view[self._file.write(view) :]
         if _ADVISE:
@@ -107,13 +107,18 @@ class Receiving:
             _ADVISE(self._file.fileno(), self.size, len(data), os.POSIX_FADV_DONTNEED)
         self.size += len(data)
 
+    @property
+    def digest(self) -> str:
+        """That of what has been written so far."""
+        return self._hasher.hexdigest()
+
     def keep(self) -> File:
         """All pieces are there: their digest and size, once they are on disk. Raises: StorageFull."""
         try:
-            with _full(self._path.parent):
+            with room_in(self._path.parent):
                 os.fsync(self._file.fileno())
                 self._file.close()
-                digest = self._hasher.hexdigest()
+                digest = self.digest
                 self._store.adopt(self._path, digest)
         finally:
             self.drop()
@@ -123,18 +128,6 @@ class Receiving:
         """Forget what was written; nothing after `keep`."""
         self._file.close()
         self._path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _full(folder: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageFull(
-                f"no space left for bytes in {folder}", hint="free some disk space; nothing stored is lost"
-            ) from error
-        raise
 
 
 class Entry(Record):
@@ -187,6 +180,20 @@ class BlobStore(ABC):
         """The first byte of what is kept, or none. Raises NotFound."""
         with self.local_path(digest).open("rb") as file:
             return file.read(1)
+
+    @property
+    @abstractmethod
+    def parts(self) -> Parts:
+        """Where a file waits whose parts arrive one by one, several at a time, in any order."""
+
+    @property
+    def signs(self) -> bool:
+        """Whether `address` gives any: whether the store can be asked without this machine."""
+        return False
+
+    def address(self, digest: str, seconds: int) -> str:
+        """Where anybody may read the content for so long, of a store that `signs`. Raises NotFound."""
+        raise missing(digest)
 
     def receive(self) -> Receiving:
         """A file that arrives in pieces; where bytes lie on this machine it is written once only."""

@@ -32,6 +32,8 @@ from homeostat.core.workspace import Workspace
 
 GC, BACKUP = "core.gc", "core.backup:"
 _TERM_S = 3600.0
+# An upload in parts to which nothing came for so long is not completed any more.
+_GIVEN_UP_MS = 86_400_000
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 _PIECE = 1 << 20
 
@@ -115,6 +117,8 @@ def collect(ws: Workspace, asked: Asked, progress: Progress = lambda _: None, do
         for target in PURGERS:
             step(f"{done.rows:,} rows gone, looking for what was deleted")
             done.erased.update(_load(target)(ws, asked.deleted_ms, named, really))
+        if really:
+            ws.blobs.parts.sweep(now_ms() - _GIVEN_UP_MS)
         if asked.sweep_always or done.rows:
             begun = now_ms()
             step("looking for what names bytes")

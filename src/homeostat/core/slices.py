@@ -54,6 +54,7 @@ PROTOCOLS = (
     "homeostat.tracking.mlflow.metrics",
     "homeostat.tracking.mlflow.search",
     "homeostat.tracking.mlflow.artifacts",
+    "homeostat.tracking.mlflow.multipart",
     "homeostat.tracking.mlflow.logged_models",
     "homeostat.tracking.mlflow.traces",
     "homeostat.tracking.mlflow.assessments",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,8 @@ from homeostat.core.blobs import (
     temporary_name,
 )
 from homeostat.core.errors import StorageFull
+from homeostat.core.parts import FolderParts, Parts
+from homeostat.core.space import room_in
 
 _CHUNK = 1 << 20
 _GOING = "going-"
@@ -36,6 +37,7 @@ class LocalBlobs(BlobStore):
         self._root = Path(unquote(urlsplit(url).path))
         self._incoming = self._root / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        self._parts = FolderParts(self._root / "parts")
         sweep(self._incoming)  # what a process that was killed had not finished
         for aside in self._incoming.glob(f"{_GOING}*"):  # one that was killed while it removed these
             with contextlib.suppress(FileNotFoundError):
@@ -59,6 +61,10 @@ class LocalBlobs(BlobStore):
             return hasher.hexdigest()
 
         return self._keep(copy)
+
+    @property
+    def parts(self) -> Parts:
+        return self._parts
 
     def receive(self) -> Receiving:
         return Receiving(self, self._incoming)
@@ -119,17 +125,14 @@ class LocalBlobs(BlobStore):
         """Write through `fill` under a temporary name, then give it the name of its content."""
         temporary = self._incoming / temporary_name()
         try:
-            with open(temporary, "xb") as file:
-                digest = fill(file)
-                file.flush()
-                os.fsync(file.fileno())
-            self.adopt(temporary, digest)
-        except OSError as error:
+            with room_in(self._root):
+                with open(temporary, "xb") as file:
+                    digest = fill(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                self.adopt(temporary, digest)
+        except (OSError, StorageFull):
             temporary.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise StorageFull(
-                    f"no space left for bytes in {self._root}", hint="free some disk space; nothing stored is lost"
-                ) from error
             raise
         return digest
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from homeostat.core.blobs import BlobStore, Entry, check_digest, damaged, digest_of, digest_of_file, missing
 from homeostat.core.clock import now_ms
-from homeostat.core.errors import Unavailable
+from homeostat.core.errors import HomeostatError, Unavailable
 from homeostat.core.extras import require
+from homeostat.core.parts import FolderParts, Parts
 from homeostat.engines.localfs import LocalBlobs
+from homeostat.engines.object_parts import ObjectParts
 
 _OLD_MS = 600_000
+_PIECE = 4 << 20
 
 
 def _ms(entry: Any) -> int:
@@ -41,6 +45,8 @@ class ObjectBlobs(BlobStore):
             options = {"allow_http": True} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://") else {}
             root = f"{parts.scheme}://{parts.netloc}"
             self._store = stores.from_url(root, client_options=options or None)
+        self._signs = parts.scheme != "memory"
+        self._parts = self._parts_at(parts.scheme, home)
         self._cache = LocalBlobs((home / "cache" / "blobs").absolute().as_uri(), home)
 
     def put_bytes(self, data: bytes) -> str:
@@ -69,8 +75,24 @@ class ObjectBlobs(BlobStore):
 
     def local_path(self, digest: str) -> Path:
         if not self._cache.exists(digest):
-            self._cache.put_bytes(self.get_bytes(digest))
+            self._fetch(digest)
         return self._cache.local_path(digest)
+
+    @property
+    def parts(self) -> Parts:
+        return self._parts
+
+    @property
+    def signs(self) -> bool:
+        return self._signs
+
+    def address(self, digest: str, seconds: int) -> str:
+        if not (self._signs and self.exists(digest)):
+            raise missing(digest)
+        try:
+            return self._obstore.sign(self._store, "GET", self._key(digest), timedelta(seconds=seconds))
+        except Exception as error:
+            raise self._unreachable(error) from error
 
     def exists(self, digest: str) -> bool:
         return self._put_ms(digest) is not None
@@ -113,6 +135,32 @@ class ObjectBlobs(BlobStore):
             raise missing(digest) from None
         except Exception as error:
             raise self._unreachable(error) from error
+
+    def _fetch(self, digest: str) -> None:
+        key, incoming = self._key(digest), self._cache.receive()
+        try:
+            try:
+                for piece in self._obstore.get(self._store, key).stream(min_chunk_size=_PIECE):
+                    incoming.write(bytes(piece))
+            except FileNotFoundError:
+                raise missing(digest) from None
+            except HomeostatError:
+                raise
+            except Exception as error:
+                raise self._unreachable(error) from error
+            if incoming.digest != digest:
+                raise damaged(digest)
+            incoming.keep()
+        finally:
+            incoming.drop()
+
+    def _parts_at(self, scheme: str, home: Path) -> Parts:
+        if not self._signs:
+            return FolderParts(home / "parts")
+        # Azure wants to be told what kind of object it gets.
+        headers = {"x-ms-blob-type": "BlockBlob"} if scheme in ("az", "azure", "abfs", "abfss", "adl") else {}
+        prefix = f"{self._prefix}/parts/" if self._prefix else "parts/"
+        return ObjectParts(self._store, prefix, headers, self._unreachable)
 
     def _put_ms(self, digest: str) -> int | None:
         key = self._key(digest)

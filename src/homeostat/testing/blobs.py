@@ -10,7 +10,9 @@ import blake3
 import pytest
 
 from homeostat.core.blobs import BlobStore
+from homeostat.core.clock import now_ms
 from homeostat.core.errors import Corrupt, InvalidInput, NotFound
+from homeostat.core.parts import Part, Parts
 from homeostat.core.records import canonical_json
 
 NOWHERE = "0" * 64
@@ -90,6 +92,47 @@ class BlobSuite:
         incoming.drop()
         incoming.drop()
         assert list(blobs.digests()) == []
+
+    def test_a_file_may_arrive_in_parts(self, blobs: BlobStore, open_blobs: Callable[[], BlobStore]) -> None:
+        upload = blobs.parts.begin(b"what it is for")
+        for number, data in ((3, b"third"), (1, b"wrong"), (2, b""), (1, bytes(range(256)) * 12_000)):
+            send(open_blobs().parts, upload, number, data)
+        tags = {number: send(blobs.parts, upload, number, data) for number, data in ((2, b"second"), (4, b"unused"))}
+        parts = [Part(number=1), Part(number=2, tag=tags[2]), Part(number=3)]
+        whole = bytes(range(256)) * 12_000 + b"secondthird"
+        assert blobs.parts.about(upload) == b"what it is for"
+        assert blobs.parts.size(upload, parts) == len(whole)
+        incoming = blobs.receive()
+        blobs.parts.pour(upload, parts, incoming)
+        assert blobs.get_bytes(incoming.keep().digest) == whole
+        assert [entry.size for entry in blobs.entries()] == [len(whole)]
+        for wrong, match in (
+            (Part(number=5), "part 5 of the upload is not there"),
+            (Part(number=1, tag="x"), "another"),
+        ):
+            with pytest.raises(InvalidInput, match=match):
+                blobs.parts.pour(upload, [wrong], blobs.receive())
+        blobs.parts.drop(upload)
+        blobs.parts.drop(upload)
+        for ask in (blobs.parts.about, lambda name: send(blobs.parts, name, 1, b"late")):
+            with pytest.raises(NotFound, match="there is no upload"):
+                ask(upload)
+
+    @pytest.mark.parametrize("name", ["", "..", "../../etc", "0" * 31, "0" * 33, "F" * 32, "0" * 32 + "\n"])
+    def test_only_an_upload_takes_parts(self, blobs: BlobStore, name: str) -> None:
+        for ask in (blobs.parts.about, blobs.parts.drop, lambda upload: send(blobs.parts, upload, 1, b"x")):
+            with pytest.raises(NotFound, match="there is no upload"):
+                ask(name)
+
+    def test_uploads_that_nobody_completes_are_swept(self, blobs: BlobStore) -> None:
+        upload = blobs.parts.begin(b"left behind")
+        send(blobs.parts, upload, 1, b"half of it")
+        assert blobs.parts.sweep(now_ms() - 60_000) == 0
+        assert blobs.parts.about(upload) == b"left behind"
+        assert blobs.parts.sweep(now_ms() + 60_000) == 1
+        assert blobs.parts.sweep(now_ms() + 60_000) == 0
+        with pytest.raises(NotFound, match="there is no upload"):
+            blobs.parts.about(upload)
 
     def test_everything_kept_is_listed(self, blobs: BlobStore, open_blobs: Callable[[], BlobStore]) -> None:
         assert list(blobs.digests()) == []
@@ -186,6 +229,16 @@ class BlobSuite:
         with pytest.raises(Corrupt, match="damaged"):
             blobs.materialise_tree(tree.digest, tmp_path / "again")
         assert not (tmp_path / "again" / "deep" / "er" / "Ω 1.bin").exists()
+
+
+def send(parts: Parts, upload: str, number: int, data: bytes) -> str:
+    """Send `data` as a part through this machine."""
+    incoming = parts.receive(upload, number)
+    try:
+        incoming.write(data)
+        return incoming.keep()
+    finally:
+        incoming.drop()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

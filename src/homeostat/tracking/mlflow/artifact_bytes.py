@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import unicodedata
+from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -18,8 +19,11 @@ from starlette.types import Receive, Scope, Send
 from homeostat.core.blobs import File
 from homeostat.core.errors import TooLarge
 from homeostat.core.foreign import ForeignError
+from homeostat.core.parts import Incoming
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.model import Artifact
+
+Kept = TypeVar("Kept")
 
 # A piece is read, hashed and written in a thread while the loop serves others.
 _PIECE = 4 << 20
@@ -33,12 +37,21 @@ _TEXT = {
 
 async def receive(ws: Workspace, request: Request) -> File:
     """Put the body of `request` into the store. Raises: TooLarge, StorageFull; ForeignError when it was cut off."""
+    return await _receive(ws, request, ws.blobs.receive)
+
+
+async def receive_part(ws: Workspace, request: Request, upload: str, number: int) -> str:
+    """The body of `request` as a part of an upload; what its content is called. Raises as `receive`, and NotFound."""
+    return await _receive(ws, request, lambda: ws.blobs.parts.receive(upload, number))
+
+
+async def _receive(ws: Workspace, request: Request, begin: Callable[[], Incoming[Kept]]) -> Kept:
     limit = ws.settings.max_artifact_mb << 20
     declared = request.headers.get("content-length", "")
     expected = int(declared) if declared.isdigit() else None
     if expected is not None and expected > limit:
         raise _too_large(limit)
-    incoming = await run_in_threadpool(ws.blobs.receive)
+    incoming = await run_in_threadpool(begin)
     writing: asyncio.Task[None] | None = None
     size = 0
     try:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from homeostat.core.errors import InvalidInput
-from homeostat.core.foreign import Args, ForeignError, invalid, present, rpc
+from homeostat.core.foreign import Args, invalid, present, rpc
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.artifact_files import Entry, entries, find, place_of, put, remove
 from homeostat.tracking.artifact_paths import Place, check_path
@@ -91,27 +91,6 @@ async def upload_artifact(ws: Workspace, request: Request) -> Response:
     return JSONResponse({})
 
 
-@rpc("POST", "2.0/mlflow-artifacts/mpu/create/{path:path}", permission="tracking:write")
-@rpc("POST", "2.0/mlflow-artifacts/mpu/complete/{path:path}", permission="tracking:write")
-@rpc("POST", "2.0/mlflow-artifacts/mpu/abort/{path:path}", permission="tracking:write")
-def multipart(ws: Workspace, args: Args) -> dict[str, Any]:
-    """Uploads in parts; not here. A client that reads this wording sends the file in one request."""
-    raise _not_here("Multipart upload")
-
-
-@rpc("POST", "2.0/mlflow/artifacts/presigned-upload-url", permission="tracking:write")
-def presigned_upload(ws: Workspace, args: Args) -> dict[str, Any]:
-    """Addresses to a store behind us; not here: bytes go through the server, which knows who may write them."""
-    raise _not_here("Presigned upload")
-
-
-@rpc("GET", "2.0/mlflow-artifacts/presigned/{path:path}", permission="tracking:read")
-@rpc("POST", "2.0/mlflow/artifacts/presigned-download-url", permission="tracking:read")
-def presigned_download(ws: Workspace, args: Args) -> dict[str, Any]:
-    """As for uploads."""
-    raise _not_here("Presigned download")
-
-
 async def send_file(ws: Workspace, request: Request, place: Place) -> Response:
     """The response with the bytes at `place`."""
 
@@ -137,7 +116,3 @@ def _path(path: str, empty: bool = False) -> str:
         return check_path(path, empty)
     except InvalidInput:
         raise invalid("Invalid path") from None  # what clients compare, to the letter
-
-
-def _not_here(what: str) -> ForeignError:
-    return ForeignError("NOT_IMPLEMENTED", f"{what} is not supported for the current artifact repository", 501)

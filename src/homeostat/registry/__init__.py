@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from homeostat.registry.files import upload as upload
     from homeostat.registry.gates import record_gates as record_gates
     from homeostat.registry.importing import import_folder as import_folder
+    from homeostat.registry.layouts.building import build_package as build_package
+    from homeostat.registry.layouts.found import FoundModel as FoundModel
     from homeostat.registry.layouts.reading import read_layout as read_layout
     from homeostat.registry.lifecycle import delete_version as delete_version
     from homeostat.registry.lifecycle import restore_version as restore_version

@@ -19,6 +19,7 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import ModelVersion, get_version
 from homeostat.serving import store
+from homeostat.serving.converted import check_form
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
 from homeostat.serving.routes import check_routes
 
@@ -198,9 +199,11 @@ def deployment_history(ws: Workspace, model: str, limit: int = 100) -> list[Depl
 
 
 def check_servable(ws: Workspace, model: str, routes: list[Route]) -> None:
-    """Refused when a version that would answer was refused by its gates; NotFound for an unknown one."""
+    """Refused when a version that would answer was refused by its gates, or has no form that runs here; NotFound for an
+    unknown one."""
     for route in routes:
         found = get_version(ws, model, route.version)
+        check_form(ws, found)
         if found.status == "refused" and route.role != "shadow":
             failed = ", ".join(gate.gate for gate in found.gates if not gate.passed)
             raise Refused(

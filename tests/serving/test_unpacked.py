@@ -10,7 +10,7 @@ import pytest
 
 import homeostat as hs
 from homeostat.core.errors import Corrupt
-from homeostat.serving.source import unpack
+from homeostat.serving.unpacked import unpack
 from tests.serving.models import register_logistic
 
 

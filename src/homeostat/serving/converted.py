@@ -1,0 +1,73 @@
+"""Models that an MLflow client logged, as packages of ours: converted once on each machine that serves them.
+
+The version stays what was registered. Beside its files lies the package made of them, with the digest of each file.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from homeostat.core.blobs import digest_of_file
+from homeostat.core.errors import HomeostatError, Refused
+from homeostat.core.records import from_json, to_json
+from homeostat.core.version import VERSION
+from homeostat.core.workspace import Workspace
+from homeostat.registry import FoundModel, ModelVersion, build_package, read_layout
+from homeostat.serving.unpacked import intact, made_here, put, unpack
+
+_DIGESTS = "digests.json"
+
+
+def package_folder(ws: Workspace, version: ModelVersion) -> tuple[Path, dict[str, str]]:
+    """The folder with the version as a package of ours, and the digest of each of its files.
+
+    Raises: Refused and InvalidInput as `check_form`; Corrupt for files that are not those registered.
+    """
+    folder = unpack(ws, version)
+    if version.flavor != "mlflow":
+        return folder, version.files
+    # Another release may convert otherwise.
+    place = folder.with_name(f"{version.digest}-{VERSION}")
+    if not _whole(place):
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".converting-") as scratch:
+            fresh = Path(scratch) / "package"
+            build_package(_found(ws, version, folder), fresh, allow_code=made_here(ws, version))
+            files = {path.name: digest_of_file(path) for path in sorted(fresh.iterdir()) if path.is_file()}
+            (fresh / _DIGESTS).write_text(to_json(files))
+            put(fresh, place, _whole)
+    return place, from_json((place / _DIGESTS).read_bytes(), dict[str, str])
+
+
+def check_form(ws: Workspace, version: ModelVersion) -> None:
+    """Whether there is a runtime here for what was registered; nothing of the model is loaded.
+
+    Raises: Refused for a version that lies elsewhere, or a pickle that nobody here has made; InvalidInput for a model
+    of MLflow's of whose flavors none runs here.
+    """
+    if version.flavor == "mlflow":
+        _found(ws, version, unpack(ws, version))
+    elif version.flavor == "other":
+        raise Refused(
+            f"version {version.version} of '{version.model}' is no model that is kept here: it lies at "
+            f"{version.source[:200] or 'no address'}",
+            hint="bring its folder with `homeostat import folder`",
+        )
+
+
+def _found(ws: Workspace, version: ModelVersion, folder: Path) -> FoundModel:
+    (found,) = read_layout(folder, version.model)
+    if found.form in ("pickle", "torch") and not made_here(ws, version):
+        raise Refused(
+            f"version {version.version} of '{version.model}' is a pickle that no run of this workspace has made",
+            hint="register it from a run, or log it as ONNX or with skops",
+        )
+    return found
+
+
+def _whole(place: Path) -> bool:
+    try:
+        files = from_json((place / _DIGESTS).read_bytes(), dict[str, str])
+    except (OSError, HomeostatError):
+        return False
+    return intact(place, files)

@@ -100,7 +100,7 @@ def test_shares_are_set_by_keys_and_applied_by_a_button(page: Any, ws: hs.Worksp
     back.get_by_role("button", name="roll back").click()
     page.locator(".toast", has_text="rolled back").wait_for()
     assert routes_of(ws)[0] == (1, 0.875, "champion")
-    assert page.locator(".history tbody tr").first.inner_text().split("\t")[1] == "rolled back"
+    page.locator(".history tbody tr", has_text="now").filter(has_text="rolled back").wait_for()
 
 
 def test_whoever_comes_second_is_told_who_was_first(watched: Any, ws: hs.Workspace) -> None:
@@ -131,6 +131,8 @@ def test_a_canary_is_started_and_taken_back(page: Any, ws: hs.Workspace) -> None
     canary = ws.serving.get_deployment("delay").canary
     assert canary is not None and (canary.version, canary.policy.weights) == (2, [0.2, 1.0])
     page.locator(".chip", has_text="canary v2, step 1 of 2").wait_for()
+    page.locator(".card", has_text="0 of 500 requests of this step").wait_for()
+    assert "20\u202f%" in page.get_by_role("list", name="Steps").inner_text()
     page.get_by_role("button", name="take v2 back").click()
     page.get_by_role("form", name="take v2 back").get_by_role("button", name="take v2 back").click()
     page.locator(".toast", has_text="delay: v1 100").wait_for()
@@ -148,6 +150,71 @@ def test_requests_are_seen_while_they_come(page: Any, ws: hs.Workspace, plane: P
     assert "requests a second" in page.locator(".say").inner_text()
     page.get_by_role("button", name="1 hour").click()
     assert page.url.endswith("?span=1h")
+
+
+def test_a_model_is_tried_with_its_recorded_rows_and_typed_ones(
+    page: Any, ws: hs.Workspace, plane: PlaneProcess
+) -> None:
+    page.goto("/deployments/delay")
+    form = page.get_by_role("form", name="Try it")
+    form.get_by_label("distance, row 1").fill("far")
+    assert form.get_by_role("button", name="ask").is_disabled()
+    assert "distance, row 1" in form.get_by_role("status").inner_text()
+    form.get_by_role("button", name="add a row").click()
+    for row, value in ((1, "0"), (2, "-1e3")):
+        for column in ("distance", "hour", "wind"):
+            form.get_by_label(f"{column}, row {row}").fill(value)
+    while form.get_by_role("button", name="Take row 3 out").count():
+        form.get_by_role("button", name="Take row 3 out").click()
+    form.get_by_role("button", name="ask").press("Enter")
+    answer = form.get_by_role("status", name="Answer")
+    answer.wait_for()
+    assert "v1 answered as champion in" in answer.inner_text()
+    assert answer.locator("tbody tr").first.locator("td").nth(1).inner_text() == "0.50000"
+    code = form.locator(".code pre")
+    assert code.inner_text().startswith(f"curl {plane.url}/v2/models/delay/infer -d ")
+    form.get_by_role("button", name="Python").click()
+    given: dict[str, Any] = {"print": lambda outputs: given.update(outputs=outputs)}
+    exec(compile(code.inner_text(), "the lines of the form", "exec"), given)
+    assert given["outputs"][0]["data"][0] == 0.5
+    form.get_by_role("button", name="MLflow").click()
+    assert "ScoringServerClient" in code.inner_text() and '"distance": [0, -1000]' in code.inner_text()
+    page.get_by_label("Which version").select_option("1")
+    form.get_by_role("button", name="ask").click()
+    answer.locator("p", has_text="by name").wait_for()
+
+
+def test_an_answer_that_cannot_be_given_is_told_in_the_models_words(watched: Any, ws: hs.Workspace) -> None:
+    page = watched.page
+    page.route("**/predict/delay", lambda route: route.continue_(
+        **({"post_data": '{"inputs": []}'} if route.request.method == "POST" else {})
+    ))  # fmt: skip
+    page.goto("/deployments/delay")
+    page.get_by_role("form", name="Try it").get_by_role("button", name="ask").click()
+    told = page.get_by_role("form", name="Try it").get_by_role("alert")
+    told.wait_for()
+    assert "misses" in told.inner_text()
+    assert len(watched.complaints) == 1 and "400" in watched.complaints.pop()
+
+
+def test_a_shadow_is_seen_beside_what_was_answered(page: Any, ws: hs.Workspace, plane: PlaneProcess) -> None:
+    ws.serving.set_routes("delay", [Route(version=1), Route(version=3, role="shadow")])
+    ws.serving.wait_ready("delay")
+    ask(plane, "shadow")
+    page.goto("/deployments/delay")
+    card = page.locator(".shadow-card")
+    card.get_by_role("img", name="probability of v3 against what was answered: 40 rows").wait_for()
+    differing = card.get_by_role("region", name="Rows that differ most")
+    differing.get_by_role("button").first.click()
+    request = page.locator(".request-card")
+    request.get_by_role("region", name="What was answered").wait_for()
+    assert "request=shadow" in page.url
+    assert [row.split("\t")[1] for row in request.locator("tbody tr").all_inner_texts()] == ["v1 champion", "v3 shadow"]
+    page.get_by_role("button", name="rows of the request above").click()
+    logged = ws.serving.logged_request("delay", page.url.split("request=")[1])[0].inputs["hour"]
+    assert float(page.get_by_label("hour, row 1").input_value()) == pytest.approx(logged)
+    request.get_by_role("button", name="Close the request").click()
+    assert "request=" not in page.url
 
 
 def test_what_is_not_deployed_can_be_deployed(page: Any, ws: hs.Workspace) -> None:

@@ -3,14 +3,18 @@ import "./deployments.css";
 import "../compare/compare.css";
 import { useVerb } from "../../lib/query";
 import type { Deployment, DeploymentChange, ModelVersion, ServingState } from "../../lib/records";
-import { Link, path } from "../../lib/router";
+import { Link, path, useParam } from "../../lib/router";
 import { Answer, Card, Empty, Pill, Say } from "../../components/basics";
 import { Page } from "../../components/page";
 import { change } from "./act";
 import { Confirm } from "./confirm";
 import { Generations } from "./generations";
 import { LiveCharts, SPANS, useTraffic } from "./live-charts";
+import { Judged } from "./judged";
+import { RequestCard } from "./request-card";
 import { RoutesCard } from "./routes-card";
+import { Shadows } from "./shadow";
+import { TryIt } from "./try-it";
 import { opening, planes, rollout } from "./words";
 
 const SHOWN = 100;
@@ -41,6 +45,10 @@ function Deployed({ deployment, history, versions }: ViewProps) {
   const { model } = deployment;
   const states = useVerb("serving/states", { model });
   const traffic = useTraffic(model);
+  const [request, look] = useParam("request");
+  const logged = useVerb("serving/logged_request", request === "" ? null : { model, request_id: request });
+  const answering = states.data?.some((state) => state.state === "ready") ?? false;
+  const shadowed = deployment.routes.some((route) => route.role === "shadow");
   const { tone, text } = planes(states.data ?? [], deployment.generation);
   return (
     <Page title={model} trail={["Deployments", model]} badge={states.data && <Pill tone={tone}>{text}</Pill>}>
@@ -56,9 +64,21 @@ function Deployed({ deployment, history, versions }: ViewProps) {
       </p>
       <div className="two wide-left">
         <RoutesCard deployment={deployment} versions={versions} history={history} />
-        <Planes states={states.data ?? []} />
+        <div className="stack">
+          <Judged deployment={deployment} />
+          <Planes states={states.data ?? []} />
+        </div>
       </div>
       <LiveCharts traffic={traffic} history={history} />
+      {request !== "" && <RequestCard id={request} query={logged} onClose={() => look("")} />}
+      {shadowed && <Shadows model={model} onLook={look} />}
+      {answering ? (
+        <TryIt model={model} routes={deployment.routes} logged={logged.data} onLook={look} />
+      ) : (
+        <Card title="Try it" className="try">
+          <p className="note">{states.pending ? "Asking who answers…" : "No data plane answers for this model yet."}</p>
+        </Card>
+      )}
       <Generations history={history} now={deployment.generation} />
     </Page>
   );

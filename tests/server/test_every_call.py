@@ -115,7 +115,17 @@ def examples(there: dict[str, str]) -> dict[str, dict[str, Any]]:
                                  "datasets": [{"dataset_name": "d"}]},
         "logged-models/{model_id}": {"status": "LOGGED_MODEL_READY"}, "logged-models/{model_id}/tags": {"tags": [tag]},
         "logged-models/{model_id}/params": {"params": [tag]},
-        "traces": {"trace": {"trace_info": trace}}, "traces/{trace_id}/tags": tag,
+        "traces": {"trace": {"trace_info": trace}, "experiment_id": "0", "timestamp_ms": 1},
+        "traces/{trace_id}/tags": tag,
+        "traces/{request_id}": {"timestamp_ms": 2, "status": "OK", "tags": [tag], "request_metadata": [tag]},
+        "traces/metrics": {
+            "experiment_ids": ["0"], "view_type": "SPANS", "metric_name": "span_count", "dimensions": ["span_name"],
+            "aggregations": [{"aggregation_type": "COUNT"}], "filters": ["span.status = 'OK'"],
+            "time_interval_seconds": 60, "start_time_ms": 0, "end_time_ms": 10**12,
+        },
+        "traces/calculate-filter-correlation": {
+            "experiment_ids": ["0"], "filter_string1": "name = 'a'", "filter_string2": "status = 'OK'",
+        },
         "traces/search": {"locations": [within], "filter": "status = 'OK'",
                           "order_by": ["timestamp_ms DESC"], "max_results": 5},
         "webhooks": {"name": "h", "url": "https://8.8.8.8/h", "events": [event]},

@@ -9,7 +9,8 @@ import pytest
 
 import homeostat as hs
 from homeostat.tracking.trace_search import search_traces
-from homeostat.tracking.traces import Trace, delete_traces, put_spans, put_trace
+from homeostat.tracking.trace_spans import put_spans
+from homeostat.tracking.traces import Trace, delete_traces, put_trace
 from tests.server.running import Running
 from tests.tracking.test_mlflow import Client
 
@@ -96,6 +97,42 @@ def test_a_trace_may_be_linked_to_a_run_before_it_arrives(client: Client):
     assert delete_traces(ws, 0, ["tr-late", "tr-own"]) == 2
     put_trace(ws, Trace(id="tr-late", experiment_id="0", request_ms=9))
     assert search_traces(ws, [0], asked) == ([], False)
+
+
+def test_a_trace_whose_spans_are_on_their_way_is_waited_for(client: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("homeostat.tracking.mlflow.traces._WAITS_S", (0.0, 0.0))
+    ws, said = client.running.workspace, {"mlflow.trace.sizeStats": '{"num_spans": 2}'}
+    named = [{"key": "mlflow.traceRequestId", "value": {"string_value": "tr-part"}}]
+    span = {"trace_id": "AAAAAAAAAAAAAAAAAAAAAw==", "span_id": "AAAAAAAAAAE=", "name": "a", "attributes": named}
+    put_spans(ws, "0", [span])
+    put_trace(ws, Trace(id="tr-part", experiment_id="0", request_ms=1, metadata=said))
+    path = f"{TRACES}/get?trace_id=tr-part"
+    answer = client.running.request("GET", path)
+    assert answer.status == 404 and "is not fully exported yet" in answer.json["message"]
+    assert len(client.running.request("GET", f"{path}&allow_partial=true").json["trace"]["spans"]) == 1
+    assert client.running.post(f"{TRACES}/batchGet", {"trace_ids": ["tr-part"]}).json == {}
+    put_spans(ws, "0", [{**span, "span_id": "AAAAAAAAAAI="}])
+    assert len(client.running.request("GET", path).json["trace"]["spans"]) == 2
+    assert len(client.running.post(f"{TRACES}/batchGet", {"trace_ids": ["tr-part"]}).json["traces"]) == 1
+    missing = client.running.request("GET", f"{TRACES}/get?trace_id=tr-none")
+    assert (missing.status, missing.json["message"]) == (404, "Trace with ID tr-none is not found.")
+    run = client.run()
+    refused = client.running.post(
+        f"{TRACES}/link-to-run", {"trace_ids": [f"tr-{n}" for n in range(101)], "run_id": run}
+    )
+    assert refused.status == 400 and "Cannot link more than 100 traces to a run" in refused.json["message"]
+
+
+def test_where_a_trace_lies_is_for_the_server_to_say(client: Client):
+    own = ["mlflow.artifactLocation", "mlflow.trace.spansLocation"]
+    told = {"trace_id": "tr-own-tags", "request_time": "2026-01-01T00:00:00Z", "tags": dict.fromkeys([*own, "a"], "x"),
+            "trace_location": {"mlflow_experiment": {"experiment_id": "0"}}}  # fmt: skip
+    made = client.running.post(TRACES, {"trace": {"trace_info": told}}).json["trace"]["trace_info"]
+    assert made["tags"] == {"a": "x", own[0]: "mlflow-artifacts:/0/traces/tr-own-tags/artifacts"}
+    for key in own:
+        for method in ("PATCH", "DELETE"):
+            answer = client.running.request(method, f"{TRACES}/tr-own-tags/tags?key={key}&value=x")
+            assert answer.status == 400 and "is immutable" in answer.json["message"]
 
 
 def test_the_text_of_a_trace_is_what_its_spans_say(client: Client):

@@ -31,13 +31,13 @@ _TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.]))
     | (?P<text>'(?:''|[^'])*'|"(?:""|[^"])*"(?!\s*\.))
-    | (?P<name>(?:[A-Za-z_][\w\-]*|`[^`]*`)(?:\.(?:"[^"]*"|`[^`]*`|[\w\-/:.]+))?)
+    | (?P<name>(?:[A-Za-z_][\w\-]*|`[^`]*`)(?:\.(?:[\w\-/:.]+(?<=\.)(?:"[^"]*"|`[^`]*`)|"[^"]*"|`[^`]*`|[\w\-/:.]+))?)
     | (?P<sign><=|>=|!=|<>|=|<|>)
     | (?P<mark>[(),])
     )""",
     re.VERBOSE,
 )
-_WORDS = {"AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "ILIKE", "ASC", "DESC"}
+_WORDS = {"AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "ILIKE", "RLIKE", "ASC", "DESC"}
 NUMERIC = ("=", "!=", "<", "<=", ">", ">=")
 TEXTUAL = ("=", "!=", "LIKE", "ILIKE")
 
@@ -69,17 +69,16 @@ class Language(NamedTuple):
     unknown: str = "Invalid attribute key"  # how the error for an attribute that there is not begins
 
 
-class _Token(NamedTuple):
+class Token(NamedTuple):
+    """A piece of a filter: "number", "text", "name", "word", "sign" or "mark"."""
+
     kind: str
     text: str
 
 
 def parse_filter(text: str, language: Language) -> Any | None:
     """The tree of a filter; None when it is empty. Raises ForeignError, naming the clause."""
-    if len(text) > MOST_CHARS:
-        raise invalid(f"The filter has {len(text)} characters; {MOST_CHARS} is the most")
-    tokens = _tokens(text)
-    return _Parser(tokens, language, text).whole() if tokens else None
+    return Parser(text, language).whole()
 
 
 def parse_order(text: str, language: Language) -> tuple[str, str, bool]:
@@ -144,8 +143,8 @@ def _bare(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "`\"'" else text
 
 
-def _tokens(text: str) -> list[_Token]:
-    found: list[_Token] = []
+def _tokens(text: str) -> list[Token]:
+    found: list[Token] = []
     at, end = 0, len(text.rstrip())
     while at < end:
         match = _TOKEN.match(text, at)
@@ -153,21 +152,28 @@ def _tokens(text: str) -> list[_Token]:
             raise invalid(f"Invalid clause(s) in filter string: '{text[at : at + 100].strip()}'")
         value = match[match.lastgroup]
         kind = "word" if match.lastgroup == "name" and value.upper() in _WORDS else match.lastgroup
-        found.append(_Token(kind, value.upper() if kind == "word" else value))
+        found.append(Token(kind, value.upper() if kind == "word" else value))
         at = match.end()
     return found
 
 
-class _Parser:
-    def __init__(self, tokens: list[_Token], language: Language, text: str) -> None:
-        self._tokens = tokens
+class Parser:
+    """Reads one filter. What a comparison is can be said anew in a class that comes of this one."""
+
+    def __init__(self, text: str, language: Language) -> None:
+        if len(text) > MOST_CHARS:
+            raise invalid(f"The filter has {len(text)} characters; {MOST_CHARS} is the most")
+        self._tokens = _tokens(text)
         self._language = language
         self._text = text
         self._at = 0
         self._depth = 0
         self._terms = 0
 
-    def whole(self) -> Any:
+    def whole(self) -> Any | None:
+        """The tree; None when there is nothing. Raises ForeignError, naming the clause."""
+        if not self._tokens:
+            return None
         tree = self._either()
         if self._at < len(self._tokens):
             raise self._unexpected()
@@ -196,14 +202,14 @@ class _Parser:
                 tree = self._either()
                 self._need("mark", ")")
                 return tree
+            self._terms += 1
+            if self._terms > MOST_TERMS:
+                raise invalid(f"The filter has more than {MOST_TERMS} comparisons")
             return self._comparison()
         finally:
             self._depth -= 1
 
     def _comparison(self) -> Comparison:
-        self._terms += 1
-        if self._terms > MOST_TERMS:
-            raise invalid(f"The filter has more than {MOST_TERMS} comparisons")
         token = self._next()
         if token.kind not in ("name", "text") or token.text[0] == "'":
             raise invalid(f"Invalid comparison clause. Expected 'Identifier' found '{token.text[:100]}'")
@@ -233,6 +239,9 @@ class _Parser:
                 f"Only {sorted(self._language.lists)} attributes support comparison with a list of quoted string"
                 " values."
             )
+        return self._texts()
+
+    def _texts(self) -> tuple[str, ...]:
         self._need("mark", "(")
         values: list[str] = []
         if self._take("mark", ")"):
@@ -246,7 +255,7 @@ class _Parser:
                     "While parsing a list in the query, expected string value, punctuation, or whitespace,"
                     f" but got different type in list: {token.text[:100]}"
                 )
-            values.append(_unquoted(token.text))
+            values.append(unquoted(token.text))
             if not self._take("mark", ","):
                 break
             if self._take("mark", ")"):  # a comma at the end, as Python's tuples have it
@@ -265,13 +274,13 @@ class _Parser:
             return self._number(entity, key)
         if self._at < len(self._tokens) and self._tokens[self._at].kind != "text":
             raise self._unquoted_value(entity)
-        return _unquoted(self._next().text)
+        return unquoted(self._next().text)
 
     def _number(self, entity: str, key: str) -> float:
         token = self._next()
         text = token.text
         if self._language.registry:
-            text = _unquoted(text) if token.kind == "text" else text
+            text = unquoted(text) if token.kind == "text" else text
             if token.kind not in ("number", "text") or not re.fullmatch(r"[+-]?\d{1,9}", text):
                 raise invalid(f"Invalid value for numeric attribute '{key}': {text[:100]!r}")
         elif token.kind != "number":
@@ -292,7 +301,7 @@ class _Parser:
             )
         return invalid(f"Expected a quoted string value for {entity} (e.g. 'my-value'). Got value {token.text[:100]}")
 
-    def _next(self) -> _Token:
+    def _next(self) -> Token:
         if self._at >= len(self._tokens):
             raise invalid(f"Invalid comparison clause. Expected 3 tokens: the filter ends early: {self._text[-100:]!r}")
         self._at += 1
@@ -316,5 +325,10 @@ class _Parser:
         return invalid(f"Invalid clause(s) in filter string: '{self._tokens[self._at].text[:100]}'")
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
+    """A text without its quotes.
+
+    >>> unquoted("'it''s'")
+    "it's"
+    """
     return text[1:-1].replace(text[0] * 2, text[0])

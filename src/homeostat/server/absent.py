@@ -5,12 +5,8 @@ from __future__ import annotations
 from homeostat.core.foreign import ForeignError
 
 _GATEWAY = "calls to language models do not pass this server: call the provider, or serve a model here"
-_OLD_TRACES = "traces are kept as MLflow 3 writes them: use a client of version 3 or later"
 # By how their paths begin after /api/ or /ajax-api/, and why.
 _ABSENT: tuple[tuple[str, str], ...] = (
-    ("2.0/mlflow/traces", _OLD_TRACES),
-    ("2.0/mlflow/unified-traces", _OLD_TRACES),
-    ("2.0/mlflow/get-online-trace-details", _OLD_TRACES),
     ("2.0/mlflow/get-trace-artifact", "the spans of a trace are read with it: traces/get"),
     ("2.0/mlflow/gateway-proxy", _GATEWAY),
     ("2.0/mlflow/runs/create-promptlab-run", _GATEWAY),

@@ -12,12 +12,12 @@ from typing import Any
 
 from homeostat.core.errors import InvalidInput
 
-_DEPTH = 32
-_KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
-_CODES = ("UNSET", "OK", "ERROR")
+DEPTH = 32
+KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+CODES = ("UNSET", "OK", "ERROR")
 
 # Of each message: field number -> (name, type, repeated). A type is a message's name or one of the readers below.
-_MESSAGES: dict[str, dict[int, tuple[str, str, bool]]] = {
+MESSAGES: dict[str, dict[int, tuple[str, str, bool]]] = {
     "request": {1: ("resource_spans", "resource_spans", True)},
     "resource_spans": {1: ("resource", "resource", False), 2: ("scope_spans", "scope_spans", True)},
     "resource": {1: ("attributes", "key_value", True)},
@@ -61,9 +61,9 @@ def read_export(data: bytes) -> dict[str, Any]:
 
 
 def _message(data: memoryview, kind: str, depth: int) -> dict[str, Any]:
-    if depth > _DEPTH:
+    if depth > DEPTH:
         raise ValueError("nested too deep")
-    fields, made, at = _MESSAGES[kind], {}, 0
+    fields, made, at = MESSAGES[kind], {}, 0
     while at < len(data):
         tag, at = _varint(data, at)
         raw, at = _raw(data, at, tag & 7)
@@ -108,7 +108,7 @@ def _value(raw: memoryview | int, what: str, depth: int) -> Any:
         if what == "bool":
             return raw != 0
         if what in ("kind", "code"):
-            names, prefix = (_KINDS, "SPAN_KIND_") if what == "kind" else (_CODES, "STATUS_CODE_")
+            names, prefix = (KINDS, "SPAN_KIND_") if what == "kind" else (CODES, "STATUS_CODE_")
             return prefix + names[raw if raw < len(names) else 0]
         if what != "int64":
             raise ValueError("another type was expected")
@@ -126,16 +126,25 @@ def _value(raw: memoryview | int, what: str, depth: int) -> Any:
             value = struct.unpack("<d", raw)[0]
             return value if value - value == 0 else "NaN" if value != value else f"{'-' if value < 0 else ''}Infinity"
         case _:
-            if what not in _MESSAGES:
+            if what not in MESSAGES:
                 raise ValueError("another type was expected")
             return _message(raw, what, depth + 1)
 
 
 def attributes(span: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of a span, or of a resource, whose values are plain (text, numbers, truth)."""
-    found: dict[str, Any] = {}
-    for one in span.get("attributes", []):
-        for kind, value in (one.get("value") or {}).items():
-            if kind in ("string_value", "bool_value", "int_value", "double_value"):
-                found[one.get("key", "")] = value
-    return found
+    """The attributes of a span, of an event or of a resource, as Python has them; bytes stay base64.
+
+    >>> attributes({"attributes": [{"key": "a", "value": {"array_value": {"values": [{"int_value": 1}]}}}]})
+    {'a': [1]}
+    """
+    return {one.get("key", ""): _any(one["value"]) for one in span.get("attributes", []) if one.get("value")}
+
+
+def _any(value: dict[str, Any]) -> Any:
+    for kind, held in value.items():
+        if kind == "array_value":
+            return [_any(one) for one in held.get("values", [])]
+        if kind == "kvlist_value":
+            return {one.get("key", ""): _any(one.get("value") or {}) for one in held.get("values", [])}
+        return held
+    return None

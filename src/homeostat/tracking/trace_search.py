@@ -1,41 +1,33 @@
-"""Search among traces: comparisons joined by AND over what is known of a trace, newest first or in another order.
+"""Search among traces, newest first or in another order.
 
-Attributes are compared by the database where it has a column for them; tags, metadata, spans and assessments are looked
-at trace by trace, in the order asked for, until a page is full.
+What the database has a column for is compared and ordered by it; tags, metadata, spans and assessments are looked at
+trace by trace, in the order asked for, until a page is full.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
-from homeostat.core.errors import InvalidInput
-from homeostat.core.records import from_json, to_json
+from homeostat.core.foreign_search import Comparison, Group
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
-from homeostat.tracking.conditions import malformed, parse, texts, unquoted
-from homeostat.tracking.otlp import attributes
-from homeostat.tracking.traces import NAME, SOURCE_RUN, Trace, assessments_of, from_row
+from homeostat.tracking.trace_facts import Facts, meets, sessions, value_of
+from homeostat.tracking.trace_filter import read_filter, read_orders
+from homeostat.tracking.traces import Trace, assessments_of, from_row
 
 _TABLE = store.trace
-
-_NUMBERS = {
-    "timestamp_ms": _TABLE.c.request_ms, "timestamp": _TABLE.c.request_ms, "request_time": _TABLE.c.request_ms,
-    "execution_time_ms": _TABLE.c.duration_ms, "execution_time": _TABLE.c.duration_ms,
-    "execution_duration": _TABLE.c.duration_ms, "end_time_ms": _TABLE.c.request_ms + _TABLE.c.duration_ms,
-    "end_time": _TABLE.c.request_ms + _TABLE.c.duration_ms,
+_END = _TABLE.c.request_ms + sa.func.coalesce(_TABLE.c.duration_ms, 0)
+_COLUMNS: dict[str, Any] = {
+    "timestamp_ms": _TABLE.c.request_ms, "execution_time_ms": _TABLE.c.duration_ms, "end_time_ms": _END,
+    "request_id": _TABLE.c.id, "status": _TABLE.c.state, "experiment_id": _TABLE.c.experiment_id,
 }  # fmt: skip
-_TEXTS: dict[str, Callable[[Trace], str | None]] = {
-    "status": lambda trace: trace.state, "state": lambda trace: trace.state,
-    "name": lambda trace: trace.tags.get(NAME), "trace_name": lambda trace: trace.tags.get(NAME),
-    "request_id": lambda trace: trace.id, "trace_id": lambda trace: trace.id, "id": lambda trace: trace.id,
-    "client_request_id": lambda trace: trace.client_request_id or None,
-    "experiment_id": lambda trace: trace.experiment_id,
-}  # fmt: skip
+_BY_COLUMN = ("=", "!=", "<", "<=", ">", ">=", "IN", "NOT IN")
 _PART = 500
+_LAST = 2**63 - 1
 
 
 def search_traces(
@@ -46,145 +38,92 @@ def search_traces(
     limit: int = 100,
     offset: int = 0,
 ) -> tuple[list[Trace], bool]:
-    """Traces of some experiments, and whether there are more. Raises: InvalidInput for a malformed filter or order."""
-    query = sa.select(_TABLE).where(_TABLE.c.experiment_id.in_(experiment_ids))
-    tests: list[Callable[[sa.Connection, Trace], bool]] = []
-    for entity, name, op, value in parse(filter):
-        if entity in ("", "attributes", "attribute", "attr", "trace", "request") and name in _NUMBERS:
-            query = query.where(_compared_number(_NUMBERS[name], op, value))
-        else:
-            tests.append(_test(filter, entity, name, op, value))
-    for one in order:
-        query = query.order_by(_ordered(one))
-    query = query.order_by(_TABLE.c.request_ms.desc(), _TABLE.c.id)
+    """Traces of some experiments, and whether there are more. Raises: ForeignError for a malformed filter or order."""
+    tree, orders = read_filter(filter), read_orders(tuple(order))
 
     def read(c: sa.Connection) -> tuple[list[Trace], bool]:
-        found: list[Trace] = []
-        at = skipped = 0
-        while True:
-            rows = c.execute(query.limit(_PART).offset(at)).all()
-            said = assessments_of(c, [row.id for row in rows])
-            for row in rows:
-                trace = from_row(row, said.get(row.id))
-                if all(test(c, trace) for test in tests):
-                    if skipped < offset:
-                        skipped += 1
-                    else:
-                        found.append(trace)
-                        if len(found) > limit:
-                            return found[:limit], True
-            if len(rows) < _PART:
-                return found, False
-            at += _PART
+        found = list(islice(matching(c, experiment_ids, tree, orders, skip=offset, most=limit + 1), limit + 1))
+        return found[:limit], len(found) > limit
 
     return ws.db.read(read)
 
 
-def _test(text: str, entity: str, name: str, op: str, value: str) -> Callable[[sa.Connection, Trace], bool]:
-    meets = _matcher(op, value)
-    if entity in ("tag", "tags"):
-        return lambda _, trace: meets([trace.tags[name]] if name in trace.tags else [])
-    if entity in ("metadata", "request_metadata"):
-        return lambda _, trace: meets([trace.metadata[name]] if name in trace.metadata else [])
-    if entity in ("feedback", "expectation", "assessment"):
-        return lambda _, trace: meets(_said(trace, entity, name))
-    if entity == "span":
-        return lambda c, trace: meets(_of_spans(c, trace.id, name))
-    if entity in ("", "attributes", "attribute", "attr", "trace", "request") and name in _TEXTS:
-        get = _TEXTS[name]
-        return lambda _, trace: meets([] if (found := get(trace)) is None else [found])
-    if entity == "trace" and name == "text":
-        return lambda c, trace: meets(_contents(c, trace.id))
-    if entity in ("", "attributes", "attribute", "attr", "trace", "request") and name == "run_id":
-        return lambda c, trace: meets(_runs(c, trace))
-    raise malformed(text, f"a key of a trace, and not {f'{entity}.{name}'.strip('.')[:80]!r}")
+def matching(
+    c: sa.Connection,
+    experiment_ids: Sequence[int],
+    tree: Any | None,
+    orders: Sequence[tuple[str, str, bool]] = (),
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    skip: int = 0,
+    most: int = _PART,
+) -> Iterator[Trace]:
+    """The traces that meet a filter's tree, in the order asked for, but for the first `skip`.
+
+    `most` is how many are asked for, as far as it is known: so many are read at once.
+    """
+    query = sa.select(_TABLE).where(_TABLE.c.experiment_id.in_(experiment_ids))
+    if since_ms is not None:
+        query = query.where(_TABLE.c.request_ms >= min(since_ms, _LAST))
+    if until_ms is not None:
+        query = query.where(_TABLE.c.request_ms <= min(until_ms, _LAST))
+    rest: list[Any] = []
+    for node in tree.members if isinstance(tree, Group) and tree.kind == "and" else [tree] if tree else []:
+        compared = _by_column(node)
+        if compared is None:
+            rest.append(node)
+        else:
+            query = query.where(compared)
+    left = Group("and", tuple(rest)) if rest else None
+    by_column = all(entity == "attribute" and key in _COLUMNS for entity, key, _ in orders)
+    if by_column:
+        query = query.order_by(*_order(orders))
+        if left is None:
+            return _read(c, query, None, experiment_ids, skip, min(most, _PART))
+        return islice(_read(c, query, left, experiment_ids), skip, None)
+    found = list(_read(c, query.order_by(*_order(())), left, experiment_ids))
+    for entity, key, ascending in reversed(orders):
+        here = [(value_of(one, entity, key), one) for one in found]
+        there = sorted((pair for pair in here if pair[0] is not None), key=lambda pair: pair[0], reverse=not ascending)
+        found = [one for _, one in there] + [one for value, one in here if value is None]
+    return iter(found[skip:])
 
 
-def _matcher(op: str, value: str) -> Callable[[list[str]], bool]:
-    """Whether one of the values meets the comparison; what is not there meets only IS NULL."""
-    if op in ("IS", "IS NOT"):
-        if value.upper() != "NULL":
-            raise InvalidInput(f"Invalid value {value[:80]}: IS is followed by NULL")
-        return lambda found: bool(found) == (op == "IS NOT")
-    if op in ("IN", "NOT IN"):
-        wanted = set(texts(value))
-        return lambda found: any((one in wanted) == (op == "IN") for one in found)
-    text = unquoted(value)
-    if op in ("LIKE", "ILIKE", "RLIKE"):
-        regex = text if op == "RLIKE" else "".join({"%": ".*", "_": "."}.get(char, re.escape(char)) for char in text)
-        if op == "RLIKE":
-            raise InvalidInput("Invalid comparison operator 'RLIKE'. Use LIKE with % and _.")
-        pattern = re.compile(regex, re.DOTALL | (re.IGNORECASE if op == "ILIKE" else 0))
-        return lambda found: any(pattern.fullmatch(one) for one in found)
-    if op in ("=", "!="):
-        return lambda found: any((one == text) == (op == "=") for one in found)
-    raise InvalidInput(f"Invalid comparison operator {op!r} for a text. Expected =, !=, LIKE, ILIKE, IN or NOT IN.")
+def _read(
+    c: sa.Connection, query: Any, left: Any | None, experiment_ids: Sequence[int], at: int = 0, part: int = _PART
+) -> Iterator[Trace]:
+    whole = sessions(c, experiment_ids, left)
+    while True:
+        rows = c.execute(query.limit(part).offset(at)).all()
+        said = assessments_of(c, [row.id for row in rows])
+        traces = [from_row(row, said.get(row.id)) for row in rows]
+        facts = Facts(c, traces)
+        for trace in traces:
+            if left is None or meets(left, trace, facts, whole):
+                yield trace
+        if len(rows) < part:
+            return
+        at += part
 
 
-def _compared_number(column: Any, op: str, value: str) -> sa.ColumnElement[bool]:
-    if op not in ("=", "!=", "<", "<=", ">", ">="):
-        raise InvalidInput(f"Invalid comparison operator {op!r} for a number.")
-    try:
-        number = int(float(unquoted(value)))
-    except (ValueError, OverflowError):
-        raise InvalidInput(f"Invalid value {value[:80]}: a number is compared with a number") from None
-    return column.op(op, is_comparison=True)(number)
+def _by_column(node: Any) -> sa.ColumnElement[bool] | None:
+    if not isinstance(node, Comparison) or node.entity != "attribute" or node.operator not in _BY_COLUMN:
+        return None
+    column = _COLUMNS.get(node.key)
+    if column is None:
+        return None
+    if node.operator in ("IN", "NOT IN"):
+        return column.in_(node.value) if node.operator == "IN" else column.not_in(node.value)
+    if isinstance(node.value, float) and node.value.is_integer():
+        return column.op(node.operator, is_comparison=True)(int(node.value))
+    return column.op(node.operator, is_comparison=True)(node.value)
 
 
-def _said(trace: Trace, entity: str, name: str) -> list[str]:
-    found: list[str] = []
-    for one in trace.assessments:
-        told = one.get("feedback") if entity == "feedback" else one.get("expectation")
-        if entity == "assessment":
-            told = one.get("feedback") or one.get("expectation")
-        if told is None or one.get("valid") is False or one.get("assessment_name") != name:
-            continue
-        value = told.get("value", (told.get("serialized_value") or {}).get("value"))
-        found.append(str(value).lower() if isinstance(value, bool) else str(value))
-    return found
-
-
-def _of_spans(c: sa.Connection, trace_id: str, name: str) -> list[str]:
-    if name == "content":
-        return _contents(c, trace_id)
-    spans = _spans(c, trace_id)
-    if name == "name":
-        return [str(one.get("name", "")) for one in spans]
-    wanted = {"type": "mlflow.spanType"}.get(name, name.removeprefix("attributes."))
-    found: list[str] = []
-    for one in spans:
-        for pair in one.get("attributes", []):
-            if pair.get("key") == wanted:
-                found += [str(value).strip('"') for value in (pair.get("value") or {}).values()]
-    return found
-
-
-def _spans(c: sa.Connection, trace_id: str) -> list[dict[str, Any]]:
-    bodies = c.execute(sa.select(store.span.c.body).where(store.span.c.trace_id == trace_id)).scalars()
-    return [from_json(body, dict[str, Any]) for body in bodies]
-
-
-def _contents(c: sa.Connection, trace_id: str) -> list[str]:
-    """What spans say, without the words of the form they are kept in: names, keys and values."""
-    found: list[str] = []
-    for one in _spans(c, trace_id):
-        told = [(one.get("name"), attributes(one)), *((e.get("name"), attributes(e)) for e in one.get("events", []))]
-        found.append(to_json([told, (one.get("status") or {}).get("message")]))
-    return found
-
-
-def _runs(c: sa.Connection, trace: Trace) -> list[str]:
-    table = store.trace_run
-    linked = list(c.execute(sa.select(table.c.run_id).where(table.c.trace_id == trace.id)).scalars())
-    return [trace.metadata[SOURCE_RUN], *linked] if SOURCE_RUN in trace.metadata else linked
-
-
-def _ordered(text: str) -> Any:
-    key, _, direction = text.strip().partition(" ")
-    if direction.strip().upper() not in ("", "ASC", "DESC"):
-        raise InvalidInput(f"Invalid order_by clause {text[:80]!r}: it ends with ASC or DESC")
-    name = key.strip('`"').rpartition(".")[2]
-    columns: dict[str, Any] = {**_NUMBERS, "status": _TABLE.c.state, "trace_id": _TABLE.c.id, "request_id": _TABLE.c.id}
-    if name not in columns:
-        raise InvalidInput(f"Invalid order_by clause {text[:80]!r}: one of {', '.join(columns)}")
-    return columns[name].desc() if direction.strip().upper() == "DESC" else columns[name].asc()
+def _order(orders: Sequence[tuple[str, str, bool]]) -> list[Any]:
+    clauses: list[Any] = []
+    for _, key, ascending in orders:
+        column = _COLUMNS[key]
+        if key == "execution_time_ms":
+            clauses.append(sa.case((column.is_(None), 1), else_=0))
+        clauses.append(column.asc() if ascending else column.desc())
+    return [*clauses, _TABLE.c.request_ms.desc(), _TABLE.c.id]

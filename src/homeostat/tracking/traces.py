@@ -1,13 +1,13 @@
-"""Traces of applications: begun by their first span or by their description, whichever comes first."""
+"""Traces of applications, and what was said of them. A trace begins with its first span or with its description."""
 
 from __future__ import annotations
 
-import base64
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, NotFound
@@ -16,14 +16,13 @@ from homeostat.core.records import Record, from_json, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.artifact_roots import root_of
-from homeostat.tracking.otlp import attributes
 
 # Tags and metadata that clients look for.
 SPANS_LOCATION, LOCATION, NAME = "mlflow.trace.spansLocation", "mlflow.artifactLocation", "mlflow.traceName"
 SOURCE_RUN = "mlflow.sourceRun"
-_HERE = "TRACKING_STORE"
-_ID = "mlflow.traceRequestId"
-_PREVIEW = 1000
+# Set once a client has described a trace: its spans say no more then when it was and how it went.
+DESCRIBED = "mlflow.trace.infoFinalized"
+HERE = "TRACKING_STORE"
 _AT_ONCE = 500
 
 
@@ -47,13 +46,19 @@ def put_trace(ws: Workspace, trace: Trace) -> Trace:
     """Keep the description of a trace; what its spans told already is completed. Raises: NotFound, InvalidInput."""
 
     def put(c: sa.Connection) -> Trace:
-        found = _find(c, [trace.id]).get(trace.id)
-        before = found.tags if found else {}
-        meta = {**(found.metadata if found else {}), **trace.metadata}
-        tags = {LOCATION: _location(c, trace), **before, **trace.tags}
-        if before.get(SPANS_LOCATION) == _HERE:
-            tags[SPANS_LOCATION] = _HERE
-        _write(c, _changed(trace, tags=tags, metadata=meta))
+        before = find_traces(c, [trace.id]).get(trace.id) or Trace(
+            id="", experiment_id=trace.experiment_id, request_ms=0
+        )
+        if before.experiment_id != trace.experiment_id:
+            raise InvalidInput(f"Trace with ID '{trace.id}' already exists in another experiment.")
+        tags = {LOCATION: location_of(c, trace), **before.tags, **trace.tags}
+        if before.tags.get(SPANS_LOCATION) == HERE:
+            tags[SPANS_LOCATION] = HERE
+        write_trace(c, replace(
+            trace, tags=tags, metadata={**before.metadata, **trace.metadata, DESCRIBED: "true"},
+            request_preview=trace.request_preview or before.request_preview,
+            response_preview=trace.response_preview or before.response_preview,
+        ))  # fmt: skip
         for one in trace.assessments:
             _put_assessment(c, trace.id, one)
         return _found(c, trace.id)
@@ -61,33 +66,26 @@ def put_trace(ws: Workspace, trace: Trace) -> Trace:
     return ws.db.write(put)
 
 
-def put_spans(ws: Workspace, experiment_id: str, spans: Sequence[dict[str, Any]], run_id: str = "") -> None:
-    """Keep spans, as `otlp.read_export` gives them; a trace that is not known yet begins. Raises: InvalidInput."""
-    by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for one in spans:
-        if not one.get("trace_id") or not one.get("span_id"):
-            raise InvalidInput("Cannot convert OpenTelemetry span to MLflow span: it has no id")
-        by_trace[trace_id_of(one)].append(one)
+def end_trace(
+    ws: Workspace, trace_id: str, until_ms: int, state: str, metadata: Mapping[str, str], tags: Mapping[str, str]
+) -> Trace:
+    """Say how a trace that was begun by its description ended. Raises NotFound."""
 
-    def put(c: sa.Connection) -> None:
-        known = _find(c, list(by_trace))
-        for trace_id, found in by_trace.items():
-            trace = known.get(trace_id) or Trace(id=trace_id, experiment_id=experiment_id, request_ms=now_ms())
-            trace = _with_spans(trace, found, trace_id in known, run_id)
-            _write(c, _changed(trace, tags={LOCATION: _location(c, trace), **trace.tags, SPANS_LOCATION: _HERE}))
-            rows = [
-                {"trace_id": trace_id, "span_id": one["span_id"],
-                 "start_ns": min(one.get("start_time_unix_nano", 0), 2**63 - 1), "body": to_json(one)}
-                for one in found
-            ]  # fmt: skip
-            store.upsert(c, store.span, list({row["span_id"]: row for row in rows}.values()), ["trace_id", "span_id"])
+    def put(c: sa.Connection) -> Trace:
+        found = _found(c, trace_id)
+        ended = replace(
+            found, duration_ms=until_ms - found.request_ms, state=state, metadata={**found.metadata, **metadata},
+            tags={**found.tags, **tags},
+        )  # fmt: skip
+        write_trace(c, ended)
+        return ended
 
-    ws.db.write(put)
+    return ws.db.write(put)
 
 
 def get_traces(ws: Workspace, ids: Sequence[str]) -> list[Trace]:
     """Those of the traces that exist, in the order asked for."""
-    found = ws.db.read(lambda c: _find(c, list(dict.fromkeys(ids))))
+    found = ws.db.read(lambda c: find_traces(c, list(dict.fromkeys(ids))))
     return [found[one] for one in ids if one in found]
 
 
@@ -98,9 +96,15 @@ def get_trace(ws: Workspace, trace_id: str) -> Trace:
 
 def spans_of(ws: Workspace, trace_id: str) -> list[dict[str, Any]]:
     """The spans of a trace, by start."""
+    return ws.db.read(lambda c: spans_in(c, trace_id))
+
+
+def spans_in(c: sa.Connection, trace_id: str) -> list[dict[str, Any]]:
+    """The spans of a trace, the first of all before the others, these by start."""
     table = store.span
     query = sa.select(table.c.body).where(table.c.trace_id == trace_id).order_by(table.c.start_ns, table.c.span_id)
-    return [from_json(body, dict[str, Any]) for body in ws.db.read(lambda c: c.execute(query).scalars().all())]
+    found = [from_json(body, dict[str, Any]) for body in c.execute(query).scalars()]
+    return sorted(found, key=lambda one: bool(one.get("parent_span_id")))
 
 
 def change_tags(ws: Workspace, trace_id: str, change: Callable[[dict[str, str]], None]) -> None:
@@ -168,22 +172,36 @@ def create_assessment(ws: Workspace, trace_id: str, body: Mapping[str, Any]) -> 
 
 def get_assessment(ws: Workspace, trace_id: str, assessment_id: str) -> dict[str, Any]:
     """What was said. Raises NotFound."""
-    return ws.db.read(lambda c: _assessment(c, trace_id, assessment_id))
+
+    def read(c: sa.Connection) -> dict[str, Any]:
+        _found(c, trace_id)
+        return _assessment(c, trace_id, assessment_id)
+
+    return ws.db.read(read)
 
 
 def update_assessment(
     ws: Workspace, trace_id: str, assessment_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> dict[str, Any]:
     """Let `change` alter what was said. Raises NotFound."""
-    return ws.db.write(lambda c: _put_assessment(c, trace_id, change(_assessment(c, trace_id, assessment_id))))
+
+    def put(c: sa.Connection) -> dict[str, Any]:
+        _found(c, trace_id)
+        return _put_assessment(c, trace_id, change(_assessment(c, trace_id, assessment_id)))
+
+    return ws.db.write(put)
 
 
 def delete_assessment(ws: Workspace, trace_id: str, assessment_id: str) -> None:
-    """Take back what was said; what it had overridden counts again. Raises NotFound."""
+    """Take back what was said, if it was; what it had overridden counts again. Raises NotFound without the trace."""
     table = store.assessment
 
     def delete(c: sa.Connection) -> None:
-        body = _assessment(c, trace_id, assessment_id)
+        _found(c, trace_id)
+        try:
+            body = _assessment(c, trace_id, assessment_id)
+        except NotFound:
+            return
         c.execute(sa.delete(table).where(table.c.trace_id == trace_id, table.c.id == assessment_id))
         if replaced := body.get("overrides"):
             row = c.execute(
@@ -193,16 +211,6 @@ def delete_assessment(ws: Workspace, trace_id: str, assessment_id: str) -> None:
                 _put_assessment(c, trace_id, {**from_json(row, dict[str, Any]), "valid": True})
 
     ws.db.write(delete)
-
-
-def trace_id_of(span: Mapping[str, Any]) -> str:
-    """The id of the trace that a span belongs to: as its client named it, else from OpenTelemetry's.
-
-    >>> trace_id_of({"trace_id": "AAAAAAAAAAAAAAAAAAAAAQ=="})
-    'tr-00000000000000000000000000000001'
-    """
-    named = str(attributes(dict(span)).get(_ID, "")).strip('"')
-    return (named or f"tr-{base64.b64decode(span['trace_id']).hex()}")[:128]
 
 
 def from_row(row: Any, assessments: list[dict[str, Any]] | None = None) -> Trace:
@@ -226,43 +234,13 @@ def assessments_of(c: sa.Connection, ids: Sequence[str]) -> dict[str, list[dict[
     return found
 
 
-def _with_spans(trace: Trace, spans: list[dict[str, Any]], known: bool, run_id: str) -> Trace:
-    starts = [one.get("start_time_unix_nano", 0) // 1_000_000 for one in spans]
-    root = next((one for one in spans if not one.get("parent_span_id")), None)
-    meta = {**trace.metadata, **({SOURCE_RUN: run_id} if run_id else {})}
-    changed: dict[str, Any] = {"metadata": meta}
-    if not known or trace.state == "IN_PROGRESS":
-        changed["request_ms"] = min([trace.request_ms, *starts])
-    if root is not None and trace.state == "IN_PROGRESS":
-        told = attributes(root)
-        failed = (root.get("status") or {}).get("code") == "STATUS_CODE_ERROR"
-        changed |= {
-            "state": "ERROR" if failed else "OK",
-            "duration_ms": max(
-                0, (root.get("end_time_unix_nano", 0) - root.get("start_time_unix_nano", 0)) // 1_000_000
-            ),
-            "tags": {NAME: str(root.get("name", "")), **trace.tags},
-            "request_preview": trace.request_preview or _preview(told.get("mlflow.spanInputs")),
-            "response_preview": trace.response_preview or _preview(told.get("mlflow.spanOutputs")),
-        }
-    return _changed(trace, **changed)
-
-
-def _changed(trace: Trace, **values: Any) -> Trace:
-    from msgspec.structs import replace
-
-    return replace(trace, **values)
-
-
-def _preview(value: Any) -> str | None:
-    return None if value is None else str(value)[:_PREVIEW]
-
-
-def _location(c: sa.Connection, trace: Trace) -> str:
+def location_of(c: sa.Connection, trace: Trace) -> str:
+    """Where the files of a trace lie."""
     return f"{root_of(c, int(trace.experiment_id))}/traces/{trace.id}/artifacts"
 
 
-def _write(c: sa.Connection, trace: Trace) -> None:
+def write_trace(c: sa.Connection, trace: Trace) -> None:
+    """Keep what is known of a trace."""
     row = {
         "id": trace.id, "experiment_id": int(trace.experiment_id), "request_ms": trace.request_ms,
         "duration_ms": trace.duration_ms, "state": trace.state, "client_request_id": trace.client_request_id,
@@ -272,7 +250,8 @@ def _write(c: sa.Connection, trace: Trace) -> None:
     store.upsert(c, store.trace, [row], ["id"])
 
 
-def _find(c: sa.Connection, ids: list[str]) -> dict[str, Trace]:
+def find_traces(c: sa.Connection, ids: list[str]) -> dict[str, Trace]:
+    """Those of the traces that exist, by id."""
     said = assessments_of(c, ids)
     found: dict[str, Trace] = {}
     for at in range(0, len(ids), _AT_ONCE):
@@ -282,7 +261,7 @@ def _find(c: sa.Connection, ids: list[str]) -> dict[str, Trace]:
 
 
 def _found(c: sa.Connection, trace_id: str) -> Trace:
-    found = _find(c, [trace_id]).get(trace_id)
+    found = find_traces(c, [trace_id]).get(trace_id)
     if found is None:
         raise NotFound(f"Trace with ID '{trace_id[:128]}' not found.")
     return found

@@ -50,6 +50,12 @@ def update(ws: Workspace, args: Args) -> dict[str, Any]:
     new = _checked(given)
 
     def change(body: dict[str, Any]) -> dict[str, Any]:
+        for kind, other, article in (
+            ("expectation", "feedback", "a Feedback"),
+            ("feedback", "expectation", "an Expectation"),
+        ):
+            if kind in names and new.get(kind) is not None and body.get(other) is not None:
+                raise invalid(f"Cannot update {kind} value on {article} assessment.")
         changed = {name: new.get(name) for name in names if name != "metadata"}
         if "metadata" in names:
             changed["metadata"] = {**(body.get("metadata") or {}), **(new.get("metadata") or {})}

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
+from homeostat.core.errors import NotFound
 from homeostat.core.foreign import Args, invalid, present, rpc
 from homeostat.core.foreign_search import Language, offset_of, parse_filter, parse_order, token_of
 from homeostat.core.records import to_json
@@ -123,7 +124,10 @@ def remove_experiments(ws: Workspace, args: Args) -> dict[str, Any]:
 @rpc("GET", _ONE + "/experiment-ids", permission="tracking:read")
 def experiment_ids(ws: Workspace, args: Args) -> dict[str, Any]:
     """The experiments that a dataset belongs to."""
-    found = eval_datasets.get_eval_dataset(ws, args.text("dataset_id"))
+    try:
+        found = eval_datasets.get_eval_dataset(ws, args.text("dataset_id"))
+    except NotFound:
+        return {}
     return present({"experiment_ids": found.experiment_ids})
 
 

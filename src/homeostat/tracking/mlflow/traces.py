@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -9,7 +10,7 @@ import json
 import re
 import zlib
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -19,38 +20,47 @@ from starlette.responses import Response
 from homeostat.core.errors import InvalidInput, NotFound, TooLarge
 from homeostat.core.foreign import Args, ForeignError, invalid, present, rpc
 from homeostat.core.workspace import Workspace
-from homeostat.tracking import traces
+from homeostat.tracking import trace_spans, traces
 from homeostat.tracking.mlflow.wording import experiment_id_of
-from homeostat.tracking.otlp import read_export
+from homeostat.tracking.otlp import attributes, read_export
+from homeostat.tracking.otlp_json import read_json_export
 from homeostat.tracking.trace_search import search_traces
 
 _ROOT = "3.0/mlflow/traces"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST = 500
+_MOST, _MOST_LINKED = 500, 100
+_WAITS_S = (0.1, 0.4, 0.5, 1.0, 1.0)
+# Where spans and files lie is for the server to say.
+OWN_TAGS = (traces.LOCATION, traces.SPANS_LOCATION, "mlflow.trace.archiveLocation")
+_FORMS = {"application/x-protobuf": read_export, "application/json": read_json_export}
 _DURATION = re.compile(r"(-?\d{1,12})(?:\.(\d{1,9}))?s\Z")
 
 
 @rpc("POST", "/v1/traces", permission="tracking:write", raw=True)
 async def export(ws: Workspace, request: Request) -> Response:
-    """Spans as OpenTelemetry exports them (protobuf), for the experiment that a header names."""
+    """Spans as OpenTelemetry exports them (protobuf or JSON), for the experiment that a header names."""
     experiment = request.headers.get("x-mlflow-experiment-id", "")
     if not experiment:
-        raise invalid("Missing value for required header 'x-mlflow-experiment-id'.")
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-protobuf":
-        raise invalid("Invalid Content-Type. Expected: application/x-protobuf")
+        raise _unprocessable("Missing value for required header 'x-mlflow-experiment-id'.")
+    form = request.headers.get("content-type", "").partition(";")[0].strip()
+    if form not in _FORMS:
+        raise invalid(f"Invalid Content-Type: {form[:100]}. Expected: {' or '.join(_FORMS)}")
     body = await _body(request, ws.settings.max_body_mb << 20)
     run_id = request.headers.get("x-mlflow-run-id", "")
 
     def keep() -> None:
-        told = read_export(body)
-        spans = [span for resource in told.get("resource_spans", [])
+        told = _FORMS[form](body)
+        spans = [{**span, "resource": attributes(resource.get("resource") or {})}
+                 for resource in told.get("resource_spans", [])
                  for scope in resource.get("scope_spans", []) for span in scope.get("spans", [])]  # fmt: skip
+        if any(not span.get("trace_id") or not span.get("span_id") for span in spans):
+            raise _unprocessable("Cannot convert OpenTelemetry span to MLflow span: it has no id")
         if not told.get("resource_spans"):
             raise InvalidInput("Invalid OpenTelemetry format - no spans found")
-        traces.put_spans(ws, str(experiment_id_of(experiment)), spans, run_id)
+        trace_spans.put_spans(ws, str(experiment_id_of(experiment)), spans, run_id)
 
     await run_in_threadpool(keep)
-    return Response(b"", media_type="application/x-protobuf")
+    return Response(b"{}" if form == "application/json" else b"", media_type=form)
 
 
 @rpc("POST", _ROOT, permission="tracking:write")
@@ -69,17 +79,29 @@ def get_info(ws: Workspace, args: Args) -> dict[str, Any]:
 
 
 @rpc("GET", _ROOT + "/get", permission="tracking:read")
-def get(ws: Workspace, args: Args) -> dict[str, Any]:
-    """A trace with its spans."""
-    return {"trace": _whole(ws, traces.get_trace(ws, args.text("trace_id", required=True)))}
+async def get(ws: Workspace, args: Args) -> dict[str, Any]:
+    """A trace with its spans; those that are still on their way are waited for, a little."""
+    trace_id, partial = args.text("trace_id", required=True), args.flag("allow_partial")
+    for wait_s in (*_WAITS_S, 0):
+        try:
+            trace = await run_in_threadpool(traces.get_trace, ws, trace_id)
+        except NotFound:
+            raise NotFound(f"Trace with ID {trace_id[:128]} is not found.") from None
+        found = await run_in_threadpool(_whole, ws, trace)
+        if partial or len(found["spans"]) >= _spans_said(trace):
+            return {"trace": found}
+        await asyncio.sleep(wait_s)
+    message = f"Trace with ID {trace_id[:128]} is not fully exported yet, please try again later."
+    raise ForeignError("RESOURCE_DOES_NOT_EXIST", message, 404)
 
 
 @rpc("GET", _ROOT + "/batchGet", permission="tracking:read")
 @rpc("POST", _ROOT + "/batchGet", permission="tracking:read")
 def batch_get(ws: Workspace, args: Args) -> dict[str, Any]:
     """Those of the traces that exist, with their spans."""
-    found = traces.get_traces(ws, _ids(args))
-    return present({"traces": [_whole(ws, trace) for trace in found]})
+    found = [(trace, _whole(ws, trace)) for trace in traces.get_traces(ws, _ids(args))]
+    # One whose spans are still on their way is not there yet.
+    return present({"traces": [whole for trace, whole in found if len(whole["spans"]) >= _spans_said(trace)]})
 
 
 @rpc("GET", _ROOT + "/batchGetInfos", permission="tracking:read")
@@ -97,17 +119,20 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
         inside = location.object("mlflow_experiment")
         if inside is not None:
             ids.append(experiment_id_of(inside.text("experiment_id", required=True)))
-    limit = args.integer("max_results", default=100) or 100
+    found, token = page(ws, args, ids)
+    return present({"traces": list(map(shape, found)), "next_page_token": token})
+
+
+def page(ws: Workspace, args: Args, ids: list[int]) -> tuple[list[traces.Trace], str | None]:
+    """The page of some experiments' traces that is asked for, and the token of the next."""
+    limit = args.integer("max_results", default=100)
     if not 0 < limit <= _MOST:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be at most {_MOST}.")
     order = args.texts("order_by")
     asked = hashlib.sha256(msgspec.json.encode([ids, args.text("filter"), order])).hexdigest()[:16]
     offset = page_offset(args.text("page_token"), asked)
     found, more = search_traces(ws, ids, args.text("filter"), order, limit, offset)
-    return present({
-        "traces": [shape(trace) for trace in found],
-        "next_page_token": page_token(asked, offset + limit) if more else None,
-    })  # fmt: skip
+    return found, page_token(asked, offset + limit) if more else None
 
 
 @rpc("POST", "2.0/mlflow/traces/delete-traces", permission="tracking:write", audit=True)
@@ -127,6 +152,7 @@ def delete(ws: Workspace, args: Args) -> dict[str, Any]:
 @rpc("PATCH", _ROOT + "/{trace_id}/tags", permission="tracking:write")
 def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
     """Set a tag."""
+    _check_tag(args.text("key", required=True), "set")
     key, value = args.text("key", required=True, longest=250), args.text("value", longest=8000)
     traces.change_tags(ws, args.text("trace_id"), lambda tags: tags.update({key: value}))
     return {}
@@ -137,6 +163,7 @@ def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
 def delete_tag(ws: Workspace, args: Args) -> dict[str, Any]:
     """Take a tag off."""
     trace_id, key = args.text("trace_id"), args.text("key", required=True)
+    _check_tag(key, "deleted")
 
     def take(tags: dict[str, str]) -> None:
         if tags.pop(key, None) is None:
@@ -150,7 +177,10 @@ def delete_tag(ws: Workspace, args: Args) -> dict[str, Any]:
 @rpc("POST", _ROOT + "/link-to-run", permission="tracking:write")
 def link_to_run(ws: Workspace, args: Args) -> dict[str, Any]:
     """Say that traces belong to a run."""
-    traces.link_to_run(ws, args.texts("trace_ids"), args.text("run_id", required=True))
+    ids = args.texts("trace_ids")
+    if len(ids) > _MOST_LINKED:
+        raise invalid(f"Cannot link more than {_MOST_LINKED} traces to a run in a single request, provided {len(ids)}.")
+    traces.link_to_run(ws, ids, args.text("run_id", required=True))
     return {}
 
 
@@ -168,13 +198,6 @@ def link_prompts(ws: Workspace, args: Args) -> dict[str, Any]:
 
     traces.change_tags(ws, args.text("trace_id", required=True), add)
     return {}
-
-
-@rpc("POST", _ROOT + "/metrics", permission="tracking:read")
-@rpc("POST", _ROOT + "/calculate-filter-correlation", permission="tracking:read")
-def statistics(ws: Workspace, args: Args) -> dict[str, Any]:
-    """Statistics over traces; not here."""
-    raise ForeignError("NOT_IMPLEMENTED", "this server computes no statistics over traces", 501)
 
 
 def shape(trace: traces.Trace) -> dict[str, Any]:
@@ -249,7 +272,8 @@ def _trace(info: Args) -> traces.Trace:
         request_ms=time_in(info.text("request_time", required=True)), duration_ms=ms,
         state=info.text("state", default="STATE_UNSPECIFIED", longest=32),
         client_request_id=info.text("client_request_id", longest=1000), metadata=_texts(info, "trace_metadata"),
-        tags=_texts(info, "tags"), request_preview=info.text("request_preview") or None,
+        tags={key: value for key, value in _texts(info, "tags").items() if key not in OWN_TAGS},
+        request_preview=info.text("request_preview") or None,
         response_preview=info.text("response_preview") or None, assessments=info.items("assessments"),
     )  # fmt: skip
 
@@ -263,11 +287,30 @@ def _whole(ws: Workspace, trace: traces.Trace) -> dict[str, Any]:
     return {"trace_info": shape(trace), "spans": traces.spans_of(ws, trace.id)}
 
 
+def _spans_said(trace: traces.Trace) -> int:
+    """How many spans its client said the trace has, where they are kept here."""
+    try:
+        told = json.loads(trace.metadata.get("mlflow.trace.sizeStats", "{}"))
+    except ValueError:
+        return 0
+    said = cast("dict[str, Any]", told).get("num_spans") if isinstance(told, dict) else None
+    return said if isinstance(said, int) and trace.tags.get(traces.SPANS_LOCATION) == traces.HERE else 0
+
+
 def _ids(args: Args) -> list[str]:
     ids = args.texts("trace_ids", required=True)
     if len(ids) > _MOST:
         raise invalid(f"At most {_MOST} traces are given at once.")
     return ids
+
+
+def _check_tag(key: str, verb: str) -> None:
+    if key in OWN_TAGS:
+        raise invalid(f"Tag '{key}' is immutable and cannot be {verb} on a trace.")
+
+
+def _unprocessable(message: str) -> ForeignError:
+    return ForeignError("INVALID_PARAMETER_VALUE", message, 422)
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -124,7 +124,7 @@ def test_arguments_are_read_by_type():
     [
         ("text", "step_", "Missing value for required parameter 'step_'. See the API docs"),
         ("text", "empty", "Missing value for required parameter 'empty'"),
-        ("text", "half", "Invalid value 1.5 for parameter 'half' supplied: Hint: Value was of type 'float'"),
+        ("text", "half", "Invalid value 1.5 for parameter 'half' supplied:  Hint: Value was of type 'float'"),
         ("text", "nul", "NUL"),
         ("integer", "no", "Missing value for required parameter 'no'"),
         ("integer", "big", "Invalid value 9223372036854775808 for parameter 'big'"),

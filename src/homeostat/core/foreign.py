@@ -347,6 +347,6 @@ def number_of(value: Any, name: str) -> float:
 def _unfit(name: str, value: Any) -> ForeignError:
     shown = msgspec.json.encode(value).decode()[:200]
     return invalid(
-        f"Invalid value {shown} for parameter '{name}' supplied:"
+        f"Invalid value {shown} for parameter '{name}' supplied: "
         f" Hint: Value was of type '{type(value).__name__}'. {_SEE}"
     )

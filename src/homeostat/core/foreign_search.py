@@ -291,14 +291,14 @@ class Parser:
     def _unquoted_value(self, entity: str) -> ForeignError:
         """The error for a value that is not a text in quotes, as the next token."""
         token = self._next()
-        if entity == "attribute":
-            listed = " or a list of quoted string values" if self._language.registry else ""
-            return invalid(f"Expected a quoted string value{listed} for attributes. Got value {token.text[:100]}")
-        if self._language.registry and token.kind == "name":
+        if token.kind == "name":
             return invalid(
                 "Parameter value is either not quoted or unidentified quote types used for string value"
                 f" {token.text[:100]}. Use either single or double quotes."
             )
+        if entity == "attribute":
+            listed = " or a list of quoted string values" if self._language.registry else ""
+            return invalid(f"Expected a quoted string value{listed} for attributes. Got value {token.text[:100]}")
         return invalid(f"Expected a quoted string value for {entity} (e.g. 'my-value'). Got value {token.text[:100]}")
 
     def _next(self) -> Token:

@@ -77,6 +77,8 @@ class Foreign:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         path: str = scope["path"]
+        if path.startswith("//"):  # an address that was joined to one with a slash at its end
+            path = "/" + path.lstrip("/")
         methods = self._exact.get(path)
         if methods is None:
             methods, found = self._match(path)

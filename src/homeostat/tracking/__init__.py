@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.metrics import log_metrics as log_metrics
     from homeostat.tracking.metrics import metric_history as metric_history
     from homeostat.tracking.mlflow.artifact_bytes import ArtifactResponse as ArtifactResponse
+    from homeostat.tracking.mlflow.wording import safe_path as safe_path
     from homeostat.tracking.model import Artifact as Artifact
     from homeostat.tracking.model import ArtifactTable as ArtifactTable
     from homeostat.tracking.model import Experiment as Experiment

@@ -31,10 +31,10 @@ from homeostat.registry.mlflow.wording import (
 from homeostat.registry.mlmodel_form import version_files
 from homeostat.registry.model import ModelVersion
 from homeostat.registry.names import is_prompt
-from homeostat.tracking import Artifact, ArtifactResponse, note_version
+from homeostat.tracking import Artifact, ArtifactResponse, note_version, safe_path
 
 _BASE = "2.0/mlflow/model-versions"
-_MOST_COPIES = 32
+_MOST_COPIES, _LARGEST = 32, 200_000
 
 
 @rpc("POST", f"{_BASE}/create", permission="registry:write", at_once=True)
@@ -94,10 +94,13 @@ def delete(ws: Workspace, args: Args) -> dict[str, Any]:
 @rpc("GET", f"{_BASE}/search", permission="registry:read")
 def search(ws: Workspace, args: Args) -> dict[str, Any]:
     """A page of versions. Those of prompts are left out unless the filter asks for them."""
-    found, token = find_versions(
-        ws, args.text("filter"), args.integer("max_results", 10_000, least=1, most=200_000), args.texts("order_by"),
-        args.text("page_token"),
-    )  # fmt: skip
+    if (limit := args.integer("max_results", 10_000)) < 1:
+        raise invalid(f"Invalid value for max_results. It must be a positive integer, but got {limit}")
+    if limit > _LARGEST:
+        raise invalid(
+            f"Invalid value for request parameter max_results. It must be at most {_LARGEST}, but got {limit}"
+        )
+    found, token = find_versions(ws, args.text("filter"), limit, args.texts("order_by"), args.text("page_token"))
     return present({"model_versions": [version_json(version) for version in found], "next_page_token": token})
 
 
@@ -122,6 +125,8 @@ async def get_artifact(ws: Workspace, request: Request) -> Response:
     asked = request.query_params
     if not asked.get("name") or not asked.get("path") or not asked.get("version"):
         raise invalid("Request must specify name, version and path.")
+
+    safe_path(asked["path"])
 
     def make() -> Response:
         version = _one(ws, Args({"name": asked["name"], "version": asked["version"]}))

@@ -163,6 +163,10 @@ def _url(ws: Workspace, url: str) -> str:
         raise invalid(f"Webhook URL cannot be empty or just whitespace: {url!r}")
     if len(url) > _LONGEST_URL or not url.isprintable():
         raise invalid(f"Invalid webhook URL: it has at most {_LONGEST_URL} printable characters")
+    scheme, colon, _ = url.partition(":")
+    if scheme.lower() not in ("http", "https"):
+        shown = scheme[:40] if colon else ""
+        raise invalid(f"Invalid webhook URL scheme: {shown!r}. Allowed schemes are: https, http.")
     try:
         check_hook(ws, url)
     except (InvalidInput, Unavailable) as error:
@@ -174,7 +178,9 @@ def _url(ws: Workspace, url: str) -> str:
 
 
 def _events(args: Args) -> list[str]:
-    return list(dict.fromkeys(_event(Args(one)) for one in args.items("events", required=True)))
+    if not (given := args.items("events")):
+        raise invalid("Webhook events must be a non-empty list of WebhookEvent objects: [].")
+    return list(dict.fromkeys(_event(Args(one)) for one in given))
 
 
 def _event(args: Args) -> str:

@@ -27,6 +27,7 @@ from homeostat.tracking.mlflow.tagged import Tagged, condition, ordered
 from homeostat.tracking.mlflow.wording import check_key, experiment_id_of, text_of, view_of
 
 _COLUMNS = "e.id, e.name, e.lifecycle, e.artifact_location, e.created_ms, e.updated_ms"
+_LONGEST_PLACE = 2048
 _LARGEST, _NEWEST = 50_000, "e.created_ms desc, e.id asc"
 _LANGUAGE = Language(
     entities={"attribute": "attribute", "tag": "tag", "tags": "tag"},
@@ -46,7 +47,9 @@ _WHERE = Tagged(
 def create(ws: Workspace, args: Args) -> dict[str, Any]:
     """Make an experiment."""
     name = args.text("name", required=True, longest=NAME_CHARS)
-    where = _place(args.text("artifact_location", longest=2048))
+    if not name.strip():
+        raise invalid(f"Invalid experiment name: {name!r}")
+    where = _place(args.text("artifact_location"))
     tags = dict(_tag(item) for item in args.items("tags"))
     try:
         made = create_experiment(ws, name, where, tags)
@@ -167,6 +170,13 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
 
 def _place(where: str) -> str:
     """Where artifacts shall lie; a folder named from here is named whole, so that every client means the same one."""
+    if len(where) > _LONGEST_PLACE:
+        raise invalid(
+            "Invalid artifact path length. The length of the artifact path cannot be greater than"
+            f" {_LONGEST_PLACE} characters."
+        )
+    if "#" in where or ";" in where:
+        raise invalid("'artifact_location' URL can't include fragments or params.")
     if not where or ":" in where or where.startswith(("/", "\\")):
         return where
     return str(Path.cwd() / where)

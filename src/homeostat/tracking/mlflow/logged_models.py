@@ -14,13 +14,13 @@ from homeostat.core.foreign import Args, ForeignError, invalid, present, rpc
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import logged_models as models
 from homeostat.tracking.artifact_files import entries, place_of
-from homeostat.tracking.artifact_paths import Place, check_path
+from homeostat.tracking.artifact_paths import Place
 from homeostat.tracking.logged_model_search import Dataset, Order, search_logged_models
 from homeostat.tracking.mlflow.artifacts import send_file, shown
 from homeostat.tracking.mlflow.runs import some_name
 from homeostat.tracking.mlflow.shapes import number
 from homeostat.tracking.mlflow.traces import page_offset, page_token
-from homeostat.tracking.mlflow.wording import experiment_id_of
+from homeostat.tracking.mlflow.wording import experiment_id_of, safe_path
 
 _BAD_CHARACTERS = ("/", ":", ".", "%", '"', "'")
 _IN: dict[Any, models.ModelStatus] = {
@@ -99,7 +99,7 @@ def log_params(ws: Workspace, args: Args) -> dict[str, Any]:
 def list_artifacts(ws: Workspace, args: Args) -> dict[str, Any]:
     """What a folder of a model's files holds."""
     model = models.get_logged_model(ws, args.text("model_id"))
-    place = _inside(ws, model, check_path(args.text("artifact_directory_path"), empty=True))
+    place = _inside(ws, model, safe_path(args.text("artifact_directory_path"), empty=True))
     return present({"root_uri": model.artifact_location, "files": [shown(entry) for entry in entries(ws, place)]})
 
 
@@ -109,7 +109,7 @@ async def get_artifact(ws: Workspace, request: Request) -> Response:
     wanted = request.query_params.get("artifact_file_path")
     if not wanted:
         raise ForeignError("BAD_REQUEST", 'Request must include the "artifact_file_path" query parameter.')
-    path = check_path(wanted)
+    path = safe_path(wanted)
 
     def locate() -> Place:
         return _inside(ws, models.get_logged_model(ws, request.path_params["model_id"]), path)

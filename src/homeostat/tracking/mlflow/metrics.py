@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -14,23 +14,26 @@ from homeostat.core.statements import marks, rows
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.codec import Point
 from homeostat.tracking.histories import history
-from homeostat.tracking.mlflow.shapes import number, run_row
+from homeostat.tracking.mlflow.shapes import number
 from homeostat.tracking.mlflow.wording import run_id
 
+T = TypeVar("T")
+
+_SEE = "See the API docs for more information about request parameters."
 _BULK, _BULK_RUNS = 25_000, 100
 _SAMPLES = 2500
 
 
 @rpc("GET", "2.0/mlflow/metrics/get-history", permission="tracking:read")
 def get_history(ws: Workspace, args: Args) -> bytes:
-    """Every point of one metric, ordered by time, step and value."""
+    """Every point of one metric, ordered by time, step and value; none of a run that there is not."""
     wanted, key = run_id(args), args.text("metric_key", required=True)
     limit = args.integer("max_results") if args.has("max_results") else None
     if limit is not None and limit <= 0:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer.")
     start = _offset(args.text("page_token"))
 
-    points = ws.db.read(lambda c: history(c, run_row(c, wanted)[0], key))
+    points = ws.db.read(lambda c: [point for _, seq in _known(c, [wanted]) for point in history(c, seq, key)])
     page = points[start:] if limit is None else points[start : start + limit]
     more = start + len(page) < len(points)
     token = base64.b64encode(msgspec.json.encode({"offset": start + len(page)})).decode() if more else ""
@@ -64,16 +67,16 @@ def get_history_bulk(ws: Workspace, args: Args) -> dict[str, Any]:
 
 @rpc("GET", "2.0/mlflow/metrics/get-history-bulk-interval", permission="tracking:read")
 def get_history_bulk_interval(ws: Workspace, args: Args) -> dict[str, Any]:
-    """At most `max_results` points for each run, evenly over the steps, the same steps for all of them."""
+    """At most `max_results` points for each run, evenly over all of its points, the first and the last among them."""
     ids, key = args.texts("run_ids", required=True), args.text("metric_key", required=True)
     if len(ids) > _BULK_RUNS:
         raise invalid(
             f"GetMetricHistoryBulkInterval request must specify at most {_BULK_RUNS} run_ids."
-            f" Received {len(ids)} run_ids."
+            f" Received {len(ids)} run_ids. {_SEE}"
         )
     limit = args.integer("max_results", default=_SAMPLES)
     if not 1 <= limit <= _SAMPLES:
-        raise invalid(f"max_results must be between 1 and {_SAMPLES}.")
+        raise invalid(f"max_results must be between 1 and {_SAMPLES}. {_SEE}")
     if args.has("start_step") != args.has("end_step"):
         raise invalid("If either start step or end step are specified, both must be specified.")
     start, end = args.integer("start_step", default=-(2**63)), args.integer("end_step", default=2**63 - 1)
@@ -81,37 +84,34 @@ def get_history_bulk_interval(ws: Workspace, args: Args) -> dict[str, Any]:
         raise invalid(f"end_step must be greater than start_step. Found start_step={start} and end_step={end}.")
 
     def read(c: sa.Connection) -> list[dict[str, Any]]:
-        of_run = [
-            (known, [point for point in history(c, seq, key) if start <= point.step <= end])
-            for known, seq in _known(c, ids)
-        ]
-        shown = _sampled(sorted({point.step for _, points in of_run for point in points}), limit)
-        # The ends of each run are always among them: a chart that stops early would tell something else.
+        seqs = dict(_known(c, ids))
         made: list[dict[str, Any]] = []
-        for known, points in of_run:
-            if points:
-                steps = [point.step for point in points]
-                ends = {min(steps), max(steps)}
-                chosen = [point for point in points if point.step in shown or point.step in ends]
-                chosen.sort(key=lambda point: (point.step, point.at_ms))
-                made += [_metric(key, point, known) for point in chosen[:_SAMPLES]]
+        for known in ids:
+            if known in seqs:
+                points = [point for point in history(c, seqs[known], key) if start <= point.step <= end]
+                made += [_metric(key, point, known) for point in _sampled(sorted(points, key=_by_step), limit)]
         return made
 
     found = ws.db.read(read)
     return {"metrics": found} if found else {}
 
 
-def _sampled(steps: list[int], limit: int) -> set[int]:
-    """`limit` of `steps`, evenly, first and last among them.
+def _by_step(point: Point) -> tuple[int, int, float, bool]:
+    lost = point.value != point.value
+    return point.step, point.at_ms, 0.0 if lost else point.value, lost
 
-    >>> sorted(_sampled(list(range(10)), 4))
-    [0, 3, 6, 9]
+
+def _sampled(points: list[T], limit: int) -> list[T]:
+    """`limit` of `points`: the first of as many even parts, and the last one of all instead of the last of these.
+
+    >>> _sampled(list(range(10)), 4), _sampled(list(range(10)), 1), _sampled([1, 2], 4)
+    ([0, 3, 6, 9], [9], [1, 2])
     """
-    if len(steps) <= limit:
-        return set(steps)
-    if limit == 1:
-        return {steps[0]}
-    return {steps[round(i * (len(steps) - 1) / (limit - 1))] for i in range(limit)}
+    if len(points) <= limit:
+        return points
+    size, longer = divmod(len(points), limit)
+    firsts = [points[part * size + min(part, longer)] for part in range(limit)]
+    return [*firsts[:-1], points[-1]]
 
 
 def _known(c: sa.Connection, ids: list[str]) -> list[tuple[str, int]]:

@@ -19,8 +19,9 @@ from homeostat.core.parts import Address, Part
 from homeostat.core.records import Record, from_json, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.artifact_files import find, place_of, put
-from homeostat.tracking.artifact_paths import Place, check_path
+from homeostat.tracking.artifact_paths import Place
 from homeostat.tracking.mlflow.artifact_bytes import receive_part
+from homeostat.tracking.mlflow.wording import safe_path
 
 _MPU = "2.0/mlflow-artifacts/mpu"
 _MOST_PARTS = 10_000
@@ -98,7 +99,7 @@ def presigned(ws: Workspace, args: Args) -> dict[str, Any]:
     """Where the store itself gives the file `path`, for a while."""
     if not ws.blobs.signs:
         raise not_here("Presigned download")
-    return _signed(ws, place_of(ws, args.text("path")), _DOWNLOAD_S)
+    return _signed(ws, place_of(ws, safe_path(args.text("path"))), _DOWNLOAD_S)
 
 
 @rpc("POST", "2.0/mlflow/artifacts/presigned-download-url", permission="tracking:read")
@@ -106,7 +107,7 @@ def presigned_download(ws: Workspace, args: Args) -> dict[str, Any]:
     """The same for a run's file."""
     if not ws.blobs.signs:
         raise not_here("Presigned download")
-    place = Place(run_id=args.text("run_id", required=True), path=check_path(args.text("path", required=True)))
+    place = Place(run_id=args.text("run_id", required=True), path=safe_path(args.text("path", required=True)))
     return _signed(ws, place, args.integer("expiration", _DOWNLOAD_S, least=1, most=7 * 86_400))
 
 
@@ -151,7 +152,7 @@ def _signed(ws: Workspace, place: Place, seconds: int) -> dict[str, Any]:
 def _full(folder: str, args: Args) -> str:
     # Older clients send the whole path that the file has on their machine.
     name = args.text("path", required=True).replace("\\", "/").rpartition("/")[2]
-    return check_path(f"{folder}/{name}")
+    return safe_path(f"{folder}/{name}")
 
 
 def _about(ws: Workspace, upload: str) -> _About:

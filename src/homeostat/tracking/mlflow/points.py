@@ -170,10 +170,17 @@ def _of_models(metrics: list[dict[str, Any]], points: list[Journalled]) -> list[
     for metric, point in zip(metrics, points, strict=True):
         if metric.get("model_id"):
             args = Args(metric)
-            of = (args.text("dataset_name", longest=500), args.text("dataset_digest", longest=64))
+            of = _dataset(args)
             value = point.value if point.value == point.value else None
             found.append((args.text("model_id", longest=64), point.key, point.step, point.at_ms, value, *of))
     return found
+
+
+def _dataset(args: Args) -> tuple[str, str]:
+    name, digest = args.text("dataset_name", longest=500), args.text("dataset_digest", longest=64)
+    if bool(name) != bool(digest):
+        raise invalid("Both dataset_name and dataset_digest must be provided if one is provided")
+    return name, digest
 
 
 def _check_limits(metrics: int, params: int, tags: int) -> None:

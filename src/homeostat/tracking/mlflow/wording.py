@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from homeostat.core.errors import InvalidInput
 from homeostat.core.foreign import Args, ForeignError, invalid, number_of
 from homeostat.core.foreign_names import check_length, check_name, invalid_value
+from homeostat.tracking.artifact_paths import check_path
 
 KEY_CHARS, PARAM_CHARS, TAG_CHARS = 250, 6000, 8000
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
@@ -99,12 +101,22 @@ def view_of(args: Args, name: str) -> tuple[str, ...]:
     return VIEWS[given]
 
 
+def safe_path(path: str, empty: bool = False) -> str:
+    """The path of an artifact, checked, and refused in the words that clients compare to the letter."""
+    try:
+        return check_path(path, empty)
+    except InvalidInput:
+        raise invalid("Invalid path") from None
+
+
 def experiment_id_of(given: str) -> int:
     """An experiment's id; empty text is the default one."""
     try:
         number = int(given or "0")
     except ValueError:
         number = INT_MAX + 1
-    if not 0 <= number <= INT_MAX:
+    if number < 0:
+        raise ForeignError("RESOURCE_DOES_NOT_EXIST", f"No Experiment with id={number} exists", 404)
+    if number > INT_MAX:
         raise invalid(f"Invalid experiment ID '{given[:100]}'. Experiment ID must be a valid integer.")
     return number

@@ -10,7 +10,7 @@ pin() {
   uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
     --no-emit-find-links "$@" pyproject.toml --output-file "$out"
 }
-pin dev.txt --extra demo --extra postgres --extra s3 --extra xgboost --extra skops --group test --group lint --group docs "$@"
+pin dev.txt --extra demo --extra postgres --extra s3 --extra xgboost --extra catboost --extra skops --group test --group lint --group docs "$@"
 pin demo.txt --extra demo --constraints requirements/dev.txt
 pin_group() {
   uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \

@@ -60,6 +60,36 @@ def test_xgboost_as_onnx_and_native(ws: hs.Workspace, plane: PlaneProcess, onnx:
     np.testing.assert_allclose(answer["outputs"][0]["data"], model.predict_proba(X[:9])[:, 1], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("onnx", [True, False])
+def test_catboost_as_onnx_and_native(ws: hs.Workspace, plane: PlaneProcess, onnx: bool) -> None:
+    from catboost import CatBoostClassifier
+
+    model = CatBoostClassifier(iterations=10, thread_count=1, verbose=0, allow_writing_files=False).fit(X, Y)
+    assert log_model(ws, "oblivious", model, X, onnx=onnx).onnx.agrees is onnx
+    serve(ws, "oblivious")
+    status, answer = plane.infer("oblivious", features(X[:9].tolist()))
+    assert status == 200, answer
+    np.testing.assert_allclose(answer["outputs"][0]["data"], model.predict_proba(X[:9])[:, 1], rtol=1e-4, atol=1e-5)
+
+
+def test_catboost_with_categories(ws: hs.Workspace, plane: PlaneProcess) -> None:
+    from catboost import CatBoostClassifier
+
+    rows = pl.DataFrame({"far": X[:, 0], "carrier": ["AA", "été"] * (len(X) // 2)})
+    model = CatBoostClassifier(iterations=10, thread_count=1, verbose=0, allow_writing_files=False,
+                               cat_features=["carrier"]).fit(rows.to_pandas(), Y)  # fmt: skip
+    log_model(ws, "carriers", model, rows)
+    serve(ws, "carriers")
+    inputs = [
+        {"name": "carrier", "datatype": "BYTES", "shape": [9], "data": rows["carrier"][:9].to_list()},
+        {"name": "far", "datatype": "FP32", "shape": [9], "data": rows["far"][:9].to_list()},
+    ]
+    status, answer = plane.infer("carriers", {"inputs": inputs})
+    assert status == 200, answer
+    wanted = model.predict_proba(rows[:9].to_pandas())[:, 1]
+    np.testing.assert_allclose(answer["outputs"][0]["data"], wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_what_runs_no_code_is_served_whoever_made_it(ws: hs.Workspace, plane: PlaneProcess) -> None:
     from sklearn.linear_model import LogisticRegression
 

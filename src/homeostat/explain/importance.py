@@ -61,7 +61,7 @@ def compute_importance(ws: Workspace, model: str, version: int | None = None) ->
 
 def _gains(ws: Workspace, model: str, version: int, flavor: str, columns: list[str]) -> dict[str, float]:
     """Shares of the gain by column; empty where the model keeps no such figure for each of its inputs."""
-    if flavor not in ("lightgbm", "xgboost", "sklearn"):
+    if flavor not in ("lightgbm", "xgboost", "catboost", "sklearn"):
         return {}
     import numpy as np
 
@@ -73,6 +73,8 @@ def _gains(ws: Workspace, model: str, version: int, flavor: str, columns: list[s
         gained = original.get_score(importance_type="total_gain")
         names = original.feature_names or [f"f{number}" for number in range(len(columns))]
         raw = np.array([gained.get(name, 0.0) for name in names])
+    elif flavor == "catboost":
+        raw = original.get_feature_importance()
     else:
         last = original.steps[-1][1] if hasattr(original, "steps") else original
         raw = getattr(last, "feature_importances_", None)

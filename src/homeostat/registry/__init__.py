@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from homeostat.registry.approvals import reject as reject
     from homeostat.registry.approvals import request_alias as request_alias
     from homeostat.registry.approvals import set_rule as set_rule
+    from homeostat.registry.catboost_form import answer_of_catboost as answer_of_catboost
+    from homeostat.registry.catboost_form import load_catboost as load_catboost
     from homeostat.registry.chronicle import alias_history as alias_history
     from homeostat.registry.chronicle import history as history
     from homeostat.registry.chronicle import verify_history as verify_history

@@ -12,8 +12,9 @@ from homeostat.registry.estimators import distributions
 
 # What a flavor's own predictor imports, beyond what a pickle names.
 _OF_FLAVOR = {
-    "lightgbm": ["lightgbm", "numpy"], "xgboost": ["xgboost", "numpy"], "sklearn": ["sklearn", "numpy"],
-    "torch": ["torch", "numpy"], "onnx": ["onnxruntime", "numpy"],
+    "lightgbm": ["lightgbm", "numpy"], "xgboost": ["xgboost", "numpy"],
+    "catboost": ["catboost", "numpy"], "sklearn": ["sklearn", "numpy"], "torch": ["torch", "numpy"],
+    "onnx": ["onnxruntime", "numpy"],
 }  # fmt: skip
 
 

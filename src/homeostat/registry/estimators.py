@@ -15,14 +15,14 @@ from typing import Any
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.extras import require
-from homeostat.registry import skops_form, xgboost_form
+from homeostat.registry import catboost_form, skops_form, xgboost_form
 from homeostat.registry.forests import quick_forest
 from homeostat.registry.model import Field
 from homeostat.registry.original import Original, Predict
 
 
 def read_original(estimator: Any, pickled: bool = True) -> Original:
-    """Recognise `estimator`: LightGBM, XGBoost, scikit-learn (anything with get_params and predict), or a callable.
+    """Recognise `estimator`: LightGBM, XGBoost, CatBoost, scikit-learn (what has get_params and predict), a callable.
 
     `pickled=False` refuses what only a pickle can hold, and keeps scikit-learn's models with skops.
     """
@@ -32,6 +32,8 @@ def read_original(estimator: Any, pickled: bool = True) -> Original:
             return _lightgbm(estimator)
         case "xgboost":
             return xgboost_form.read_xgboost(estimator)
+        case "catboost":
+            return catboost_form.read_catboost(estimator)
         case _:
             pass
     if hasattr(estimator, "predict") and hasattr(estimator, "get_params"):
@@ -46,7 +48,7 @@ def read_original(estimator: Any, pickled: bool = True) -> Original:
         )  # fmt: skip
     raise InvalidInput(
         f"a {kind.__module__}.{kind.__qualname__} cannot be packaged",
-        hint="give a model of LightGBM, XGBoost, scikit-learn or PyTorch, an ONNX file, or a function of rows",
+        hint="give a model of LightGBM, XGBoost, CatBoost, scikit-learn or PyTorch, an ONNX file, a function of rows",
     )
 
 

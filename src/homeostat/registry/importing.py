@@ -24,9 +24,9 @@ def import_folder(
     """Register every model in `folder` as the next version of the model of its name, or of `name` if there is one.
 
     Read are packages of ours, MLflow's `MLmodel`, MLServer's `model-settings.json`, Triton's model repository,
-    BentoML's model store, and single files of ONNX, LightGBM, XGBoost, skops, PyTorch, or pickled ones. The same files
-    again give the version they gave before. `allow_code` says that you trust whoever made the pickles among them: each
-    is loaded once, in a process of its own, and may be deployed afterwards. Works against a server too.
+    BentoML's model store, and single files of ONNX, LightGBM, XGBoost, CatBoost, skops, PyTorch, or pickled ones. The
+    same files again give the version they gave before. `allow_code` says that you trust whoever made the pickles among
+    them: each is loaded once, in a process of its own, and may be deployed afterwards. Works against a server too.
 
     Raises: NotFound, InvalidInput, or Refused for a pickle without `allow_code`; then nothing is registered.
     """

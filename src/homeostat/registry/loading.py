@@ -19,6 +19,7 @@ from homeostat.core.extras import require
 from homeostat.core.paths import inside
 from homeostat.core.workspace import Workspace
 from homeostat.registry import skops_form
+from homeostat.registry.catboost_form import answer_of_catboost, categories, load_catboost
 from homeostat.registry.estimators import answer_of, answer_of_booster, load_lightgbm
 from homeostat.registry.files import fetch
 from homeostat.registry.manifest import MANIFEST, parse_manifest
@@ -107,6 +108,9 @@ def load_package(
     if package.flavor == "xgboost":
         booster = load_xgboost(data)
         return LoadedModel(package, root, "native", answer_of_xgboost(booster), booster)
+    if package.flavor == "catboost":
+        model = load_catboost(data)
+        return LoadedModel(package, root, "native", answer_of_catboost(model), model, bool(categories(model)))
     if package.flavor == "torch":
         module = load_torch(_allowed(data, package, unpickle))
         return LoadedModel(package, root, "native", answer_of_torch(module), module)

@@ -172,6 +172,13 @@ def _flavors(package: Package, python: str, types: list[str] | None) -> dict[str
                 "model_class": "xgboost.core.Booster", "code": None,
             }  # fmt: skip
             flavors["python_function"] = {"loader_module": "mlflow.xgboost", "data": package.file, **env}
+        case "catboost":
+            flavors["catboost"] = {
+                "data": package.file, "catboost_version": _version(package, "catboost"),
+                "model_type": "CatBoostClassifier" if package.classes else "CatBoostRegressor",
+                "save_format": "cbm", "code": None,
+            }  # fmt: skip
+            flavors["python_function"] = {"loader_module": "mlflow.catboost", "data": package.file, **env}
         case "torch":
             flavors["pytorch"] = {
                 "model_data": _TORCH, "pytorch_version": _version(package, "torch"), "code": None,
@@ -192,8 +199,8 @@ def _signature(package: Package) -> dict[str, Any]:
     signature = package.signature
     tabular = signature.tensor is not None or package.flavor != "onnx"
     inputs = [_column(field) if tabular else _tensor(field) for field in signature.inputs]
-    # A classifier of scikit-learn answers MLflow with classes, and us with probabilities.
-    outputs = [] if package.flavor == "sklearn" else _outputs(signature)
+    # A classifier of scikit-learn or CatBoost answers MLflow with classes, and us with probabilities.
+    outputs = [] if package.flavor in ("sklearn", "catboost") else _outputs(signature)
     return {
         "inputs": json.dumps(inputs) if inputs else None,
         "outputs": json.dumps(outputs) if outputs else None,

@@ -12,9 +12,9 @@ import msgspec
 from homeostat.core.event import Event
 from homeostat.core.records import Record
 
-Flavor = Literal["lightgbm", "xgboost", "sklearn", "torch", "onnx", "python"]
+Flavor = Literal["lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python"]
 # How a version is kept: as a package of ours, as an MLflow model's folder, or elsewhere ("other": named, not held).
-Kept = Literal["lightgbm", "xgboost", "sklearn", "torch", "onnx", "python", "mlflow", "other"]
+Kept = Literal["lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python", "mlflow", "other"]
 Status = Literal["pending", "valid", "refused"]
 Stage = Literal["None", "Staging", "Production", "Archived"]
 

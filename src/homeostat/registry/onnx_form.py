@@ -12,7 +12,7 @@ from typing import Any
 
 from homeostat.core.errors import InvalidInput, MissingExtra
 from homeostat.core.extras import require
-from homeostat.registry import torch_form, xgboost_form
+from homeostat.registry import catboost_form, torch_form, xgboost_form
 from homeostat.registry.model import FEATURES, OnnxReport
 from homeostat.registry.original import Original, Predict
 
@@ -115,6 +115,8 @@ def _converted(original: Original, width: int) -> Any:
         )
     if original.flavor == "xgboost":
         return xgboost_form.graph_of(original.estimator, width, FEATURES)
+    if original.flavor == "catboost":
+        return catboost_form.graph_of(original.estimator)
     if original.flavor == "torch":
         return torch_form.graph_of(original.estimator, width, FEATURES)
     types = require("skl2onnx.common.data_types", extra="ml")

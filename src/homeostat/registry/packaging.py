@@ -39,9 +39,9 @@ def package_model(
 ) -> Package:
     """Write a package of `estimator` into the folder `dest` and give its manifest.
 
-    `estimator`: a Booster or estimator of LightGBM or XGBoost, a scikit-learn estimator or pipeline, a PyTorch module
-    from one matrix to one tensor, a Python function (or an object with `predict`) from rows to predictions, or an ONNX
-    model as a path, bytes or ModelProto.
+    `estimator`: a Booster or estimator of LightGBM, XGBoost or CatBoost, a scikit-learn estimator or pipeline, a
+    PyTorch module from one matrix to one tensor, a Python function (or an object with `predict`) from rows to
+    predictions, or an ONNX model as a path, bytes or ModelProto.
     `sample`: rows of its input, a hundred or more (Polars, pandas, PyArrow, or an array [n, k]); up to 1,000 are kept.
     An ONNX form is added (`onnx=False` does not try) where it agrees with the original on the sample to `tolerance`;
     the manifest says why where there is none. Functions and classes of your own modules go into the package.
@@ -186,6 +186,8 @@ def width_of(original: Original) -> int:
             return int(original.estimator.num_feature())
         case "xgboost":
             return int(original.estimator.num_features())
+        case "catboost":
+            return len(original.estimator.feature_names_)
         case _:
             return len(original.features or ())
 

@@ -96,6 +96,8 @@ def load(
         runtime, contract = _open_lightgbm(folder / package.file, package, names)
     elif package.flavor == "xgboost" and package.signature.tensor:
         runtime, contract = _open_xgboost(folder / package.file, package, names)
+    elif package.flavor == "catboost":
+        runtime, contract = _open_catboost(folder / package.file, package, names)
     elif recorded is not None or not package.runs_code:
         runtime, contract = _open_process(folder, recorded, package, names)
     else:
@@ -156,6 +158,18 @@ def _open_xgboost(path: Path, package: Package, names: tuple[str, str, str]) -> 
     contract = MatrixContract(names[0], specs(package.signature.inputs), *names[1:])
     if runtime.width != contract.width:
         raise Corrupt(f"'{path.name}' takes {runtime.width} columns, the signature names {contract.width}",
+                      hint="register the model again")  # fmt: skip
+    return runtime, contract
+
+
+def _open_catboost(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
+    from homeostat.serving.runtimes.catboost import CatboostRuntime
+
+    runtime = CatboostRuntime(path)
+    form = MatrixContract if package.signature.tensor else ColumnsContract
+    contract = form(names[0], specs(package.signature.inputs), *names[1:])
+    if runtime.width != len(contract.inputs):
+        raise Corrupt(f"'{path.name}' takes {runtime.width} columns, the signature names {len(contract.inputs)}",
                       hint="register the model again")  # fmt: skip
     return runtime, contract
 

@@ -1,7 +1,7 @@
 """From a model that was found to a package of ours.
 
-ONNX graphs and the files of LightGBM and XGBoost are read here. A pickle is a program: it is loaded only when the
-caller allows it, by a process of its own that writes the package (`pickled.py`), and never by this one.
+ONNX graphs and the files of LightGBM, XGBoost and CatBoost are read here. A pickle is a program: it is loaded only when
+the caller allows it, by a process of its own that writes the package (`pickled.py`), and never by this one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 from homeostat.core.errors import InvalidInput, Refused
 from homeostat.core.extras import require
 from homeostat.core.paths import inside
+from homeostat.registry.catboost_form import load_catboost
 from homeostat.registry.environment import environment_of
 from homeostat.registry.estimators import load_lightgbm, read_original
 from homeostat.registry.layouts.found import FoundModel, read_small
@@ -45,6 +46,8 @@ def build_package(found: FoundModel, dest: Path, *, allow_code: bool = False) ->
         return _booster(found, dest, _lightgbm(found.file))
     if found.form == "xgboost":
         return _booster(found, dest, _xgboost(found.file))
+    if found.form == "catboost":
+        return _booster(found, dest, load_catboost(found.file.read_bytes()))
     if found.form != "skops" or not is_harmless(found.file.read_bytes()):
         _need(allow_code, found.file.name)
     return _pickle(found, dest)
@@ -119,6 +122,9 @@ def _booster(found: FoundModel, dest: Path, booster: Any) -> Package:
     example = read_example(found.example)
     if example is not None and example.width == len(names):
         return package_model(booster, example, dest)
+    if original.by_name:
+        raise InvalidInput(f"'{found.file.name}' takes categories, and nothing shows its columns",
+                           hint="log it with an input example")  # fmt: skip
     (dest / original.file).write_bytes(original.data)
     reason = "there are no rows of input here to compare an ONNX form on"
     return write_manifest(dest, Package(

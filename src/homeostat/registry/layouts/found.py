@@ -10,12 +10,13 @@ from homeostat.core.records import Record
 from homeostat.registry.model import Field
 
 Layout = Literal["homeostat", "mlflow", "mlserver", "triton", "bentoml", "file"]
-Form = Literal["package", "onnx", "lightgbm", "xgboost", "skops", "torch", "pickle"]
+Form = Literal["package", "onnx", "lightgbm", "xgboost", "catboost", "skops", "torch", "pickle"]
 
-# By the ends of their names. What else models are kept as (CatBoost's, TensorRT's) has no runtime here.
+# By the ends of their names. What else models are kept as (TensorRT's) has no runtime here.
 _FORMS: dict[str, Form] = {
-    ".onnx": "onnx", ".txt": "lightgbm", ".lgb": "lightgbm", ".ubj": "xgboost", ".xgb": "xgboost", ".skops": "skops",
-    ".pt2": "torch", ".pth": "torch", ".pt": "torch", ".pkl": "pickle", ".pickle": "pickle", ".joblib": "pickle",
+    ".onnx": "onnx", ".txt": "lightgbm", ".lgb": "lightgbm", ".ubj": "xgboost", ".xgb": "xgboost", ".cbm": "catboost",
+    ".skops": "skops", ".pt2": "torch", ".pth": "torch", ".pt": "torch", ".pkl": "pickle",
+    ".pickle": "pickle", ".joblib": "pickle",
 }  # fmt: skip
 _LARGEST = 1 << 20
 
@@ -41,7 +42,7 @@ def form_of(path: Path, what: str) -> Form:
     if form is None:
         raise InvalidInput(
             f"{what} is kept as '{path.name}', which nothing here runs",
-            hint="convert it to ONNX; the files of LightGBM, XGBoost, scikit-learn and PyTorch are taken as they are",
+            hint="convert it to ONNX; LightGBM, XGBoost, CatBoost, scikit-learn and PyTorch are taken as they are",
         )
     return form
 

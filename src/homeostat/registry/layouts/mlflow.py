@@ -12,7 +12,7 @@ from homeostat.registry.mlmodel import FILE, read_fields, read_mlmodel
 
 # The flavors that are read, best first, and the field of each that names its file.
 _FLAVORS = (
-    ("onnx", "data"), ("lightgbm", "data"), ("xgboost", "data"), ("sklearn", "pickled_model"),
+    ("onnx", "data"), ("lightgbm", "data"), ("xgboost", "data"), ("catboost", "data"), ("sklearn", "pickled_model"),
     ("pytorch", "model_data"), ("python_function", "data"),
 )  # fmt: skip
 # What PyTorch's flavor calls its file, in the folder that it names.
@@ -37,7 +37,7 @@ def read_mlflow(folder: Path, name: str) -> FoundModel:
             file = next((f"{file}/{one}" for one in _TORCH if inside(folder, f"{file}/{one}").is_file()), file)
         path = existing(inside(folder, file), FILE)
         code, example = text(found.get("code")), folder / "input_example.json"
-        form = "xgboost" if flavor == "xgboost" else form_of(path, f"the flavor {flavor}")
+        form = flavor if flavor in ("xgboost", "catboost") else form_of(path, f"the flavor {flavor}")
         return FoundModel(
             name=name, layout="mlflow", form=form, file=path,
             inputs=said.signature.inputs, example=example if example.is_file() else None,
@@ -46,7 +46,7 @@ def read_mlflow(folder: Path, name: str) -> FoundModel:
     raise InvalidInput(
         f"the MLflow model in {folder.name} can be loaded as {', '.join(said.flavors) or 'nothing'}; none of it runs "
         "here",
-        hint="log it with a flavor of ONNX, LightGBM, XGBoost, scikit-learn or PyTorch",
+        hint="log it with a flavor of ONNX, LightGBM, XGBoost, CatBoost, scikit-learn or PyTorch",
     )
 
 

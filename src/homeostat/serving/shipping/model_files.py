@@ -12,7 +12,7 @@ from homeostat.serving.shipping.distributions import normal
 from homeostat.serving.shipping.oci import Item
 
 MODELS = "models"
-_BOOSTERS = ("lightgbm", "xgboost")  # data, which no process of its own has to load
+_BOOSTERS = ("lightgbm", "xgboost", "catboost")  # data, which no process of its own has to load
 
 
 class ModelFiles(Record):

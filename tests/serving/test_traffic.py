@@ -36,6 +36,7 @@ from homeostat.serving.spool import (
     Block,
     SpoolWriter,
     frame,
+    joined,
     read_spool,
     read_timings,
     spool_files,
@@ -120,6 +121,22 @@ def test_timings_are_the_beginning_of_what_is_spooled(ws: hs.Workspace) -> None:
     names = ("model", "version", "status", "counts", "roles", "latency_us", "logged_ms")
     whole = [tuple(getattr(one, name) for name in names) for one in read_spool(path)]
     assert [tuple(getattr(one, name) for name in names) for one in read_timings(path)] == whole
+
+
+def test_small_batches_read_as_one_give_the_same_rows(ws: hs.Workspace) -> None:
+    from polars.testing import assert_frame_equal
+
+    from homeostat.serving.log_frame import newest, to_frame
+
+    many = [batch([T + at, T + at + 1], [at, 2 * at], version=1 + at % 2, role=at % 2) for at in range(0, 20, 2)]
+    many += [batch([T + 50], [9], status=500)]
+    for at, one in enumerate(many):
+        one.keys = [f"k{at}"] * len(one.ids) if at % 3 == 0 else None
+        one.inputs[0].data = np.full(len(one.ids), at, "<f4").tobytes()
+    few = joined(many)
+    assert len(few) < len(many) and sum(len(one.ids) for one in few) == sum(len(one.ids) for one in many)
+    apart, together = (newest([to_frame(one, None, None, None) for one in of], None) for of in (many, few))
+    assert_frame_equal(apart, together)
 
 
 def test_a_request_is_found_with_what_every_version_answered(

@@ -14,7 +14,7 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.serving import store
 from homeostat.serving.model import FoldResult
-from homeostat.serving.spool import Batch, is_finished, read_spool, spool_files
+from homeostat.serving.spool import Batch, is_finished, joined, read_spool, spool_files
 
 if TYPE_CHECKING:
     import polars as pl
@@ -94,7 +94,7 @@ def _fold_files(ws: Workspace, files: list[Path]) -> tuple[int, int]:
 
     by_model: dict[str, list[pl.DataFrame]] = {}
     for path in files:
-        for batch in read_spool(path):
+        for batch in joined(read_spool(path)):
             by_model.setdefault(batch.model, []).append(to_frame(batch, None, None, None))
     segments: list[dict[str, Any]] = []
     replaced: list[int] = []
@@ -184,7 +184,7 @@ def _snapshot(ws: Workspace, model: str, from_ms: int | None, to_ms: int | None)
         # Files first, index second: a file that is folded in between is read twice, and counted once.
         files = spool_files(ws.home)
         try:
-            batches = [batch for path in files for batch in read_spool(path) if batch.model == model]
+            batches = joined(batch for path in files for batch in read_spool(path) if batch.model == model)
         except FileNotFoundError:
             continue  # folded and deleted while we looked: look again
         return ws.db.read(lambda c: list(c.execute(query).scalars())), batches

@@ -32,7 +32,7 @@ class Client:
         self._host = subprocess.Popen(
             [python, HOST],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, cwd=folder,
-            env=self._environment(),
+            env=self._environment(python),
         )  # fmt: skip
         self.version: str = self._answer()["version"]
 
@@ -73,7 +73,7 @@ class Client:
             raise AssertionError(f"the MLflow client did not start: {self._said.read()}")
         return json.loads(line)
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, python: Path) -> dict[str, str]:
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -90,6 +90,9 @@ class Client:
             # Else every logged model is loaded once more in a process of its own, to see what it imports.
             "MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT": "1",
             "GIT_PYTHON_REFRESH": "quiet",
+            # What Matplotlib knows of the machine's fonts takes seconds to find out: kept from one run to the next.
+            "MPLCONFIGDIR": str(python.parents[1] / "matplotlib"),
+            "MPLBACKEND": "Agg",
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         }

@@ -37,7 +37,6 @@ NO = (
 ALONE = (
     (r"add_trace|context|trace|update_current_trace|autolog|doctor|login|run|test", "in the client"),
     (r".*system_metrics.*|validate_evaluation_results|import_checkpoints", "in the client"),
-    (r"evaluate", "in the client, which logs runs, tables and models; it needs the full `mlflow` package"),
     (r"test_webhook", "sends to an address on the Internet; the call itself is tested without the client"),
     (r"log_figure|log_image", "as `log_artifact`, from what the client draws"),
     (r"parse_prompt_uri|get_model_version_stages", "in the client"),

@@ -9,8 +9,17 @@ from homeostat.core.slices import INBOX
 
 
 def made_tables() -> list[sa.Table]:
-    """Every table in an order in which what is referred to comes first; but for the inbox, which readers empty."""
-    return [table for table in all_tables().sorted_tables if table is not version_table and table.name != INBOX[0]]
+    """Every table in an order in which what is referred to comes first.
+
+    But for the inbox, which readers empty, and for what is derived from other tables.
+    """
+    left_out = {version_table.name, INBOX[0], *derived_tables()}
+    return [table for table in all_tables().sorted_tables if table.name not in left_out]
+
+
+def derived_tables() -> set[str]:
+    """The names of tables whose rows are made from those of others, by whoever needs them."""
+    return {table.name for table in all_tables().sorted_tables if table.info.get("derived")}
 
 
 def row_of(table: sa.Table, number: int) -> dict[str, object]:

@@ -15,6 +15,7 @@ import homeostat as hs
 from homeostat.core.errors import InvalidInput
 from homeostat.tracking.model import Metric
 from homeostat.tracking.query.parsing import parse, parse_order, parse_value
+from homeostat.tracking.texts import refresh
 from tests.tracking.slow_query import Seen, holds, ordered, value_of
 
 NAN = float("nan")
@@ -84,8 +85,10 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         patch.setattr("homeostat.tracking.query.finding._SOON", 30)
         url = str(home) if request.param == "sqlite" else request.getfixturevalue("postgres").new_database()
         with hs.open(url) as ws:
-            for run in runs:
+            for number, run in enumerate(runs):
                 put(ws, run)
+                if number == 20:  # the texts of half of them are made, those of the others are not
+                    assert ws.db.write(refresh)
             yield World((ws, runs))
 
 

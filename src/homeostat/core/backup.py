@@ -107,7 +107,7 @@ def _write(ws: Workspace, tar: tarfile.TarFile, scratch: Path) -> Manifest:
     def dump(connection: sa.Connection) -> None:
         nonlocal rows
         for table in all_tables().sorted_tables:
-            if table is version_table:
+            if table is version_table or table.info.get("derived"):
                 continue
             columns[str(table.name)] = [str(column.name) for column in table.columns]
             with tempfile.TemporaryFile(dir=scratch) as spool:

@@ -146,7 +146,7 @@ def marked(ws: Workspace, step: Progress = lambda _: None) -> set[str]:
     """Every digest that something names, directly or through a kept JSON."""
     alive: set[str] = set()
     for table in all_tables().sorted_tables:
-        if table.name in TELLING:
+        if table.name in TELLING or table.info.get("derived"):
             continue
         for column in table.columns:
             if (table.name, column.name) not in PACKED and isinstance(column.type, sa.String | sa.LargeBinary):

@@ -12,7 +12,7 @@ SLICES = (
     "loop",
 )  # fmt: skip
 
-# Modules that declare tables.
+# Modules that declare tables, and triggers.
 STORES = (
     "homeostat.core.events",
     "homeostat.core.leases",
@@ -20,6 +20,7 @@ STORES = (
     "homeostat.data.store",
     "homeostat.team.store",
     "homeostat.tracking.store",
+    "homeostat.tracking.triggers",
     "homeostat.features.store",
     "homeostat.pipelines.store",
     "homeostat.notify.store",

@@ -99,9 +99,9 @@ class Housekeeping:
         from homeostat.notify import deliver_due
         from homeostat.pipelines import recover
         from homeostat.serving import fold, review_due
-        from homeostat.tracking import IdleRuns, collect_runs, mark_lost
+        from homeostat.tracking import IdleRuns, StaleTexts, collect_runs, mark_lost
 
-        idle_runs = IdleRuns(self._workspace)
+        idle_runs, stale_texts = IdleRuns(self._workspace), StaleTexts(self._workspace)
         duties: list[Callable[[], object]] = [
             lambda: events.dispatch(self._workspace),
             lambda: deliver_due(self._workspace, now_ms()),
@@ -111,6 +111,7 @@ class Housekeeping:
             lambda: recover(self._workspace),
             lambda: fold(self._workspace),
             lambda: idle_runs.fold_due(time.monotonic()),
+            lambda: stale_texts.refresh_due(time.monotonic()),
             lambda: review_due(self._workspace),
         ]
         settled = False

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.sync import collect_runs as collect_runs
     from homeostat.tracking.sync import sync as sync
     from homeostat.tracking.tables import preview_table as preview_table
+    from homeostat.tracking.texts import StaleTexts as StaleTexts
     from homeostat.tracking.views import delete_view as delete_view
     from homeostat.tracking.views import list_views as list_views
     from homeostat.tracking.views import save_view as save_view

@@ -10,13 +10,13 @@ from homeostat.core.errors import InvalidInput
 from homeostat.core.statements import rows
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.tracking import store
+from homeostat.tracking import store, texts
 from homeostat.tracking.families import runs_by_id
 from homeostat.tracking.model import Lifecycle, MetricRange, Run, RunFacets, RunKind, RunStatus
 from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import figures
-from homeostat.tracking.query.finding import Asked, find
-from homeostat.tracking.query.parsing import conditions_of, parse, parse_order
+from homeostat.tracking.query.finding import Asked, soonest
+from homeostat.tracking.query.parsing import parse, parse_order
 from homeostat.tracking.query.sql import Writer
 from homeostat.tracking.query.tree import Condition
 
@@ -57,7 +57,7 @@ def run_facets(
             tags=_keys(c, store.tag, seqs),
         )
 
-    return ws.db.read(read)
+    return texts.read(ws, tree, read)
 
 
 class _Group(NamedTuple):
@@ -70,32 +70,28 @@ class _Group(NamedTuple):
 def _divided(c: sa.Connection, base: Base, tree: Condition) -> tuple[list[_Group], list[int]]:
     """How the runs divide that fit, and the numbers of the newest of them."""
     names = dict(rows(c, "select id, name from tracking_experiment"))
-    divided = "select experiment_id, kind, status, count(*)"
-    # Grouped in the order of the index that holds them all, so that nothing is sorted.
-    ends = "group by experiment_id, kind, status"
     postgres = c.dialect.name == "postgresql"
-    if not conditions_of(tree):
-        of_all, bound = base.on_runs(postgres, counted=True)
-        groups = rows(c, f"{divided} from tracking_run r where {of_all} {ends}", bound)
-        seqs, _ = find(c, Asked(base, tree, _NEWEST, parse_order(_NEWEST), _SAMPLE, None))
-        return [_Group(names[id], kind, status, runs) for id, kind, status, runs in groups], seqs
-    # Those that fit are found once, and looked at twice.
     joined = figures(c, base, tree)
-    writer = Writer(postgres, joined.names)
+    newest = soonest(c, Asked(base, tree, _NEWEST, parse_order(_NEWEST), _SAMPLE, None), joined)
+    writer = Writer(postgres, joined.names, rare=newest is None)
     held, more = writer.condition(tree)
-    of_all, bound = base.on_runs(postgres)
+    of_all, bound = base.on_runs(postgres, counted=newest is not None)
     beside, keys = writer.beside()
-    source = f"tracking_run r{joined.joined(writer.seq)}{beside}"
-    found = rows(
-        c,
-        f"{joined.tables[0] or 'with '}{', ' if joined.tables[0] else ''}fit as materialized (select r.seq, r.start_ms,"  # noqa: S608 - names of this slice; values are bound
-        f" r.experiment_id, r.kind, r.status from {source} where {held} and {of_all})"
-        f" {divided} from fit {ends} union all"
-        f" select * from (select seq, null, null, 0 from fit order by start_ms desc, seq desc limit {_SAMPLE}) newest",
-        [*joined.tables[1], *keys, *more, *bound],
-    )
+    source = f"tracking_run r{joined.joined(writer.seq)}{beside} where {held} and {of_all}"
+    divided, ends = "select experiment_id, kind, status, count(*)", "group by experiment_id, kind, status"
+    if newest is not None:
+        # Grouped in the order of the index that holds them all, so that nothing is sorted.
+        sql = f"{joined.tables[0]}{divided} from {source} {ends}"
+    else:  # Those that fit are few: they are found once, and looked at twice.
+        first = f"select seq, null, null, 0 from fit order by start_ms desc, seq desc limit {_SAMPLE}"  # noqa: S608 - a number
+        sql = (
+            f"{joined.tables[0] or 'with '}{', ' if joined.tables[0] else ''}fit as materialized (select r.seq,"  # noqa: S608 - names of this slice; values are bound
+            f" r.start_ms, r.experiment_id, r.kind, r.status from {source}) {divided} from fit {ends} union all"
+            f" select * from ({first}) newest"
+        )
+    found = rows(c, sql, [*joined.tables[1], *keys, *more, *bound])
     groups = [_Group(names[id], kind, status, runs) for id, kind, status, runs in found if runs]
-    return groups, [seq for seq, _, _, runs in found if not runs]
+    return groups, newest if newest is not None else [seq for seq, _, _, runs in found if not runs]
 
 
 @verb(permission="tracking:read")

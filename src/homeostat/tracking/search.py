@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from homeostat.core.errors import InvalidInput
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.tracking import store
+from homeostat.tracking import store, texts
 from homeostat.tracking.experiments import tags_of
 from homeostat.tracking.model import Experiment, Lifecycle, RunKind, RunPage, RunStatus
 from homeostat.tracking.query.base import Base
@@ -52,7 +52,7 @@ def search_runs(
         seqs, following = find(c, Asked(base, tree, order_by, order, limit, after))
         return RunPage(runs=read_runs(c, seqs, columns), next=following)
 
-    return ws.db.read(read)
+    return texts.read(ws, tree, read)
 
 
 @verb(permission="tracking:read")

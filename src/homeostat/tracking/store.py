@@ -116,6 +116,19 @@ series = sa.Table(
     sa.Index("tracking_series_last", "key", "last_value", "run_seq", "min_value", "max_value"),
     sqlite_with_rowid=False,
 )
+# All that words are looked for in, of a run, in small letters. It is made from the other tables whenever it is needed
+# (`texts.py`), so it is in no backup.
+text = sa.Table(
+    "tracking_text", metadata, _of_run(), sa.Column("body", sa.Text, nullable=False), info={"derived": True}
+)
+# Runs whose text is to be made anew: rows that triggers append where what it is made from changes.
+stale = sa.Table(
+    "tracking_stale",
+    metadata,
+    sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("run_seq", _SERIAL, nullable=False),
+    info={"derived": True},
+)
 # Points that were logged as those of a model, with the data they were measured on.
 model_metric = sa.Table(
     "tracking_model_metric",

@@ -123,17 +123,39 @@ def _parts(order: tuple[OrderKey, ...]) -> list[_Part]:
     return [having, _Part(order[1:], lacking=first)]
 
 
+def soonest(c: sa.Connection, asked: Asked, joined: Figures) -> list[int] | None:
+    """The internal numbers of the first page, newest first; None where few fit, so that all runs must be looked at.
+
+    `joined` is what `figures` gives for the search.
+    """
+    (part,) = _parts(asked.order)
+    if _near(asked, part):
+        found, _ = _first_of(c, asked, part, joined, None, asked.limit)
+    else:
+        found = _Statement(c, asked, part, joined, None).rows(asked.limit)
+    return None if found is None else [row[0] for row in found]
+
+
 def _rows(c: sa.Connection, asked: Asked, part: _Part, joined: Figures, last: _Kept | None, limit: int) -> list[Any]:
     """Number and sort values of the runs of this part behind `last`."""
-    first = _FIRST if _near(asked, part) else _MOST + 1
+    near = _near(asked, part)
+    found, soon = _first_of(c, asked, part, joined, last, limit) if near else (None, True)
+    # From what the first ones say, databases are told whether to expect the page soon: they cannot know.
+    return found if found is not None else _Statement(c, asked, part, joined, last, soon=soon, rare=near).rows(limit)
+
+
+def _first_of(
+    c: sa.Connection, asked: Asked, part: _Part, joined: Figures, last: _Kept | None, limit: int
+) -> tuple[list[Any] | None, bool]:
+    """The page when it is among the first rows; and whether it may be expected soon."""
+    first = _FIRST
     while first <= _MOST:
         found = _Statement(c, asked, part, joined, last, first).rows(limit)
         if len(found) == limit:
-            return found
+            return found, True
         # As many as hold the page, if the next ones are like these.
         first = max(2 * first, 2 * first * limit // len(found)) if found else _SOON
-    # From what the first ones say, PostgreSQL is told whether to expect the page soon: it cannot know.
-    return _Statement(c, asked, part, joined, last, soon=first < _SOON).rows(limit)
+    return None, first < _SOON
 
 
 def _near(asked: Asked, part: _Part) -> bool:
@@ -164,10 +186,11 @@ class _Statement:
         last: _Kept | None,
         first: int = 0,
         soon: bool = True,
+        rare: bool = False,
     ) -> None:
         self._c, self._asked, self._part, self._joined, self._first = c, asked, part, joined, first
         self._soon = soon
-        self._writer = writer = Writer(c.dialect.name == "postgresql", joined.names, part.at, few=first > 0)
+        self._writer = writer = Writer(c.dialect.name == "postgresql", joined.names, part.at, few=first > 0, rare=rare)
         self._keys = [self._key(key) for key in part.order]
         own, rest = list[Sql](), list[Any]()
         for member in conditions_of(asked.tree):

@@ -69,16 +69,23 @@ RUN, EXPERIMENT, JOINED = Place("run"), Place("experiment"), Place("joined")
 class Writer:
     """Writes SQL of one query for one database; `joined` are the names of metrics that are joined to the run.
 
-    `at` is the place of the row `o` where a search begins with one. With `few`, there are few runs to be looked at.
+    `at` is the place of the row `o` where a search begins with one. With `few`, there are few runs to be looked at;
+    where they are `rare`, few of all runs are expected to fit.
     """
 
     def __init__(
-        self, postgres: bool, joined: dict[Metric, str] | None = None, at: Place | None = None, few: bool = False
+        self,
+        postgres: bool,
+        joined: dict[Metric, str] | None = None,
+        at: Place | None = None,
+        few: bool = False,
+        rare: bool = False,
     ) -> None:
         self.postgres = postgres
         self._joined = joined or {}
         self._at = at
         self.few = few
+        self.rare = rare
         self._beside: dict[Place, str] = {}
         self.seq = "r.seq" if at is None else "o.run_seq"
         # How texts are ordered: by code points, everywhere.
@@ -105,7 +112,7 @@ class Writer:
             case Member(group, name):
                 return f"exists (select 1 from {_SETS[group]} and u.run_seq = {self.seq})", [name]  # noqa: S608 - names of this file
             case Word(text):
-                return word_sql(self.postgres, text, self.seq, self.few)
+                return word_sql(self.postgres, text, self.seq, self.few, self.rare)
             case Missing(value):
                 return self.missing(value)
             case Compare() | Among() | Text():

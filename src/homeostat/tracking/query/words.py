@@ -1,4 +1,9 @@
-"""Words: looked for in what a run is called, where it belongs, and what it was given."""
+"""Words: looked for in what a run is called, where it belongs, and what it was given.
+
+That is one text of each run, in small letters (`tracking_text`, kept by `texts.py`). Of a run that is stale the text is
+made on the spot. The state of a run and the name of its experiment are no part of it: one changes often, the other for
+many runs at once.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +12,60 @@ from typing import Any
 from homeostat.core.statements import marks
 from homeostat.tracking.query.names import WORDS
 
-_LETTERS_OF_NUMBERS = set("infatyeINFATYE")  # "infinity", "nan", "1e-3"
+# Stands between the parts of a text, so that no word is found across two of them: within a part it is a blank.
+_BETWEEN = 31
+_TABLES = ("tracking_param", "tracking_tag")
+_STALE = "select s.run_seq from tracking_stale s"
 
 
-def word_sql(postgres: bool, word: str, seq: str, few: bool) -> tuple[str, list[Any]]:
+def word_sql(postgres: bool, word: str, seq: str, few: bool, rare: bool = False) -> tuple[str, list[Any]]:
     """A condition on the run of the number `seq`: `word` is part of its name, id, source, experiment, status, kind, or
-    of a parameter's or tag's value, in any case of A to Z. With `few`, it is told for each run.
+    of a parameter's or tag's value, in any case of A to Z. With `few`, it is told for each run; where it is `rare`,
+    a search may begin with the runs that hold it.
     """
-    low = lower(word)
-    test, bound = _contains(postgres, low)
-    # A parameter that is a number holds none but these letters: half of them need no look.
-    numberless = "x.number is null and " if any(_letter(char) for char in low) else ""
-    experiment = f"x.experiment_id in (select e.id from tracking_experiment e where {test.format('e.name')})"  # noqa: S608 - names of this file; values are bound
-    named = [*(test.format(f"x.{column}") for column in ("name", "id", "source")), experiment]
-    known = {column: [value for value in values if low in value] for column, values in WORDS.items()}
-    named += [f"x.{column} in ({marks(len(fitting))})" for column, fitting in known.items() if fitting]
-    places = (
-        ("tracking_run", "seq", f"({' or '.join(named)})"),
-        ("tracking_param", "run_seq", f"{numberless}{test.format('x.value')}"),
-        ("tracking_tag", "run_seq", test.format("x.value")),
-    )
-    values = [*bound * 4, *(value for fitting in known.values() for value in fitting), *bound * 2]
-    if few:
-        held = [f"exists (select 1 from {table} x where x.{run} = {seq} and {test})" for table, run, test in places]  # noqa: S608 - names of this file; values are bound
-        return f"({' or '.join(held)})", values
-    found = [f"select x.{run} from {table} x where {test}" for table, run, test in places]  # noqa: S608 - names of this file; values are bound
-    alone = "" if postgres else "+"
-    return f"{alone}{seq} in ({' union all '.join(found)})", values
+    low = lower(word).replace(chr(_BETWEEN), " ")
+    fitting = [status for status in WORDS["status"] if low in status]
+    # SQLite finds a first letter sooner for GLOB than for instr().
+    holds = "strpos({}, ?) > 0" if postgres else "{} glob ?"
+    low = low if postgres else f"*{''.join(f'[{char}]' if char in '*?[' else char for char in low)}*"
+    experiments = f"select e.id from tracking_experiment e where {holds.format(_lower('e.name', postgres))}"  # noqa: S608 - names of this file; values are bound
+    made = f"(select {body_sql(postgres, 'y')} from tracking_run y where y.seq = {{}})"  # noqa: S608 - names of this file
+    if few:  # so written that PostgreSQL looks at no other runs
+        of_run = f"(select x.{{}} from tracking_run x where x.seq = {seq}) in ({{}})"  # noqa: S608 - names of this file
+        kept = f"(select x.body from tracking_text x where x.run_seq = {seq})"  # noqa: S608 - names of this file
+        body = f"case when {seq} in ({_STALE}) then {made.format(seq)} else {kept} end"
+        held = [f"{holds.format(body)}", of_run.format("experiment_id", experiments)]
+        held += [of_run.format("status", marks(len(fitting)))] if fitting else []
+        return f"coalesce({' or '.join(held)}, false)", [low, low, *fitting]
+    kept = f"select x.run_seq from tracking_text x where x.run_seq not in ({_STALE}) and {holds.format('x.body')}"  # noqa: S608 - names of this file; values are bound
+    # What the stale ones hold is looked up for them alone, whatever the database expects.
+    all_stale, held = "select distinct s.run_seq from tracking_stale s", holds.format(made.format("t.run_seq"))
+    stale = f"select t.run_seq from ({all_stale}) t where {held}"  # noqa: S608 - names of this file; values are bound
+    runs = "select x.seq from tracking_run x where x."
+    found = [kept, stale, f"{runs}experiment_id in ({experiments})"]
+    found += [f"{runs}status in ({marks(len(fitting))})"] if fitting else []
+    if postgres and not rare:  # it would expect little of them together, and look for each run by itself
+        return f"({' or '.join(f'{seq} in ({one})' for one in found)})", [low, low, low, *fitting]
+    alone = "" if rare else "+"
+    return f"({alone}{seq} in ({' union all '.join(found)}))", [low, low, low, *fitting]
+
+
+def body_sql(postgres: bool, run: str) -> str:
+    """The text of the row `run` of the runs: name, id, source, kind, and the values of its parameters and tags."""
+    between = f"{'chr' if postgres else 'char'}({_BETWEEN})"
+    plain = f"replace({{}}, {between}, ' ')"
+    # In the order of their keys: on SQLite that is how they lie.
+    values = f"string_agg({plain}, {between} order by v.key)" if postgres else f"group_concat({plain}, {between})"
+    tables = [f"(select {values.format('v.value')} from {table} v where v.run_seq = {run}.seq)" for table in _TABLES]  # noqa: S608 - names of this file
+    parts = [
+        *(plain.format(f"{run}.{column}") for column in ("name", "id", "source", "kind")),
+        *(f"coalesce({listed}, '')" for listed in tables),
+    ]
+    return _lower(f"({f' || {between} || '.join(parts)})", postgres)
+
+
+def _lower(text: str, postgres: bool) -> str:
+    return f'lower({text} collate "C")' if postgres else f"lower({text})"
 
 
 def lower(text: str) -> str:
@@ -43,17 +75,3 @@ def lower(text: str) -> str:
     'Ärger'
     """
     return "".join(char.lower() if char.isascii() else char for char in text)
-
-
-def _letter(char: str) -> bool:
-    return char.isascii() and char.isalpha() and char not in _LETTERS_OF_NUMBERS
-
-
-def _contains(postgres: bool, low: str) -> tuple[str, list[Any]]:
-    if not any(char.isascii() and char.isalpha() for char in low):
-        return ("strpos({}, ?) > 0" if postgres else "instr({}, ?) > 0"), [low]
-    if postgres:
-        return 'strpos(lower({} collate "C"), ?) > 0', [low]
-    escaped = "".join(f"\\{char}" if char in "%_\\" else char for char in low)
-    # SQLite's LIKE looks away from the case of A to Z by itself, and is three times as fast as lower().
-    return ("{} like ?" if escaped == low else "{} like ? escape '\\'"), [f"%{escaped}%"]

@@ -1,0 +1,99 @@
+"""One text of each run that holds everything words are looked for in.
+
+A look through these texts takes a fraction of one through all parameters and tags. A text is right when the run is not
+among the stale ones, which the database itself keeps (`triggers.py`). Of a few stale runs a search makes the texts for
+itself; where there are more, they are made anew for everybody: by whoever asks next, or by the server meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from homeostat.core.errors import StorageFull, Unavailable
+from homeostat.core.statements import among, change, rows
+from homeostat.tracking.query.sql import parts_of
+from homeostat.tracking.query.tree import Condition, Word
+from homeostat.tracking.query.words import body_sql
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from homeostat.core.workspace import Workspace
+
+T = TypeVar("T")
+
+# So many rows may tell of stale runs before texts are made anew; and of how many whoever asks makes them anew.
+_FEW, _AT_ONCE, _MOST = 500, 2000, 10_000
+LOOK_S = 10
+_TURN = "select pg_try_advisory_xact_lock(4701004)"
+_SPENT_S = 0.5
+
+
+def read(ws: Workspace, tree: Condition, fn: Callable[[sa.Connection], T]) -> T:
+    """`fn(connection)` on a snapshot, with few stale texts where `tree` asks for words."""
+    if any(isinstance(part, Word) for part in parts_of(tree)) and ws.db.read(_many):
+        # What cannot be written now, or is being written by another, is looked up as it is.
+        with suppress(StorageFull, Unavailable):
+            for _ in range(_MOST // _AT_ONCE):
+                if ws.db.write(refresh) < _AT_ONCE:
+                    break
+    return ws.db.read(fn)
+
+
+def refresh(c: sa.Connection) -> int:
+    """Make texts of stale runs anew, within the open transaction; how many of the rows that tell of them are done.
+
+    On PostgreSQL one at a time does it; whoever finds another at it does nothing. A text that was written since the
+    snapshot of this transaction is not overwritten: the database takes it back, and it is tried again with a newer one.
+    """
+    postgres = c.dialect.name == "postgresql"
+    if postgres and not rows(c, _TURN)[0][0]:
+        return 0
+    told = rows(c, f"select id, run_seq from tracking_stale order by id limit {_AT_ONCE}")  # noqa: S608 - a number
+    if not told:
+        return 0
+    which, bound = among(c, sorted({seq for _, seq in told}))
+    body = body_sql(postgres, "x")
+    change(
+        c,
+        f"insert into tracking_text (run_seq, body) select x.seq, {body} from tracking_run x where x.seq {which}"  # noqa: S608 - names of this slice; values are bound
+        " on conflict (run_seq) do update set body = excluded.body",
+        bound,
+    )
+    done, ids = among(c, [id for id, _ in told])
+    change(c, f"delete from tracking_stale where id {done}", ids)  # noqa: S608 - made here; values are bound
+    return len(told)
+
+
+class StaleTexts:
+    """The stale texts of a workspace, made anew by its server, so that no search waits for them."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+        self._looked = float("-inf")
+
+    def refresh_due(self, now_s: float) -> int:
+        """Where there are many, make some anew: half a second of them every 10 seconds, by a clock that only goes on.
+
+        How many of the rows that tell of them are done.
+        """
+        if now_s - self._looked < LOOK_S:
+            return 0
+        self._looked = now_s
+        if not self._ws.db.read(_many):
+            return 0
+        until_s, done = time.monotonic() + _SPENT_S, 0
+        while time.monotonic() < until_s:
+            some = self._ws.db.write(refresh)
+            done += some
+            if some < _AT_ONCE:
+                return done
+        self._looked = float("-inf")  # there is more: go on at the next tick
+        return done
+
+
+def _many(c: sa.Connection) -> bool:
+    return len(rows(c, f"select 1 from tracking_stale limit {_FEW + 1}")) > _FEW  # noqa: S608 - a number

@@ -35,7 +35,7 @@ def logistic(weights: np.ndarray, columns: list[str] | None = None) -> bytes:
             helper.make_tensor("flat", TensorProto.INT64, [1], [-1]),
         ],
     )
-    return _serialised(graph)
+    return serialised(graph)
 
 
 def echo(datatype: int) -> bytes:
@@ -48,10 +48,10 @@ def echo(datatype: int) -> bytes:
         [helper.make_tensor_value_info("x", datatype, [None, None])],
         [helper.make_tensor_value_info("y", datatype, [None, None])],
     )
-    return _serialised(graph)
+    return serialised(graph)
 
 
-def _serialised(graph: Any) -> bytes:
+def serialised(graph: Any) -> bytes:
     from onnx import helper
 
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

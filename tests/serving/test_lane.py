@@ -56,8 +56,8 @@ class Sink:
 def slow_lane(model: Slow) -> Lane:
     contract = MatrixContract("m", [SPEC], "key", "time")
     loaded: Any = SimpleNamespace(
-        contract=contract, loop_rows=0, runtime=SimpleNamespace(answer_s=0.0), counts=VersionCounts(), outputs=[SPEC],
-        compute=model.compute, model="m", version=1,
+        contract=contract, loop_rows=0, runtime=SimpleNamespace(answer_s=0.0, replicas=1), counts=VersionCounts(),
+        outputs=[SPEC], compute=model.compute, model="m", version=1,
     )  # fmt: skip
     loop = asyncio.get_running_loop()
     log: Any = SimpleNamespace(append=lambda _: None)

@@ -44,6 +44,12 @@ SETTINGS = (
     Setting(
         name="serve_processes", kind=int, default=1, help="data-plane processes that share the port; 0: one per core"
     ),
+    Setting(
+        name="memory_budget_mb",
+        kind=int,
+        default=0,
+        help="what the models of one data-plane process may take, in MiB; the least recently used go; 0: no limit",
+    ),
     Setting(name="public_url", kind=str, default="", help="where people reach this server; messages link to it"),
     Setting(name="max_body_mb", kind=int, default=100, help="the largest request body that is read, in MiB"),
     Setting(name="max_artifact_mb", kind=int, default=65536, help="the largest artifact that is received, in MiB"),

@@ -13,8 +13,8 @@ from urllib.parse import unquote
 from homeostat.core.errors import HomeostatError, InvalidInput
 from homeostat.core.workspace import Workspace
 from homeostat.serving.access import Access, Asked
-from homeostat.serving.asking import REST, Asking
-from homeostat.serving.catalog import Catalog
+from homeostat.serving.asking import REST, Asking, own_timeout_us
+from homeostat.serving.catalog import Catalog, Unloaded
 from homeostat.serving.coding import inflate
 from homeostat.serving.explaining import explain_rows, rows_to_explain
 from homeostat.serving.facts import Facts
@@ -26,8 +26,9 @@ from homeostat.serving.oip import read_request
 from homeostat.serving.pages import Pages, json_object
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.repository import Repository
+from homeostat.serving.residency import deadline_ns
 from homeostat.serving.scoring import PREDICTIONS, read_csv, read_json
-from homeostat.serving.served import Served
+from homeostat.serving.served import Held, Served
 from homeostat.serving.shadow import Shadow
 
 log = logging.getLogger("homeostat.serving")
@@ -44,7 +45,7 @@ class App:
         self._ws = ws
         self._tasks: set[asyncio.Task[None]] = set()
         self.server = Server(self.handle, limits)
-        self.catalog = Catalog(self.server, predictions, shadow)
+        self.catalog = Catalog(self.server, predictions, shadow, ws.settings.memory_budget_mb << 20)
         self.access = access
         self.facts = Facts(self.catalog)
         self.pages = Pages(self.catalog, self.facts)
@@ -52,6 +53,7 @@ class App:
         self.repository = Repository(ws, self.catalog)
         self.asking = Asking(self.catalog)
         self._loop = asyncio.get_running_loop()
+        self.since_ns = 0  # while a request that was held is asked again: when it came
         self._handlers: dict[bytes, tuple[dict[bytes, Handler], bool]] = {}
 
     def handle(self, exchange: Exchange) -> None:
@@ -79,8 +81,25 @@ class App:
             return
         try:
             handler(exchange)
+        except Unloaded as found:
+            self.hold(found.served, handler, exchange, own_timeout_us(exchange))
         except HomeostatError as error:
             self._fail(exchange, error.status, one_line(error), _retry_after(error))
+
+    def hold(self, served: Served, handler: Callable[[Any], None], waiting: Any, own_us: int) -> None:
+        """Have a request handled when its model is in memory again, within its own time limit if it has one."""
+        since_ns = time.perf_counter_ns()
+        resume = partial(self._again, since_ns, handler, waiting)
+        self.catalog.residency.hold(served, Held(resume, waiting.fail, deadline_ns(served, since_ns, own_us)))
+
+    def _again(self, since_ns: int, handler: Callable[[Any], None], waiting: Any) -> None:
+        self.since_ns = since_ns  # it was admitted then, and has waited since
+        try:
+            handler(waiting)
+        except HomeostatError as error:
+            waiting.fail(error.status, one_line(error))
+        finally:
+            self.since_ns = 0
 
     def _fail(self, exchange: Exchange, status: int, message: str, extra: bytes = b"") -> None:
         codes = self.catalog.codes
@@ -158,13 +177,13 @@ class App:
     def admitted(self, model: str, asked: Asked) -> Served:
         """The model, for a request for predictions. Raises as `Catalog.served` and `Admission.check`."""
         served = self.catalog.served(model)
-        if served.admission is not None:
+        if served.admission is not None and not self.since_ns:
             served.admission.check(self.access.actor(asked, "serving:read"))
         return served
 
     def infer(self, model: str, version: str | None, exchange: Exchange) -> None:
         """POST /v2/models/MODEL[/versions/VERSION]/infer."""
-        started = time.perf_counter_ns()
+        started = self.since_ns or time.perf_counter_ns()
         served = self.admitted(model, exchange)
         lane = self.asking.first(served, version)
         try:
@@ -189,7 +208,7 @@ class App:
 
     def score(self, model: str, version: str | None, exchange: Exchange) -> None:
         """POST /invocations, /v2/models/MODEL[/versions/VERSION]/invocations and /v1/models/MODEL:predict."""
-        started = time.perf_counter_ns()
+        started = self.since_ns or time.perf_counter_ns()
         served = self.admitted(model, exchange)
         lane = self.asking.first(served, version)
         contract = lane.loaded.contract

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
+
+import msgspec
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.ids import new_id
@@ -112,6 +115,24 @@ def _spread(request: WireRequest) -> None:
     content = request.parameters["content_type"] if request.parameters else None
     for wire in request.inputs:
         wire.parameters = {"content_type": content, **(wire.parameters or {})}
+
+
+class _Own(msgspec.Struct):
+    """What is looked at in a request whose model is away."""
+
+    parameters: dict[str, Any] | None = None
+
+
+def own_timeout_us(exchange: Exchange) -> int:
+    """A held request's own time limit; 0 when it has none, or cannot be read yet."""
+    if exchange.body and exchange.headers.get(b"content-encoding") is None:
+        try:
+            length = int(exchange.headers.get(b"inference-header-content-length") or len(exchange.body))
+            found = msgspec.json.decode(exchange.body[: max(length, 0)], type=_Own).parameters
+            return _microseconds(found["timeout"]) if found and "timeout" in found else 0
+        except (msgspec.DecodeError, ValueError, InvalidInput):
+            pass  # it will be told so when it is read in earnest
+    return 0
 
 
 def _microseconds(value: object) -> int:

@@ -6,18 +6,28 @@ from homeostat.core.errors import NotFound, Unavailable
 from homeostat.serving.http1 import Server
 from homeostat.serving.lane import Lane
 from homeostat.serving.prediction_log import PredictionLog
+from homeostat.serving.residency import Residency
 from homeostat.serving.served import Served
 from homeostat.serving.shadow import Shadow
+
+
+class Unloaded(Unavailable):
+    """The model is deployed but not in memory: whoever asks is held while it is loaded."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__(f"model '{served.model}' is not in memory", hint="try again in a moment")
+        self.served = served
 
 
 class Catalog:
     """What is served here. Filled by the follower, read by the request path; both on the event loop."""
 
-    def __init__(self, server: Server, predictions: PredictionLog, shadow: Shadow) -> None:
+    def __init__(self, server: Server, predictions: PredictionLog, shadow: Shadow, budget: int = 0) -> None:
         self.server = server
         self.predictions = predictions
         self.shadow = shadow
         self.models: dict[str, Served] = {}
+        self.residency = Residency(self.models, budget)
         self.started = False  # the deployments have been read once
         self.codes: dict[int, int] = {}  # refusals by status
 
@@ -36,10 +46,13 @@ class Catalog:
     def lane(self, served: Served, version: str | None) -> Lane:
         """The lane of a version of a model; None names the champion's.
 
-        Raises: Unavailable while nothing is loaded; NotFound for a version without a route.
+        Raises: Unloaded when a request brings the model back; Unavailable while nothing is loaded; NotFound for a
+        version without a route.
         """
         table = served.table
         if table is None:
+            if served.state == "unloaded":
+                raise Unloaded(served)
             if served.state == "failed":
                 raise Unavailable(f"model '{served.model}' cannot be served: {served.reason}")
             raise Unavailable(f"model '{served.model}' is loading", hint="try again in a moment")

@@ -23,6 +23,7 @@ from homeostat.serving.converted import check_form
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
 from homeostat.serving.routes import check_routes
 
+MOST_REPLICAS = 256
 _LEAD_BACK_THEMSELVES = ("rollback", "canary step", "canary promoted", "canary back", "bandit shares")
 
 
@@ -40,11 +41,15 @@ def deploy(
     rate_limit: float | None = None,
     log_share: float | None = None,
     redacted: list[str] | None = None,
+    min_replicas: int | None = None,
+    max_replicas: int | None = None,
+    idle_s: float | None = None,
 ) -> Deployment:
     """Send all requests for `model` to `version` (the newest registered one by default).
 
     `key`, `time` and `sticky` say how requests carry their metadata, `max_waiting` and `timeout_ms` how long they may
-    queue, `callers` and `rate_limit` who may ask and how often, `log_share` and `redacted` what of them is logged (see
+    queue, `callers` and `rate_limit` who may ask and how often, `log_share` and `redacted` what of them is logged,
+    `min_replicas`, `max_replicas` and `idle_s` how many replicas there are and whether the model stays in memory (see
     `Deployment`); what is not given stays as it was.
     Deploying what is deployed already changes nothing. The data planes load the version and then swap; wait for that
     with `wait_ready`.
@@ -66,16 +71,27 @@ def deploy(
             raise InvalidInput(f"{name}={number}", hint="a number from 1 to 86400000")
     if rate_limit is not None and not 0 <= rate_limit <= 1e9:
         raise InvalidInput(f"rate_limit={rate_limit}", hint="requests a second, or 0 for no limit")
+    for name, number in (("min_replicas", min_replicas), ("max_replicas", max_replicas)):
+        if number is not None and not 0 <= number <= MOST_REPLICAS:
+            raise InvalidInput(f"{name}={number}", hint=f"a number up to {MOST_REPLICAS}")
+    if idle_s is not None and not 0 <= idle_s <= 1e9:
+        raise InvalidInput(f"idle_s={idle_s}", hint="seconds without a request; 0 for never")
     _check_log_policy(found, log_share, redacted or [])
     given = {"key": key, "time": time, "sticky": sticky, "max_waiting": max_waiting, "timeout_ms": timeout_ms,
              "callers": callers, "rate_limit": rate_limit,
-             "log_share": log_share, "redacted": redacted}  # fmt: skip
+             "log_share": log_share, "redacted": redacted, "min_replicas": min_replicas,
+             "max_replicas": max_replicas, "idle_s": idle_s}  # fmt: skip
     wanted = {name: value for name, value in given.items() if value is not None}
 
     def write(connection: sa.Connection) -> Deployment:
         current = store.read_deployment(connection, model)
         base = current or Deployment(model=model, routes=[], salt=salt_of(model), generation=0, updated_ms=0)
         changed = replace(base, routes=routes, canary=None, bandit=None, **wanted)
+        if not max(1, changed.min_replicas) <= changed.max_replicas:
+            raise InvalidInput(
+                f"between min_replicas={changed.min_replicas} and max_replicas={changed.max_replicas} there is nothing",
+                hint="max_replicas is at least 1 and not below min_replicas",
+            )
         if current is not None and changed == current:
             return current
         return record(ws, connection, changed, "deploy", current)

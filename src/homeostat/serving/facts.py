@@ -7,9 +7,8 @@ from typing import Any
 from homeostat.core.version import VERSION
 from homeostat.serving.catalog import Catalog
 from homeostat.serving.contract import TensorSpec
-from homeostat.serving.lane import Lane
+from homeostat.serving.counts import VersionCounts
 from homeostat.serving.loaded import MAX_ROWS
-from homeostat.serving.served import Served
 
 NAME = "homeostat"
 EXTENSIONS = ["binary_tensor_data", "model_repository", "model_configuration", "statistics"]
@@ -29,6 +28,12 @@ class Facts:
         """False until every deployment has loaded once, or has failed to."""
         catalog = self.catalog
         return catalog.started and all(s.state != "loading" or s.table for s in catalog.models.values())
+
+    def model_ready(self, model: str, version: str | None) -> None:
+        """Returns when requests are answered, be it after loading. Raises as `Catalog.lane`."""
+        served = self.catalog.served(model)
+        if served.state != "unloaded" or (version is not None and version not in map(str, served.versions)):
+            self.catalog.lane(served, version)
 
     def metadata(self, model: str, version: str | None) -> dict[str, Any]:
         """Model metadata: inputs and outputs as they are, and the columns that a matrix holds."""
@@ -80,6 +85,11 @@ class Facts:
                     {"name": name, "version": str(v), "state": "READY", "reason": ""}
                     for v in sorted(served.table.versions)
                 ]
+            elif served.state == "unloaded":
+                reason = "not in memory; the next request loads it"
+                found += [
+                    {"name": name, "version": str(v), "state": "READY", "reason": reason} for v in served.versions
+                ]
             elif not ready_only:
                 state = "UNAVAILABLE" if served.state == "failed" else "LOADING"
                 found.append({"name": name, "version": "", "state": state, "reason": served.reason})
@@ -89,24 +99,23 @@ class Facts:
         """Counts and times by version; of every model when none is named."""
         models = [self.catalog.served(model)] if model is not None else list(self.catalog.models.values())
         if model is not None and version is not None:
-            self.catalog.lane(models[0], version)
+            self.model_ready(model, version)
         return [
-            _statistics(served, lane)
+            _statistics(served.model, at, counts)
             for served in models
-            for lane in served.lanes
-            if version is None or str(lane.loaded.version) == version
+            for at, counts in served.counts.items()
+            if version is None or str(at) == version
         ]
 
 
-def _statistics(served: Served, lane: Lane) -> dict[str, Any]:
-    counts = lane.loaded.counts
+def _statistics(model: str, version: int, counts: VersionCounts) -> dict[str, Any]:
 
     def spent(count: int, nanoseconds: int) -> dict[str, int]:
         return {"count": count, "ns": nanoseconds}
 
     return {
-        "name": served.model,
-        "version": str(lane.loaded.version),
+        "name": model,
+        "version": str(version),
         "inference_count": counts.rows,
         "execution_count": counts.batches,
         "inference_stats": {

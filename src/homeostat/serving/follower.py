@@ -10,12 +10,15 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import HomeostatError
+from homeostat.core.records import from_json
 from homeostat.core.workspace import Workspace
+from homeostat.registry import get_version
 from homeostat.serving import store
 from homeostat.serving.catalog import Catalog
 from homeostat.serving.lane import Lane, one_line
@@ -29,6 +32,9 @@ from homeostat.serving.vigil import Vigil
 log = logging.getLogger("homeostat.serving")
 POLL_S = 0.05
 RETRY_S = 5.0
+# Asked twenty times a second, of thousands of deployments perhaps: nearly every change changes it, and once in a while
+# all are looked at anyway.
+_MARK = sa.select(sa.func.count(), sa.func.sum(store.deployment.c.generation))
 
 
 class Follower:
@@ -45,8 +51,11 @@ class Follower:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._retry_at: dict[str, float] = {}
         self._beaten = 0.0
+        self._mark: tuple[Any, ...] = ()
         self._trouble = ""
         self._stopping = False
+        self._told: dict[str, tuple[int, str, str]] = {}
+        catalog.residency.start = self._load
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -69,35 +78,71 @@ class Follower:
         self._stopping = True
         for task in self._tasks.values():
             task.cancel()
+        for served in self._catalog.models.values():
+            self._catalog.residency.failed(served, 503, "the data plane is stopping")
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await asyncio.to_thread(self._forget)
 
     async def _step(self) -> None:
         now = self._loop.time()
+        mark = await asyncio.to_thread(self._ws.db.read, lambda c: tuple(c.execute(_MARK).one()), settled=False)
+        if mark != self._mark or now - self._beaten > BEAT_S:
+            await self._compare()
+            self._mark = mark
+        for model in [model for model, due in self._retry_at.items() if now >= due]:
+            self._load(model)
+        self._catalog.started = True
+        if now - self._beaten > BEAT_S:
+            self._beaten = now
+            await asyncio.to_thread(self._beat, self._news())
+
+    async def _compare(self) -> None:
+        """Look at every deployment: what is new, what has changed, what is gone."""
         query = sa.select(store.deployment.c.model, store.deployment.c.generation)
         rows = await asyncio.to_thread(self._ws.db.read, lambda c: c.execute(query).all(), settled=False)
         found = {row.model: row.generation for row in rows}
         for model in [name for name in self._catalog.models if name not in found]:
             self._remove(model)
+        if not self._catalog.started and self._catalog.residency.budget:
+            await self._describe(found)
         for model, generation in found.items():
             if model not in self._catalog.models:
                 self._catalog.models[model] = Served(model)
-            due = self._retry_at.get(model)
-            changed = self._seen.get(model) != generation or (due is not None and now >= due)
-            if changed and model not in self._tasks:
-                self._seen[model] = generation
-                self._retry_at.pop(model, None)
-                task = self._loop.create_task(self._install(model))
-                self._tasks[model] = task
-                task.add_done_callback(lambda _, model=model: self._tasks.pop(model, None))
-        self._catalog.started = True
-        if now - self._beaten > BEAT_S:
-            self._beaten = now
-            await asyncio.to_thread(self._beat)
+            if self._seen.get(model) != generation:
+                self._load(model)
+
+    def _load(self, model: str) -> None:
+        """Load what the newest deployment of `model` needs, unless that is being done."""
+        if model not in self._tasks:
+            self._retry_at.pop(model, None)
+            task = self._loop.create_task(self._install(model))
+            self._tasks[model] = task
+            task.add_done_callback(lambda _: self._loaded(model))
+
+    def _loaded(self, model: str) -> None:
+        self._tasks.pop(model, None)
+        served = self._catalog.models.get(model)
+        if served is not None and served.held and not self._stopping:
+            self._load(model)  # unloaded again before the task was over, and asked for since
+
+    async def _describe(self, found: dict[str, int]) -> None:
+        """At the start with a memory budget: what need not be in memory waits for its first request."""
+        query = sa.select(store.deployment.c.record)
+        records = await asyncio.to_thread(self._ws.db.read, lambda c: list(c.execute(query).scalars()))
+        for record in records:
+            deployment = from_json(record, Deployment)
+            if not deployment.min_replicas and deployment.model in found:
+                served = self._catalog.models[deployment.model] = Served(deployment.model)
+                served.describe(deployment)
+                served.state = "unloaded"
+                self._seen[deployment.model] = deployment.generation
 
     def _remove(self, model: str) -> None:
         served = self._catalog.models.pop(model)
         self._seen.pop(model, None)
+        self._retry_at.pop(model, None)
+        self._told.pop(model, None)
+        self._catalog.residency.failed(served, 404, f"model '{model}' is no longer deployed")
         for lane in served.lanes:
             lane.retire()
         log.info("model %s is no longer deployed", model)
@@ -108,59 +153,116 @@ class Follower:
         if deployment is None or served is None:
             return
         self._seen[model] = deployment.generation
+        residency = self._catalog.residency
+        back = served.deployment is not None and served.deployment.generation == deployment.generation
         try:
-            lanes, keep = await self._lanes(served, deployment)
+            async with residency.turn():
+                lanes, keep = await self._lanes(served, deployment)
+                if self._catalog.models.get(model) is not served:  # undeployed meanwhile
+                    for lane in lanes.values():
+                        lane.retire()
+                    return
+                table = RouteTable(deployment.routes, lanes, deployment.salt, deployment.generation)
+                served.install(deployment, table, keep)
+                residency.arrived(served)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # a model may fail to load in any way; what is served goes on
-            reason = one_line(error) if isinstance(error, HomeostatError) else f"{type(error).__name__}: {error}"
-            log.error("model %s generation %s cannot be served: %s", model, deployment.generation, reason)
-            if served.table is None:
-                served.state, served.reason = "failed", reason
-            self._retry_at[model] = self._loop.time() + RETRY_S
-            await asyncio.to_thread(self._tell, model, deployment.generation, "failed", reason)
+            await self._failed(served, deployment, error)
             return
-        if model not in self._catalog.models:
+        if back and self._told.get(model, (0, "", ""))[1] != "failed":
+            log.info("model %s is loaded again", model)
             return
-        table = RouteTable(deployment.routes, lanes, deployment.salt, deployment.generation)
-        served.install(deployment, table, keep)
         # What was just loaded lives long: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         log.info("model %s generation %s: %s", model, deployment.generation, _words(deployment))
-        await asyncio.to_thread(self._tell, model, deployment.generation, "ready", "")
+        self._told[model] = (deployment.generation, "ready", _replicas(served))
+        await asyncio.to_thread(self._tell, model, *self._told[model])
+
+    async def _failed(self, served: Served, deployment: Deployment, error: Exception) -> None:
+        model = served.model
+        reason = one_line(error) if isinstance(error, HomeostatError) else f"{type(error).__name__}: {error}"
+        log.error("model %s generation %s cannot be served: %s", model, deployment.generation, reason)
+        self._catalog.residency.failed(served, 503, f"model '{model}' cannot be served: {reason}")
+        if served.table is None:
+            served.state, served.reason = "failed", reason
+        self._retry_at[model] = self._loop.time() + RETRY_S
+        self._told[model] = (deployment.generation, "failed", reason)
+        await asyncio.to_thread(self._tell, model, *self._told[model])
 
     async def _lanes(self, served: Served, deployment: Deployment) -> tuple[dict[int, Lane], list[Lane]]:
         """A lane for each version of the deployment, and those of before that stay warm for a return."""
+        residency = self._catalog.residency
         before = served.deployment
         usable: dict[int, Lane] = {}
         if before is not None and (before.key, before.time) == (deployment.key, deployment.time):
             usable = {lane.loaded.version: lane for lane in served.lanes if not lane.retired}
         lanes: dict[int, Lane] = {}
-        for route in deployment.routes:
-            lane = usable.get(route.version)
-            if lane is None:
-                loaded = await asyncio.to_thread(load_version, self._ws, deployment, route.version)
-                lane = Lane(loaded, self._loop, self._catalog.predictions, self._catalog.shadow, self._vigil)
-            lanes[route.version] = lane
+        fresh: list[Lane] = []
+        try:
+            while not lanes or any(lane.retired for lane in lanes.values()):  # it may have made room for itself
+                for route in deployment.routes:
+                    lane = lanes.get(route.version) or usable.get(route.version)
+                    if lane is None or lane.retired:
+                        lane = await self._lane(served, deployment, route.version)
+                        fresh.append(lane)
+                    lanes[route.version] = lane
+                await residency.make_room(served)  # for what they weigh beyond what was expected
+        except BaseException:
+            for lane in fresh:
+                lane.retire()
+            raise
         keep: list[Lane] = []
         if served.table is not None and usable:
             keep = [lane for version, lane in served.table.versions.items() if version not in lanes]
         return lanes, keep
 
+    async def _lane(self, served: Served, deployment: Deployment, version: int) -> Lane:
+        residency, weigh = self._catalog.residency, bool(self._catalog.residency.budget)
+        if weigh:
+            needed = residency.expect(deployment.model, version)
+            if needed is None:
+                needed = (await asyncio.to_thread(get_version, self._ws, deployment.model, version)).size
+            await residency.make_room(served, needed)
+        loaded = await asyncio.to_thread(load_version, self._ws, deployment, version, weigh)
+        loaded.counts = served.counts.setdefault(version, loaded.counts)
+        lane = Lane(loaded, self._loop, self._catalog.predictions, self._catalog.shadow, self._vigil)
+        residency.add(lane)
+        if deployment.min_replicas > 1:
+            try:
+                await asyncio.to_thread(loaded.runtime.scale, deployment.min_replicas)
+            except BaseException:
+                lane.retire()
+                raise
+        return lane
+
+    def _news(self) -> list[tuple[str, int, str, str]]:
+        """What has changed since it was last told: (model, generation, state, reason)."""
+        news: list[tuple[str, int, str, str]] = []
+        for model, served in self._catalog.models.items():
+            if served.deployment is not None and served.state in ("ready", "unloaded"):
+                now = (served.deployment.generation, served.state, _replicas(served))
+                if self._told.get(model) != now:
+                    self._told[model] = now
+                    news.append((model, *now))
+        return news
+
     def _tell(self, model: str, generation: int, state: str, reason: str) -> None:
-        def write(connection: sa.Connection) -> None:
-            where = (store.state.c.plane == self._plane, store.state.c.model == model)
-            values = {"generation": generation, "state": state, "reason": reason}
-            if not connection.execute(sa.update(store.state).where(*where).values(**values)).rowcount:
-                connection.execute(sa.insert(store.state).values(plane=self._plane, model=model, **values))
+        self._quietly(lambda connection: self._write(connection, model, generation, state, reason))
 
-        self._quietly(write)
+    def _write(self, connection: sa.Connection, model: str, generation: int, state: str, reason: str) -> None:
+        where = (store.state.c.plane == self._plane, store.state.c.model == model)
+        values = {"generation": generation, "state": state, "reason": reason}
+        if not connection.execute(sa.update(store.state).where(*where).values(**values)).rowcount:
+            connection.execute(sa.insert(store.state).values(plane=self._plane, model=model, **values))
 
-    def _beat(self) -> None:
+    def _beat(self, news: list[tuple[str, int, str, str]]) -> None:
         def write(connection: sa.Connection) -> None:
             if self._stopping:
                 return  # a beat after the farewell would raise the dead
+            for model, generation, state, reason in news:
+                self._write(connection, model, generation, state, reason)
             values = {"url": self._url, "beat_ms": now_ms()}
             changed = connection.execute(
                 sa.update(store.plane).where(store.plane.c.plane == self._plane).values(**values)
@@ -183,6 +285,10 @@ class Follower:
         except HomeostatError as error:
             # A full disk must not stop predictions; who waits for this plane is told when it works again.
             log.error("the data plane cannot record its state: %s", error)
+
+
+def _replicas(served: Served) -> str:
+    return f"{served.replicas} replicas" if served.table and served.replicas != len(served.table.versions) else ""
 
 
 def _words(deployment: Deployment) -> str:

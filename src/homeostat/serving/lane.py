@@ -17,18 +17,24 @@ from concurrent.futures import ThreadPoolExecutor
 
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import HomeostatError, Unavailable
+from homeostat.serving.autoscale import Autoscaler
 from homeostat.serving.loaded import MAX_ROWS, LoadedVersion
 from homeostat.serving.oip import Outputs
 from homeostat.serving.prediction_log import LogEntry, PredictionLog
 from homeostat.serving.question import Line, Question
+from homeostat.serving.runtimes.runtime import Gone
 from homeostat.serving.shadow import Shadow
 from homeostat.serving.vigil import Vigil
+from homeostat.serving.weight import WEIGHING, give_back
 
 log = logging.getLogger("homeostat.serving")
 _LATE = "no answer within the request's time limit (the parameter 'timeout', or the deployment's timeout_ms)"
 # A batch that ended the worker is tried again in halves, so that one bad request does not fail its neighbours. After
 # this many ends without an answer in between it is not a request that is bad.
 MAX_CRASHES = 8
+MOST_REPLICAS = 256
+# When a replica could not be started, for how long none is.
+SCALE_AGAIN_S = 10.0
 # The share of a batch's time that the next one may wait for company.
 GATHER = 0.2
 
@@ -47,15 +53,23 @@ class Lane:
         self._shadow = shadow
         self._pending: list[Question] = []
         self._waiting: list[Question] = []
-        self._running: list[Question] = []
+        self._batches: list[list[Question]] = []  # those that are computed outside of the event loop
         self._barriers: list[tuple[set[Question], Callable[[], None]]] = []
         self._thread: ThreadPoolExecutor | None = None
         self._crashes = 0
         self._expected = 0
         self._held: asyncio.TimerHandle | None = None
+        self._scaler = Autoscaler()
+        self._scaling = False
+        self._scale_after_s = 0.0
+        self._most = 0  # in flight at once since the last look
+        self._busy_ns = self._looked_ns = 0
+        self.may_grow: Callable[[Lane], bool] = _always
         self._timeout_ns = 0
         self._max_waiting = 0
         self.retired = False
+        self.released: Callable[[Lane], None] = _nobody
+        self.last_ns = time.perf_counter_ns()  # when it answered last
         self.limit(2048, 30_000)
 
     def limit(self, max_waiting: int, timeout_ms: int) -> None:
@@ -63,6 +77,14 @@ class Lane:
         self._max_waiting = max_waiting
         self._timeout_ns = timeout_ms * 1_000_000
         self.loaded.runtime.answer_s = timeout_ms / 1000
+
+    def share(self, least: int, most: int) -> None:
+        """Between how many replicas the load moves it."""
+        self._scaler.least, self._scaler.most = least, most
+
+    @property
+    def _running(self) -> list[Question]:
+        return [question for batch in self._batches for question in batch]
 
     def put(self, question: Question) -> None:
         """Answer `question` at the end of this pass, or later when the model is slow."""
@@ -93,6 +115,39 @@ class Lane:
             if question.exchange is not None and self._is_late(question, now_ns):
                 self.loaded.counts.expired += 1
                 self._fail(question, 504, _LATE)
+        self._look(now_ns)
+
+    def _look(self, now_ns: int) -> None:
+        """See whether there should be more replicas or fewer."""
+        replicas, self._most = self.loaded.runtime.replicas, max(self._most, len(self._waiting) + len(self._running))
+        if self._scaler.most > 1 or replicas > 1:
+            self._reckon(now_ns)
+            wanted = self._scaler.look(now_ns / 1e9, self._busy_ns / 1e9, self._most, replicas)
+            self._most = 0
+            if wanted < replicas or (wanted > replicas and self.may_grow(self)):
+                self._scale(wanted)
+
+    def _reckon(self, now_ns: int) -> None:
+        self._busy_ns += len(self._batches) * (now_ns - self._looked_ns)
+        self._looked_ns = now_ns
+
+    def _scale(self, wanted: int) -> None:
+        if self._scaling or self.retired or time.monotonic() < self._scale_after_s:
+            return
+        self._scaling = True
+        runtime = self.loaded.runtime
+        log.info("model %s version %s: from %s replicas to %s", self.loaded.model, self.loaded.version,
+                 runtime.replicas, wanted)  # fmt: skip
+
+        def scaled(done: asyncio.Future[None]) -> None:
+            self._scaling = False
+            error = done.exception()
+            if error is not None and not self.retired:
+                log.error("model %s version %s: no further replica: %s", self.loaded.model, self.loaded.version, error)
+                self._scale_after_s = time.monotonic() + SCALE_AGAIN_S
+            self._feed_thread()
+
+        self._loop.run_in_executor(None, runtime.scale, wanted).add_done_callback(scaled)
 
     def _is_late(self, question: Question, now_ns: int) -> bool:
         return now_ns > (question.deadline_ns or question.started_ns + self._timeout_ns)
@@ -111,20 +166,37 @@ class Lane:
         return max(1, min(60, round(len(self._waiting) / 2 * pace_ns / 1e9)))
 
     def retire(self) -> None:
-        """Release the runtime once nothing waits for it any more. Once is enough."""
+        """Release the runtime once nothing waits for it any more, its shadow's work included; tell `released` when its
+        memory is given back. Once is enough."""
         if not self.retired:
             self.retired = True
-            self.barrier(self._close)
+            self.barrier(lambda: self._shadow.barrier(self._close_soon))
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits here."""
-        return not (self._pending or self._waiting or self._running)
+        return not (self._pending or self._waiting or self._batches)
+
+    def _close_soon(self) -> None:
+        self._loop.call_soon_threadsafe(self._close)
 
     def _close(self) -> None:
         if self._thread is not None:
             self._thread.shutdown(wait=False)
-        self.loaded.runtime.close()
+        # The log may know the version for a moment longer; nothing but this holds its runtime.
+        runtimes, self.loaded.runtime = [self.loaded.runtime], Gone()
+
+        def give_up() -> None:
+            runtimes[0].close()
+            with WEIGHING:  # what goes must not lighten what comes
+                runtimes.clear()
+                give_back()
+
+        def gone(_: object) -> None:
+            self.loaded.weight = 0
+            self.released(self)
+
+        self._loop.run_in_executor(None, give_up).add_done_callback(gone)
 
     def _flush(self) -> None:
         questions, self._pending = self._pending, []
@@ -166,42 +238,47 @@ class Lane:
         self._vigil.answered()
 
     def _feed_thread(self) -> None:
-        if self._running or not self._waiting:
-            return
-        if self._held is not None:
+        if self._held is not None and not self._batches:
             if len(self._waiting) < self._expected:
                 return
             self._held.cancel()
             self._held = None
+        free = self.loaded.runtime.replicas - len(self._batches)
+        if free <= 0 or not self._waiting:
+            return
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, f"model-{self.loaded.model}-{self.loaded.version}")
+            self._thread = ThreadPoolExecutor(MOST_REPLICAS, f"model-{self.loaded.model}-{self.loaded.version}")
         now = time.perf_counter_ns()
         late = [question for question in self._waiting if self._is_late(question, now)]
         if late:  # nobody waits for these answers any more: they cost no computing
             gone = set(late)
             self._waiting = [question for question in self._waiting if question not in gone]
             self._expire(late)
-        if not self._waiting:
-            return
-        group: list[Question] = []
-        rows = 0
-        for question in self._waiting:
-            if group and (rows + question.rows > MAX_ROWS or not self.loaded.contract.batchable):
-                break
-            group.append(question)
-            rows += question.rows
-        del self._waiting[: len(group)]
-        self._start_thread(group)
+        while free and self._waiting:
+            share = -(-len(self._waiting) // free)  # who waits is shared between the replicas that are free
+            group: list[Question] = []
+            rows = 0
+            for question in self._waiting[:share]:
+                if group and (rows + question.rows > MAX_ROWS or not self.loaded.contract.batchable):
+                    break
+                group.append(question)
+                rows += question.rows
+            del self._waiting[: len(group)]
+            self._start_thread(group)
+            free -= 1
 
     def _start_thread(self, group: list[Question]) -> None:
         assert self._thread is not None
-        self._running = group
         started = time.perf_counter_ns()
+        self._most = max(self._most, len(group) + len(self._waiting) + len(self._running))
+        self._reckon(started)
+        self._batches.append(group)
         payload = self.loaded.contract.merge([question.payload for question in group])
         future = self._thread.submit(self.loaded.compute, payload)
 
         def finish() -> None:
-            self._running = []
+            self._reckon(time.perf_counter_ns())
+            self._batches.remove(group)
             error = future.exception()
             if error is None:
                 self._crashes = 0
@@ -216,7 +293,7 @@ class Lane:
     def _hold(self, answered: int, took_ns: int) -> None:
         """Let the next batch wait for those who are answered now."""
         self._expected = answered + len(self._waiting)
-        if self._waiting and self.loaded.contract.batchable and self._held is None:
+        if self._waiting and not self._batches and self.loaded.contract.batchable and self._held is None:
             self._held = self._loop.call_later(GATHER * took_ns / 1e9, self._release)
 
     def _release(self) -> None:
@@ -244,6 +321,7 @@ class Lane:
         for connection in touched:
             connection.write_ready()
         ended = time.perf_counter_ns()
+        self.last_ns = ended
         counts.batches += 1
         counts.compute_ns += computed - started
         counts.requests += len(group)
@@ -300,6 +378,14 @@ class Lane:
             else:
                 done()
         self._barriers = still
+
+
+def _always(_: Lane) -> bool:
+    return True
+
+
+def _nobody(_: Lane) -> None:
+    """Nobody counts the memory of this lane."""
 
 
 def one_line(error: HomeostatError) -> str:

@@ -50,7 +50,13 @@ class LoadedVersion:
         self.counts = VersionCounts()
         self.loop_rows = 0
         self.log_policy = LogPolicy()
+        self.weight = 0  # bytes that loading it took in this process, where that was measured
         self.sample: Any = None  # a payload of some recorded rows, to show what a request looks like
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it takes at the moment, here and in processes of its own."""
+        return self.weight + self.runtime.memory()
 
     def compute(self, payload: Any) -> list[tensors.Array]:
         """The outputs for a merged payload, in the shapes that the signature states.
@@ -178,13 +184,14 @@ def _open_process(
     folder: Path, recorded: str | None, package: Package, names: tuple[str, str, str]
 ) -> tuple[Runtime, Contract]:
     from homeostat.serving.runtimes.process import ProcessRuntime
+    from homeostat.serving.runtimes.replicas import Replicas
 
     signature = package.signature
     contract: Contract = ColumnsContract(names[0], specs(signature.inputs), *names[1:])
     if signature.tensor is not None:
         contract = MatrixContract(names[0], specs(signature.inputs), *names[1:], tensor=signature.tensor)
     (output,) = specs(signature.outputs)
-    return ProcessRuntime(folder, recorded or "", contract.offered, output), contract
+    return Replicas(lambda: ProcessRuntime(folder, recorded or "", contract.offered, output)), contract
 
 
 def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[Any, int]:

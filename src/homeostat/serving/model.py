@@ -71,6 +71,13 @@ class Deployment(Record):
 
     `log_share` of the requests go to the prediction log, chosen by their ids; the inputs named in `redacted` never do,
     and are not watched for drift.
+
+    A model too slow for the event loop is computed by `min_replicas` to `max_replicas` at once, as the load asks for:
+    worker processes, or threads for models that compute in this one. Every data-plane process counts for itself.
+
+    With `min_replicas` above 0 a model stays in memory; otherwise it is unloaded after `idle_s` seconds without a
+    request (0: never), and where the models of a process may take no more than a memory budget, when it is the one not
+    asked for longest. The next request is held while it is loaded again.
     """
 
     model: str
@@ -87,6 +94,9 @@ class Deployment(Record):
     rate_limit: float = 0.0
     log_share: float = 1.0
     redacted: list[str] = []
+    min_replicas: int = 0
+    max_replicas: int = 1
+    idle_s: float = 0.0
     canary: Canary | None = None
     bandit: Bandit | None = None
 
@@ -118,7 +128,8 @@ class Endpoint(Record):
 
 
 class ServingState(Record):
-    """What one data-plane process has made of a deployment: "loading", "ready" or "failed" with its reason."""
+    """What one data-plane process has made of a deployment: "loading", "ready", "unloaded" (the next request
+    loads it) or "failed" with its reason. The reason of "ready" is how many replicas there are, if not one."""
 
     plane: str
     model: str

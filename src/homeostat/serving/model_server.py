@@ -39,12 +39,18 @@ def serve_folder(
     open_to_all: bool = False,
     token_file: str | os.PathLike[str] | None = None,
     home: str | None = None,
+    share: str | None = None,
+    ready_file: str | os.PathLike[str] | None = None,
+    supervised: bool = False,
 ) -> None:
     """Serve the models in `folder` until SIGTERM, in every layout that `import_folder` reads.
 
     `name` is what a single model is called. On an address that others can reach, either `token_file` lists who may
     ask, a token a line (read again when it changes), or `open_to_all` says that anyone who gets there may. Predictions
     are logged only in a `home`, which outlives the server.
+
+    Servers of one machine that name the same `share` share their port, and `/metrics` speaks for all of them.
+    `ready_file` is made when every model answers. `supervised`: end when standard input does.
 
     Raises: InvalidInput, Refused or NotFound when the folder holds nothing to serve; Unavailable for a port in use, or
     when a model does not load.
@@ -63,10 +69,11 @@ def serve_folder(
         versions = import_folder(ws, folder, name, allow_code=allow_code)
         for version in versions:
             deploy(ws, version.model, version.version, log_share=1.0 if home else 0.0)
-        watch = _Watch(ws, versions)
+        watch = _Watch(ws, versions, Path(ready_file) if ready_file is not None else None)
         watch.start()
         access = Access(host, token_file=tokens, open_to_all=open_to_all)
-        serve(ws, host, port, grpc_port=grpc_port, access=access)
+        serve(ws, host, port, index=os.getpid() if share else 0, reuse_port=share is not None, supervised=supervised,
+              grpc_port=grpc_port, access=access, share=share)  # fmt: skip
         if watch.failure is not None:
             raise watch.failure
 
@@ -74,10 +81,11 @@ def serve_folder(
 class _Watch(threading.Thread):
     """Ends the server when a model does not load: whoever started it should hear of it, and try again."""
 
-    def __init__(self, ws: Workspace, versions: list[ModelVersion]) -> None:
+    def __init__(self, ws: Workspace, versions: list[ModelVersion], ready: Path | None) -> None:
         super().__init__(name="homeostat-loading", daemon=True)
         self._ws = ws
         self._versions = versions
+        self._ready = ready
         self.failure: HomeostatError | None = None
 
     def run(self) -> None:
@@ -89,6 +97,8 @@ class _Watch(threading.Thread):
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             log.info("%s version %s answers", version.model, version.version)
+        if self._ready is not None:
+            self._ready.touch()
 
 
 def main_log() -> None:

@@ -9,14 +9,13 @@ import msgspec
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.version import VERSION
-from homeostat.serving.counts import Exposition
+from homeostat.serving.counts import Exposition, VersionCounts
 from homeostat.serving.facts import Facts
 from homeostat.serving.http1 import JSON, Exchange
 from homeostat.serving.openapi import describe
 
 if TYPE_CHECKING:
     from homeostat.serving.catalog import Catalog
-    from homeostat.serving.lane import Lane
 
 _OF_VERSION = (
     ("requests", "Answered inference requests."),
@@ -63,7 +62,7 @@ class Pages:
 
     def model_ready(self, model: str, version: str | None, exchange: Exchange) -> None:
         """GET /v2/models/MODEL[/versions/VERSION]/ready and /v1/models/MODEL"""
-        self._catalog.lane(self._catalog.served(model), version)
+        self._facts.model_ready(model, version)
         _json(exchange, {"name": model, "ready": True})
 
     def metadata(self, model: str, version: str | None, exchange: Exchange) -> None:
@@ -91,7 +90,7 @@ class Pages:
     def metrics(self) -> Exposition:
         """What this process has counted."""
         catalog, page = self._catalog, Exposition()
-        counts = [(labels, lane.loaded.counts) for labels, lane in self._lanes()]
+        counts = list(self._counts())
         for field, help in _OF_VERSION:
             page.add(f"homeostat_{field}_total", "counter", help, [(n, getattr(c, field)) for n, c in counts])
         seconds = [(labels, c.compute_ns / 1e9) for labels, c in counts]
@@ -111,12 +110,42 @@ class Pages:
             ("shadow_dropped_total", "counter", "Mirrored requests dropped.", catalog.shadow.dropped),
         ):
             page.add(f"homeostat_{name}", kind, help, [({}, value)])
+        self._residency(page)
         return page
 
-    def _lanes(self) -> Iterator[tuple[dict[str, str], Lane]]:
+    def _residency(self, page: Exposition) -> None:
+        residency, models = self._catalog.residency, self._catalog.models
+        loaded = [served for served in models.values() if served.loads]
+        for name, help, samples in (
+            ("loads", "Times a model was loaded.", [({"model": s.model}, s.loads) for s in loaded]),
+            ("unloads", "Times a model was unloaded: for others' sake, or because nobody asked.",
+             [({"model": s.model, "why": why}, count) for s in loaded for why, count in s.unloads.items()]),
+            ("held", "Requests that waited for their model to be loaded.",
+             [({"model": s.model}, s.held_total) for s in models.values() if s.held_total]),
+            ("held_turned_away", "Requests refused because too many waited for their model to be loaded.",
+             [({"model": s.model}, s.turned_away) for s in models.values() if s.turned_away]),
+        ):  # fmt: skip
+            page.add(f"homeostat_{name}_total", "counter", help, samples)
+        for name, help, value in (
+            ("models_deployed", "Deployed models.", len(models)),
+            ("models_loaded", "Models in memory.", sum(served.table is not None for served in models.values())),
+            ("held", "Requests that wait for their model to be loaded.", residency.held),
+            ("model_memory_bytes", "What models take; measured where there is a budget.", residency.used),
+            ("memory_budget_bytes", "What they may take; 0 for no limit.", residency.budget),
+        ):
+            page.add(f"homeostat_{name}", "gauge", help, [({}, value)])
+
+        replicas = [
+            ({"model": name, "version": str(version)}, lane.loaded.runtime.replicas)
+            for name, served in models.items() if served.table is not None
+            for version, lane in served.table.versions.items()
+        ]  # fmt: skip
+        page.add("homeostat_replicas", "gauge", "Worker processes or threads of models that are slow.", replicas)
+
+    def _counts(self) -> Iterator[tuple[dict[str, str], VersionCounts]]:
         for name, served in self._catalog.models.items():
-            for lane in served.lanes:
-                yield {"model": name, "version": str(lane.loaded.version)}, lane
+            for version, counts in served.counts.items():
+                yield {"model": name, "version": str(version)}, counts
 
 
 def json_object(body: bytes) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from homeostat.core.errors import HomeostatError, InvalidInput, Unavailable
 from homeostat.core.workspace import Workspace
@@ -33,6 +34,7 @@ from homeostat.serving.spool import spool_folder
 
 log = logging.getLogger("homeostat.serving")
 DRAIN_S = 10.0
+RELEASE_S = 3.0
 
 
 class Plane:
@@ -40,9 +42,10 @@ class Plane:
 
     def __init__(
         self, ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False,
-        grpc_port: int | None = None, access: Access | None = None,
+        grpc_port: int | None = None, access: Access | None = None, share: str | None = None,
     ) -> None:  # fmt: skip
         self._ws = ws
+        self._meets = ws.home if share is None else Path("/", share)
         self._access = access or Access(host, ws)
         self._grpc_port = grpc_port
         self._host = host
@@ -94,6 +97,10 @@ class Plane:
             listener.close()
         app.fleet.listening = False
         following.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while app.catalog.residency.held:
+                    await asyncio.sleep(0.01)
         await follower.stop()
         app.server.drain()
         with suppress(TimeoutError):
@@ -107,10 +114,14 @@ class Plane:
         for served in app.catalog.models.values():
             for lane in served.lanes:
                 lane.retire()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_S):
+                while app.catalog.residency.lanes:
+                    await asyncio.sleep(0.01)
 
     async def _join(self, app: App) -> None:
         try:
-            await app.fleet.join(meeting_place(self._ws.home, self._host, self._port), self._index)
+            await app.fleet.join(meeting_place(self._meets, self._host, self._port), self._index)
         except OSError as error:
             log.error("this data plane cannot meet the others on its port: %s; it speaks for itself alone", error)
 
@@ -148,12 +159,15 @@ async def _sweep(app: App) -> None:
         for served in app.catalog.models.values():
             for lane in served.lanes:
                 lane.sweep(now_ns)
+        app.catalog.residency.sweep(now_ns)
         await asyncio.sleep(0.5)
 
 
 def serve(ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bool = False,
-          supervised: bool = False, grpc_port: int | None = None, access: Access | None = None) -> None:  # fmt: skip
+          supervised: bool = False, grpc_port: int | None = None, access: Access | None = None,
+          share: str | None = None) -> None:  # fmt: skip
     """Run a data plane in this process until SIGTERM. `access` decides who may ask; by default the workspace's tokens.
+    Those that share a port know each other by `share`; by default by their workspace.
 
     Raises: InvalidInput for an address that others can reach without a token; Unavailable for a port in use.
     """
@@ -166,7 +180,9 @@ def serve(ws: Workspace, host: str, port: int, *, index: int = 0, reuse_port: bo
     gc.set_threshold(20_000, 20, 50)
 
     async def main() -> None:
-        plane = Plane(ws, host, port, index=index, reuse_port=reuse_port, grpc_port=grpc_port, access=access)
+        plane = Plane(
+            ws, host, port, index=index, reuse_port=reuse_port, grpc_port=grpc_port, access=access, share=share
+        )
         await plane.run(supervised)
 
     try:

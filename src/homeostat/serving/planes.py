@@ -50,6 +50,7 @@ def states(ws: Workspace, model: str | None = None) -> list[ServingState]:
 @verb(permission="serving:read")
 def wait_ready(ws: Workspace, model: str, generation: int | None = None, timeout_s: float = 30.0) -> list[ServingState]:
     """Wait until every live data plane answers `model` by `generation` (the current one by default) or a later one.
+    Where it is unloaded until somebody asks, the first request still waits for it.
 
     Raises: NotFound when the model is not deployed; Unavailable when a version cannot be loaded, with the reason, or
     when it takes longer than `timeout_s`.
@@ -69,7 +70,7 @@ def wait_ready(ws: Workspace, model: str, generation: int | None = None, timeout
                     hint="`homeostat serving rollback` returns to the routes before",
                     model=model,
                 )
-        if live and all(plane in reached and reached[plane].state == "ready" for plane in live):
+        if live and all(plane in reached and reached[plane].state in ("ready", "unloaded") for plane in live):
             return list(reached.values())
         if time.monotonic() > deadline:
             raise Unavailable(

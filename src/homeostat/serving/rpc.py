@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from homeostat.core.errors import HomeostatError, InvalidInput
+from homeostat.serving.catalog import Unloaded
 from homeostat.serving.http2 import Call, Http2
 from homeostat.serving.lane import one_line
 from homeostat.serving.rpc_infer import RAW, TYPED, InferCall
@@ -72,6 +73,8 @@ class Rpc:
                 return
         try:
             handler(call)
+        except Unloaded as found:
+            self._app.hold(found.served, handler, call, _own_limit(call))
         except HomeostatError as error:
             self._fail(call, error.status, one_line(error))
 
@@ -82,12 +85,12 @@ class Rpc:
 
     def infer(self, call: Call) -> None:
         """ModelInfer."""
-        started = time.perf_counter_ns()
+        started = self._app.since_ns or time.perf_counter_ns()
         asked = InferCall(call.body)
-        call.body = b""
         asking = self._app.asking
         served = self._app.admitted(asked.model, call)
         lane = asking.first(served, asked.version)
+        call.body = b""
         limit = call.headers.get(b"grpc-timeout")
         if limit is not None:
             asked.request.parameters = {"timeout": _microseconds(limit), **(asked.request.parameters or {})}
@@ -107,9 +110,8 @@ class Rpc:
 
     def _model_ready(self, call: Call) -> None:
         model, version = _named(call.body)
-        catalog = self._app.catalog
         try:
-            catalog.lane(catalog.served(model), version)
+            self._app.facts.model_ready(model, version)
         except HomeostatError:
             call.answer(b"")  # false
         else:
@@ -190,6 +192,14 @@ def _microseconds(limit: bytes) -> int:
     if unit is None or not limit[:-1].isdigit() or len(limit) > 9:
         raise InvalidInput(f"grpc-timeout is {limit[:20].decode('latin-1')!r}", hint="for example 500m")
     return min(max(1, round(int(limit[:-1]) * unit)), 86_400_000_000)
+
+
+def _own_limit(call: Call) -> int:
+    """The call's own time limit in microseconds; 0 when it has none, or one that will be refused."""
+    try:
+        return _microseconds(call.headers[b"grpc-timeout"])
+    except (KeyError, InvalidInput):
+        return 0
 
 
 def _named(message: bytes) -> tuple[str, str | None]:

@@ -60,7 +60,7 @@ class Shadow:
 
     def barrier(self, done: Callable[[], None]) -> None:
         """Call `done` (from any thread) when everything queued so far is in the log."""
-        if self._thread is None:
+        if self._thread is None or self._stop:
             done()
         else:
             self._queue.append(done)

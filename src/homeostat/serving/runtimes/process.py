@@ -22,6 +22,7 @@ from homeostat.serving import tensors
 from homeostat.serving.contract import TensorSpec
 from homeostat.serving.runtimes.arena import INLINE_BYTES, Arena
 from homeostat.serving.runtimes.runtime import Runtime
+from homeostat.serving.weight import private_bytes
 
 MAX_FRAME = 1 << 30
 
@@ -153,6 +154,9 @@ class ProcessRuntime(Runtime):
         if reply.error:
             raise StepFailed(f"the model raised {reply.error}")
         return outputs
+
+    def memory(self) -> int:
+        return private_bytes(self._process.pid)
 
     def close(self) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from homeostat.core.errors import Unavailable
 from homeostat.serving.tensors import Array
 
 
@@ -18,6 +19,8 @@ class Runtime(ABC):
     in_loop = True
     # What one batch may take where that can be held: a process that takes longer is ended. 0: as long as it likes.
     answer_s = 0.0
+    # How many batches it computes at once, when it computes outside of the event loop.
+    replicas = 1
 
     @abstractmethod
     def run(self, arrays: list[Array]) -> list[Array]:
@@ -27,5 +30,22 @@ class Runtime(ABC):
         middle of this batch (it may be one request of it that ends it); any other exception is the model's own failure.
         """
 
+    def scale(self, wanted: int) -> None:
+        """Compute so many batches at once. Here: in so many threads. May take long; for one thread at a time."""
+        self.replicas = wanted
+
+    def memory(self) -> int:
+        """Bytes that it takes in other processes at the moment."""
+        return 0
+
     def close(self) -> None:  # noqa: B027 (most runtimes hold nothing)
         """Let go of processes and memory. Called once, when the last request has been answered."""
+
+
+class Gone(Runtime):
+    """What stands in the place of a runtime that was closed."""
+
+    name = "none"
+
+    def run(self, arrays: list[Array]) -> list[Array]:
+        raise Unavailable("the model is being unloaded", hint="send it again")

@@ -49,7 +49,7 @@ export function planes(states: readonly ServingState[], generation: number): { t
   const failed = states.find((state) => state.state === "failed");
   if (failed !== undefined) return { tone: "bad", text: `generation ${failed.generation} cannot be served` };
   if (states.length === 0) return { tone: "quiet", text: "no data plane" };
-  const there = states.filter((state) => state.state === "ready" && state.generation >= generation).length;
+  const there = states.filter((state) => state.state !== "loading" && state.generation >= generation).length;
   if (there < states.length) return { tone: "warn", text: `loading, ${there} of ${states.length}` };
   return { tone: "ok", text: states.length === 1 ? "ready" : `${states.length} ready` };
 }

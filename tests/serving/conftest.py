@@ -33,7 +33,7 @@ class PlaneProcess:
                 [sys.executable, "-m", "homeostat.serving.plane", "--url", self.ws.url, "--port", str(port)],
                 stderr=stderr, env=environment,
             )  # fmt: skip
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 self.url = endpoint(self.ws).rest_url
@@ -52,7 +52,7 @@ class PlaneProcess:
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()

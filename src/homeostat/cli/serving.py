@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", metavar="FILE", help="who may ask: a token a line")
     parser.add_argument("--open", action="store_true", help="anyone who reaches the port may ask")
     parser.add_argument("--allow-code", action="store_true", help="run pickled models, each in a process of its own")
+    parser.add_argument("--share", metavar="NAME", help="servers of this machine that name the same share their port")
+    parser.add_argument("--ready-file", metavar="FILE", help="made when every model answers")
+    parser.add_argument("--supervised", action="store_true", help="end when standard input does")
     parser.add_argument("--home", metavar="DIR", help="keep a workspace there, with a log of predictions")
 
 
@@ -35,5 +38,8 @@ def run(args: argparse.Namespace) -> int:
         open_to_all=args.open,
         token_file=args.token_file,
         home=args.home,
+        share=args.share,
+        ready_file=args.ready_file,
+        supervised=args.supervised,
     )
     return 0

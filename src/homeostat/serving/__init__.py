@@ -60,6 +60,9 @@ if TYPE_CHECKING:
     from homeostat.serving.shadow_comparison import compare_shadow as compare_shadow
     from homeostat.serving.shipping.manifests import Manifest as Manifest
     from homeostat.serving.shipping.manifests import manifests as manifests
+    from homeostat.serving.shipping.on_ray import RayApplication as RayApplication
+    from homeostat.serving.shipping.on_ray import deploy_on_ray as deploy_on_ray
+    from homeostat.serving.shipping.on_ray import remove_from_ray as remove_from_ray
     from homeostat.serving.shipping.packaging import Image as Image
     from homeostat.serving.shipping.packaging import package_image as package_image
     from homeostat.serving.supervisor import Supervisor as Supervisor

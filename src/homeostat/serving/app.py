@@ -98,6 +98,8 @@ class App:
             handler(waiting)
         except HomeostatError as error:
             waiting.fail(error.status, one_line(error))
+        except Unloaded as found:
+            waiting.fail(503, str(found))
         finally:
             self.since_ns = 0
 

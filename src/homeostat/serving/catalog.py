@@ -11,11 +11,11 @@ from homeostat.serving.served import Served
 from homeostat.serving.shadow import Shadow
 
 
-class Unloaded(Unavailable):
-    """The model is deployed but not in memory: whoever asks is held while it is loaded."""
+class Unloaded(Exception):
+    """The model is deployed but not in memory. No error: whoever asks is held while it is loaded."""
 
     def __init__(self, served: Served) -> None:
-        super().__init__(f"model '{served.model}' is not in memory", hint="try again in a moment")
+        super().__init__(f"model '{served.model}' is not in memory")
         self.served = served
 
 

@@ -43,6 +43,7 @@ def test_what_is_refused_of_experiments_and_runs(mlflow_client: Client) -> None:
     refused(both, client.log_metric, run, "m", 1.0, model_id=model, dataset_name="d")
     refused(both, client.log_metric, run, "m", 1.0, model_id=model, dataset_digest="d")
     assert client.get_metric_history("no" * 16, "m") == []
+    assert client.search_logged_models([]) == []
     """)
     )
 

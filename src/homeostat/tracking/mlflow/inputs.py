@@ -50,7 +50,7 @@ def log_inputs(ws: Workspace, args: Args) -> dict[str, Any]:
 def log_outputs(ws: Workspace, args: Args) -> dict[str, Any]:
     """Models that a run made, at which step."""
     wanted = args.text("run_id", required=True)
-    made = [Args(item) for item in args.items("models", required=True)]
+    made = [Args(item) for item in args.items("models", required=not args.has("models"))]
     models = [(item.text("model_id", required=True, longest=64), item.integer("step")) for item in made]
 
     def put(c: sa.Connection) -> None:

@@ -120,6 +120,8 @@ async def get_artifact(ws: Workspace, request: Request) -> Response:
 @rpc("POST", "2.0/mlflow/logged-models/search", permission="tracking:read")
 def search(ws: Workspace, args: Args) -> dict[str, Any]:
     """A page of the models that meet a filter."""
+    if args.values.get("experiment_ids") == []:  # in no experiment there is no model
+        return {}
     experiments = [experiment_id_of(given) for given in args.texts("experiment_ids", required=True)]
     limit = args.integer("max_results", default=_PAGE) or _PAGE
     if not 0 < limit <= _MOST:

@@ -135,3 +135,33 @@ def test_who_no_longer_waits_does_not_stop_the_writer(any_ws: hs.Workspace):
     go.set()
     assert waiting.result(60) is not None
     assert any_ws.leases.acquire("given up", 60, "y") is None
+
+
+def test_a_read_finds_another_connection_when_those_it_had_were_ended(any_ws: hs.Workspace):
+    if not any_ws.url.startswith("postgresql:"):
+        pytest.skip("SQLite's connections are files")
+    psycopg = pytest.importorskip("psycopg")
+
+    def nested(c: sa.Connection) -> None:  # several connections at once, which lie idle afterwards
+        any_ws.db.read(lambda other: (c.execute(sa.text("select 1")), other.execute(sa.text("select 1"))))
+
+    any_ws.db.read(nested)
+    for _ in range(2):
+        with psycopg.connect(any_ws.url, autocommit=True) as admin:
+            admin.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        assert any_ws.db.read(lambda c: c.execute(sa.text("select 7")).scalar()) == 7
+        any_ws.db.read(nested)
+
+
+def test_a_read_is_of_one_moment(any_ws: hs.Workspace):
+    def look(c: sa.Connection) -> tuple[int, int]:
+        count = sa.select(sa.func.count()).select_from(version_table)
+        before = c.execute(count).scalar_one()
+        any_ws.db.submit(lambda w: w.execute(sa.insert(version_table).values(version_num="extra"))).result()
+        return before, c.execute(count).scalar_one()
+
+    assert any_ws.db.read(look) == (1, 1)
+    assert any_ws.db.read(lambda c: len(c.execute(sa.select(version_table)).all())) == 2

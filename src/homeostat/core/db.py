@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import Context, copy_context
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -49,6 +49,7 @@ _TRIES, _PAUSE_S = 5, 0.02
 Write = Callable[[sa.Connection], Any]
 _Job = tuple[Write, "Future[Any]", Context]
 _Done = tuple["Future[Any]", Any, BaseException | None]
+Snapshot = Callable[[sa.Engine, str], AbstractContextManager[tuple[sa.Connection, bool]]]
 
 
 class _TakenBack(Exception):
@@ -82,7 +83,8 @@ class Database:
 
     `patience(connection, waits)` sets whether the writer waits for other processes or fails at once; None where every
     write waits for something, such as the network: then the writer thread does them all, but for those that a `line`
-    takes, where there are such.
+    takes, where there are such. `snapshot(reader, look)` gives a connection in a transaction of its own to read on, and
+    whether the statement `look`, unless it is empty, gives a row there.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Database:
         url: str,
         patience: Callable[[sa.Connection, bool], None] | None = None,
         line: Callable[[str, str, asyncio.AbstractEventLoop], Line] | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
         self.url = url
         self.writer = writer
@@ -101,6 +104,7 @@ class Database:
         self._thread: threading.Thread | None = None
         self._patience = patience
         self._new_line, self._lines = line, list[Line]()
+        self._snapshot = snapshot or _snapshot
         # The writer's own connection, and whether it waits for other processes: of whoever holds the turn.
         self._turn = threading.Lock()
         self._kept: sa.Connection | None = None
@@ -191,8 +195,8 @@ class Database:
                 inbox.settle(joined)
             return fn(joined)
         try:
-            with self.reader.connect() as connection, connection.begin():
-                if inbox is None or not statements.rows(connection, inbox.look):
+            with self._snapshot(self.reader, "" if inbox is None else inbox.look) as (connection, waits):
+                if inbox is None or not waits:
                     return fn(connection)
             try:
                 self.write(inbox.settle)
@@ -201,7 +205,7 @@ class Database:
                     return self._as_if_settled(fn, inbox)
             except Unavailable:  # another process is writing all the time: what is in its place can be read, at least
                 pass
-            with self.reader.connect() as connection, connection.begin():
+            with self._snapshot(self.reader, "") as (connection, _):
                 return fn(connection)
         except exc.DBAPIError as error:
             raise translate(error) from error
@@ -314,6 +318,12 @@ class Database:
         finally:
             self._open.connection = None
         return done
+
+
+@contextmanager
+def _snapshot(reader: sa.Engine, look: str) -> Generator[tuple[sa.Connection, bool]]:
+    with reader.connect() as connection, connection.begin():
+        yield connection, bool(look and statements.rows(connection, look))
 
 
 def _order(last: tuple[int, Write]) -> int:

@@ -57,6 +57,20 @@ def rows_of(c: sa.Connection, asked: Sequence[tuple[str, Sequence[Any]]]) -> lis
             cursor.close()
 
 
+def rows_of_last(c: sa.Connection, sql: str) -> list[Any]:
+    """Every row that the last of several statements gives, which are asked at once; of a database elsewhere only."""
+    cursor: Any = c.connection.cursor()
+    try:
+        cursor.execute(sql, prepare=False)
+        while cursor.nextset():
+            pass
+        return list(cursor.fetchall()) if cursor.description else []
+    except c.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(c, sql, error) from error
+    finally:
+        cursor.close()
+
+
 def change(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> int:
     """Execute `sql`; the number of rows it changed."""
     cursor = c.connection.cursor()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from sqlalchemy import event
+from sqlalchemy import event, exc
 
+from homeostat.core import statements
 from homeostat.core.db import Database, Line
 from homeostat.core.extras import require
+
+_BEGIN = "begin isolation level repeatable read; "
 
 
 def open_postgres(url: str) -> Database:
@@ -18,11 +23,35 @@ def open_postgres(url: str) -> Database:
     require("psycopg", extra="postgres")
     target = urlsplit(url)._replace(scheme="postgresql+psycopg").geturl()
     writer = sa.create_engine(target, pool_size=1, max_overflow=0, pool_pre_ping=True)
-    reader = sa.create_engine(
-        target, pool_size=4, max_overflow=12, pool_pre_ping=True, isolation_level="REPEATABLE READ"
-    )
+    # Its transactions are begun by `_snapshot`.
+    reader = sa.create_engine(target, pool_size=4, max_overflow=12, isolation_level="AUTOCOMMIT")
     event.listen(reader, "connect", _suited)
-    return Database(writer, reader, url, line=_line)
+    return Database(writer, reader, url, line=_line, snapshot=_snapshot)
+
+
+@contextmanager
+def _snapshot(reader: sa.Engine, look: str) -> Generator[tuple[sa.Connection, bool]]:
+    """A connection inside a transaction, and whether `look` gives a row there: one exchange begins it and looks.
+
+    A connection that was lost since it was last used shows in that, so that none is asked beforehand; then those beside
+    it are lost as well.
+    """
+    connection = reader.connect()
+    try:
+        try:
+            waits = statements.rows_of_last(connection, _BEGIN + look)
+        except exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            connection.close()
+            reader.dispose()
+            connection = reader.connect()
+            waits = statements.rows_of_last(connection, _BEGIN + look)
+        yield connection, bool(waits)
+        # Not rolled back, or the driver would forget the statements that it has prepared.
+        statements.rows_of_last(connection, "commit")
+    finally:
+        connection.close()
 
 
 def _line(url: str, sql: str, loop: AbstractEventLoop) -> Line:
@@ -36,4 +65,5 @@ def _suited(connection: Any, _record: Any) -> None:
     connection.execute("set jit = off")
     connection.execute("set random_page_cost = 1.1")
     connection.execute("set plan_cache_mode = force_custom_plan")
-    connection.commit()
+    # A number written as text is the same number.
+    connection.execute("set extra_float_digits = 1")

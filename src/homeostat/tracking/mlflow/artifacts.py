@@ -109,4 +109,4 @@ def shown(entry: Entry) -> dict[str, Any]:
 
 def run_root(ws: Workspace, run_id: str) -> str:
     """Where the artifacts of a run lie. Raises ForeignError when there is no such run."""
-    return ws.db.read(lambda c: run_info(run_row(c, run_id)))["artifact_uri"]
+    return ws.db.read(lambda c: run_info(run_row(c, run_id))).artifact_uri

@@ -17,8 +17,8 @@ from homeostat.tracking.artifact_files import entries, place_of
 from homeostat.tracking.artifact_paths import Place
 from homeostat.tracking.logged_model_search import Dataset, Order, search_logged_models
 from homeostat.tracking.mlflow.artifacts import send_file, shown
+from homeostat.tracking.mlflow.details import number
 from homeostat.tracking.mlflow.runs import some_name
-from homeostat.tracking.mlflow.shapes import number
 from homeostat.tracking.mlflow.traces import page_offset, page_token
 from homeostat.tracking.mlflow.wording import experiment_id_of, safe_path
 

@@ -14,7 +14,7 @@ from homeostat.core.statements import marks, rows
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.codec import Point
 from homeostat.tracking.histories import history
-from homeostat.tracking.mlflow.shapes import number
+from homeostat.tracking.mlflow.details import number
 from homeostat.tracking.mlflow.wording import run_id
 
 T = TypeVar("T")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from typing import Any
 
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 
 from homeostat.core.foreign import present
 from homeostat.core.statements import among, rows, rows_of
+from homeostat.tracking.mlflow.details import PARAMS, POINTS, TAGS, Pair, asked, lists
 from homeostat.tracking.mlflow.wording import not_found, status_out
 
 # The columns of a run that `run_info` takes, from tracking_run r and tracking_experiment e.
@@ -20,15 +20,48 @@ COLUMNS = (
 TABLES = "tracking_run r join tracking_experiment e on e.id = r.experiment_id"
 RUN_NAME = "mlflow.runName"
 
-# What belongs to runs, and in which order it comes; what has a key is sorted by it here.
-_DETAILS = (
-    ("select run_seq, key, value from tracking_param", ""),
-    ("select run_seq, key, value from tracking_tag", ""),
-    ("select run_seq, key, last_value, last_ms, last_step from tracking_series", ""),
-    ("select u.run_seq, u.tags, d.name, d.digest, d.source_type, d.source, d.schema, d.profile"
-     " from tracking_run_dataset u join tracking_dataset d on d.id = u.dataset_id", " order by u.run_seq, d.id"),
-    ("select run_seq, direction, model_id, step from tracking_run_model", " order by run_seq, model_id, step"),
-)  # fmt: skip
+# What else belongs to runs, and in which order it comes.
+_DATASETS = (
+    "select u.run_seq, u.tags, d.name, d.digest, d.source_type, d.source, d.schema, d.profile"
+    " from tracking_run_dataset u join tracking_dataset d on d.id = u.dataset_id"
+    " where run_seq {} order by u.run_seq, d.id"
+)
+_MODELS = (
+    "select run_seq, direction, model_id, step from tracking_run_model"
+    " where run_seq {} order by run_seq, model_id, step"
+)
+
+
+class RunInfo(msgspec.Struct, gc=False):
+    """What the protocol says of a run itself."""
+
+    run_uuid: str
+    experiment_id: str
+    run_name: str
+    user_id: str
+    status: str
+    start_time: int
+    artifact_uri: str
+    lifecycle_stage: str
+    run_id: str
+    end_time: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class RunData(msgspec.Struct, gc=False):
+    """What was recorded in a run; lists that are empty are left out."""
+
+    metrics: msgspec.Raw | msgspec.UnsetType
+    params: msgspec.Raw | msgspec.UnsetType
+    tags: msgspec.Raw
+
+
+class Run(msgspec.Struct, gc=False):
+    """A run as the protocol has it."""
+
+    info: RunInfo
+    data: RunData
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
 
 
 def location(experiment_id: int, given: str) -> str:
@@ -36,18 +69,14 @@ def location(experiment_id: int, given: str) -> str:
     return given or f"mlflow-artifacts:/{experiment_id}"
 
 
-def run_info(row: Any) -> dict[str, Any]:
+def run_info(row: Any) -> RunInfo:
     """A row of COLUMNS as the protocol's RunInfo."""
     _, run_id, experiment_id, name, status, lifecycle, owner, start_ms, end_ms, where = row[:10]
-    info = {
-        "run_uuid": run_id, "experiment_id": str(experiment_id), "run_name": name, "user_id": owner,
-        "status": status_out(status), "start_time": start_ms,
-        "artifact_uri": f"{location(experiment_id, where)}/{run_id}/artifacts", "lifecycle_stage": lifecycle,
-        "run_id": run_id,
-    }  # fmt: skip
-    if end_ms is not None:
-        info["end_time"] = end_ms
-    return info
+    return RunInfo(
+        run_id, str(experiment_id), name, owner, status_out(status), start_ms,
+        f"{location(experiment_id, where)}/{run_id}/artifacts", lifecycle, run_id,
+        msgspec.UNSET if end_ms is None else end_ms,
+    )  # fmt: skip
 
 
 def run_row(c: sa.Connection, run_id: str) -> Any:
@@ -58,54 +87,43 @@ def run_row(c: sa.Connection, run_id: str) -> Any:
     return found[0]
 
 
-class Pair(msgspec.Struct, gc=False):
-    """A parameter or a tag: quicker made and written than an object with the same names."""
-
-    key: str
-    value: str
-
-
-class Point(msgspec.Struct, gc=False):
-    """The last point of a metric."""
-
-    key: str
-    value: float | str
-    timestamp: int
-    step: int
-
-
-def runs(c: sa.Connection, found: list[Any]) -> list[dict[str, Any]]:
+def runs(c: sa.Connection, found: list[Any]) -> list[Run]:
     """Rows of COLUMNS as the protocol's Runs, with all that belongs to them."""
     of, bound = among(c, [row[0] for row in found])
-    asked = [f"{select} where run_seq {of}{order}" for select, order in _DETAILS]
-    params, tags, metrics, datasets, models = (_by_run(each) for each in rows_of(c, [(sql, bound) for sql in asked]))
-    made: list[dict[str, Any]] = []
-    for row in found:
-        seq = row[0]
-        data: dict[str, Any] = {}
-        if points := metrics.get(seq):
-            data["metrics"] = [Point(key, number(value), at, step) for _, key, value, at, step in sorted(points)]
-        if given := params.get(seq):
-            data["params"] = [Pair(key, value) for _, key, value in sorted(given)]
-        data["tags"] = [*(Pair(key, value) for _, key, value in sorted(tags.get(seq, ()))), Pair(RUN_NAME, row[3])]
-        used = [{"model_id": m} for _, direction, m, _ in models.get(seq, ()) if direction == "input"]
-        gave = [{"model_id": m, "step": step} for _, direction, m, step in models.get(seq, ()) if direction == "output"]
-        inputs = present({"dataset_inputs": [*map(_dataset, datasets.get(seq, ()))], "model_inputs": used})
-        made.append(
-            {"info": run_info(row), "data": data, "inputs": inputs, "outputs": present({"model_outputs": gave})}
+    selects = [*(asked(c, kind, of) for kind in (PARAMS, TAGS, POINTS)), _DATASETS.format(of), _MODELS.format(of)]
+    listed, tagged, measured, used, linked = rows_of(c, [(sql, bound) for sql in selects])
+    params, tags, points = lists(c, PARAMS, listed), lists(c, TAGS, tagged), lists(c, POINTS, measured)
+    datasets, models = _by_run(used), _by_run(linked)
+    return [
+        Run(
+            run_info(row),
+            RunData(_raw(points.get(row[0])), _raw(params.get(row[0])), _tags(tags.get(row[0]), row[3])),
+            _inputs(datasets.get(row[0], []), models.get(row[0], [])),
+            _outputs(models.get(row[0], [])),
         )
-    return made
+        for row in found
+    ]
 
 
-def number(value: float | None) -> float | str:
-    """A value as JSON can say it; null in the database is NaN.
+def _raw(written: bytes | None) -> msgspec.Raw | msgspec.UnsetType:
+    return msgspec.UNSET if written is None else msgspec.Raw(written)
 
-    >>> number(0.5), number(None), number(float("-inf"))
-    (0.5, 'NaN', '-Infinity')
-    """
-    if value is None or value != value:
-        return "NaN"
-    return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+
+def _tags(written: bytes | None, name: str) -> msgspec.Raw:
+    last = msgspec.json.encode(Pair(RUN_NAME, name)) + b"]"
+    return msgspec.Raw(b"[" + last if written is None else written[:-1] + b"," + last)
+
+
+def _inputs(datasets: list[Any], models: list[Any]) -> dict[str, Any]:
+    if not datasets and not models:
+        return {}
+    used = [{"model_id": model} for _, direction, model, _ in models if direction == "input"]
+    return present({"dataset_inputs": [*map(_dataset, datasets)], "model_inputs": used})
+
+
+def _outputs(models: list[Any]) -> dict[str, Any]:
+    made = [{"model_id": model, "step": step} for _, direction, model, step in models if direction == "output"]
+    return {"model_outputs": made} if made else {}
 
 
 def _by_run(found: list[Any]) -> dict[int, list[Any]]:

@@ -96,6 +96,8 @@ def load_package(
     """
     root = Path(folder)
     package = parse_manifest((root / MANIFEST).read_bytes())
+    if package.flavor == "graph":
+        raise Refused("this is a graph of models: the data plane answers it", hint="load its members, or ask the plane")
     if engine != "native" and package.onnx.file is not None:
         graph = inside(root, package.onnx.file).read_bytes()
         return LoadedModel(package, root, "onnx", session(graph))

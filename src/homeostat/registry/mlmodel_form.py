@@ -192,6 +192,8 @@ def _flavors(package: Package, python: str, types: list[str] | None) -> dict[str
             flavors["python_function"] = {
                 "loader_module": "homeostat_pickled", "code": "code", "data": package.file, **env
             }  # fmt: skip
+        case "graph":
+            pass  # nothing of MLflow's loads it: the data plane asks its members
     return flavors
 
 

@@ -12,9 +12,10 @@ import msgspec
 from homeostat.core.event import Event
 from homeostat.core.records import Record
 
-Flavor = Literal["lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python"]
+# "graph": a declaration of what asks what, answered by other models.
+Flavor = Literal["lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python", "graph"]
 # How a version is kept: as a package of ours, as an MLflow model's folder, or elsewhere ("other": named, not held).
-Kept = Literal["lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python", "mlflow", "other"]
+Kept = Literal["lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python", "graph", "mlflow", "other"]
 Status = Literal["pending", "valid", "refused"]
 Stage = Literal["None", "Staging", "Production", "Archived"]
 

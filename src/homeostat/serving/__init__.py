@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from homeostat.serving.deployments import set_routes as set_routes
     from homeostat.serving.deployments import undeploy as undeploy
     from homeostat.serving.feedback import record_feedback as record_feedback
+    from homeostat.serving.graph_deployments import DeclaredGraph as DeclaredGraph
+    from homeostat.serving.graph_deployments import deploy_graph as deploy_graph
+    from homeostat.serving.graph_deployments import get_graph as get_graph
+    from homeostat.serving.graphs.nodes import Case as Case
+    from homeostat.serving.graphs.nodes import Ensemble as Ensemble
+    from homeostat.serving.graphs.nodes import Lookup as Lookup
+    from homeostat.serving.graphs.nodes import Member as Member
+    from homeostat.serving.graphs.nodes import Sequence as Sequence
+    from homeostat.serving.graphs.nodes import Share as Share
+    from homeostat.serving.graphs.nodes import Splitter as Splitter
+    from homeostat.serving.graphs.nodes import Switch as Switch
+    from homeostat.serving.graphs.nodes import When as When
     from homeostat.serving.lately import traffic as traffic
     from homeostat.serving.model import Bandit as Bandit
     from homeostat.serving.model import BanditArm as BanditArm

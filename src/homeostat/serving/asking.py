@@ -91,8 +91,10 @@ class Asking:
             waiting, form, identity, role, accepted.rows, accepted.payload, accepted.key, accepted.times, wanted,
             started,
         )  # fmt: skip
-        if request.parameters is not None and "timeout" in request.parameters:
-            question.deadline_ns = started + 1000 * _microseconds(request.parameters["timeout"])
+        if request.parameters is not None:
+            question.parameters = request.parameters
+            if "timeout" in request.parameters:
+                question.deadline_ns = started + 1000 * _microseconds(request.parameters["timeout"])
         if table.mirrored and role != "direct":
             if sticky is identity:
                 sticky = self._sticky(served, request, body, at, identity)

@@ -20,6 +20,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.registry import ModelVersion, get_version
 from homeostat.serving import store
 from homeostat.serving.converted import check_form
+from homeostat.serving.graphs.guarding import members_after, refusal
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
 from homeostat.serving.routes import check_routes
 
@@ -165,11 +166,14 @@ def undeploy(ws: Workspace, model: str, expect_generation: int | None = None) ->
 
     With `expect_generation`, nothing changes unless the deployment is still at that generation.
 
-    Raises: NotFound when it is not deployed; Conflict when somebody else changed the deployment first.
+    Raises: NotFound when it is not deployed; Conflict when somebody else changed the deployment first; Refused while a
+    deployed graph asks it.
     """
 
     def write(connection: sa.Connection) -> None:
         current = store.read_expected(connection, model, expect_generation)
+        if refused := refusal(connection, model):
+            raise refused
         gone = replace(current, routes=[], canary=None, bandit=None)
         record(ws, connection, gone, "undeploy", current)
         connection.execute(sa.delete(store.deployment).where(store.deployment.c.model == model))
@@ -238,6 +242,7 @@ def record(
     back_to: int | None = None,
 ) -> Deployment:
     """Write the next generation. `back_to`: where a rollback from it leads, for reasons that say so themselves."""
+    changed = replace(changed, members=members_after(ws, connection, changed))
     generation = store.last_generation(connection, changed.model) + 1
     at_ms = now_ms()
     new = replace(changed, generation=generation, updated_ms=at_ms)

@@ -15,12 +15,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.clock import now_ms
-from homeostat.core.errors import HomeostatError
+from homeostat.core.errors import HomeostatError, Unavailable
 from homeostat.core.records import from_json
 from homeostat.core.workspace import Workspace
 from homeostat.registry import get_version
 from homeostat.serving import store
 from homeostat.serving.catalog import Catalog
+from homeostat.serving.graphs.lane import GraphLane
+from homeostat.serving.graphs.opening import open_graph
 from homeostat.serving.lane import Lane, one_line
 from homeostat.serving.model import Deployment
 from homeostat.serving.planes import BEAT_S
@@ -32,6 +34,8 @@ from homeostat.serving.vigil import Vigil
 log = logging.getLogger("homeostat.serving")
 POLL_S = 0.05
 RETRY_S = 5.0
+REFRESH_S = 1.0  # how often the tables of lookups are looked at
+MEMBERS_S = 60.0
 # Asked twenty times a second, of thousands of deployments perhaps: nearly every change changes it, and once in a while
 # all are looked at anyway.
 _MARK = sa.select(sa.func.count(), sa.func.sum(store.deployment.c.generation))
@@ -82,6 +86,12 @@ class Follower:
             self._catalog.residency.failed(served, 503, "the data plane is stopping")
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await asyncio.to_thread(self._forget)
+
+    async def refresh(self) -> None:
+        """Keep the tables of lookups at their newest versions until cancelled."""
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            await asyncio.to_thread(self._refresh)
 
     async def _step(self) -> None:
         now = self._loop.time()
@@ -156,6 +166,7 @@ class Follower:
         residency = self._catalog.residency
         back = served.deployment is not None and served.deployment.generation == deployment.generation
         try:
+            await self._members(deployment)
             async with residency.turn():
                 lanes, keep = await self._lanes(served, deployment)
                 if self._catalog.models.get(model) is not served:  # undeployed meanwhile
@@ -225,6 +236,9 @@ class Follower:
             if needed is None:
                 needed = (await asyncio.to_thread(get_version, self._ws, deployment.model, version)).size
             await residency.make_room(served, needed)
+        graph = await self._graph(served, deployment, version)
+        if graph is not None:
+            return graph
         loaded = await asyncio.to_thread(load_version, self._ws, deployment, version, weigh)
         loaded.counts = served.counts.setdefault(version, loaded.counts)
         lane = Lane(loaded, self._loop, self._catalog.predictions, self._catalog.shadow, self._vigil)
@@ -247,6 +261,41 @@ class Follower:
                     self._told[model] = now
                     news.append((model, *now))
         return news
+
+    async def _graph(self, served: Served, deployment: Deployment, number: int) -> Lane | None:
+        """A lane of the version if it is a graph."""
+        if not deployment.members:
+            return None
+        version = await asyncio.to_thread(get_version, self._ws, deployment.model, number)
+        if version.flavor != "graph":
+            return None
+        opened = await asyncio.to_thread(open_graph, self._ws, deployment, version)
+        opened.loaded.counts = served.counts.setdefault(number, opened.loaded.counts)
+        lane = GraphLane(opened, self._loop, self._catalog, self._vigil)
+        self._catalog.residency.add(lane)
+        return lane
+
+    async def _members(self, deployment: Deployment) -> None:
+        """Wait until the models that a graph asks are here, or would come when they are asked."""
+        deadline = self._loop.time() + MEMBERS_S
+        for name in [name for name in deployment.members if "/" not in name]:
+            while (served := self._catalog.models.get(name)) is None or (
+                served.table is None and served.state != "unloaded"
+            ):
+                if served is not None and served.state == "failed":
+                    raise Unavailable(f"member '{name}' cannot be served: {served.reason}")
+                if self._loop.time() > deadline:
+                    raise Unavailable(f"member '{name}' of '{deployment.model}' is not loaded after {MEMBERS_S:g} s")
+                await asyncio.sleep(POLL_S)
+
+    def _refresh(self) -> None:
+        """Read the tables of lookups that have a newer version. Not on the event loop."""
+        for served in list(self._catalog.models.values()):
+            for lane in list(served.lanes):
+                if isinstance(lane, GraphLane) and not lane.retired:
+                    for table in lane.lookups:
+                        if table.refresh(self._ws):
+                            log.info("model %s: a lookup holds a newer version of its table", served.model)
 
     def _tell(self, model: str, generation: int, state: str, reason: str) -> None:
         self._quietly(lambda connection: self._write(connection, model, generation, state, reason))

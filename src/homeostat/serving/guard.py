@@ -7,11 +7,23 @@ import sqlalchemy as sa
 from homeostat.core.errors import Refused
 from homeostat.core.workspace import Workspace
 from homeostat.serving import store
+from homeostat.serving.graphs.guarding import insisted_on
 
 
 def served(ws: Workspace, connection: sa.Connection, kind: str, name: str, version: int | None) -> Refused | None:
     """The refusal for a model, or a version of one, that requests or copies of them are sent to."""
-    current = store.read_deployment(connection, name) if kind == "model" else None
+    if kind != "model":
+        return None
+    insisting = insisted_on(connection, name, version)
+    if insisting is not None:
+        which = "a version" if version is None else f"version {version}"
+        return Refused(
+            f"{which} of '{name}' is asked by the graph '{insisting}'",
+            hint=f"stop serving that first: `homeostat serving undeploy {insisting}`",
+            model=name,
+            graph=insisting,
+        )
+    current = store.read_deployment(connection, name)
     if current is None:
         return None
     if version is None:

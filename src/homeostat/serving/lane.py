@@ -65,7 +65,7 @@ class Lane:
         self._most = 0  # in flight at once since the last look
         self._busy_ns = self._looked_ns = 0
         self.may_grow: Callable[[Lane], bool] = _always
-        self._timeout_ns = 0
+        self.timeout_ns = 0
         self._max_waiting = 0
         self.retired = False
         self.released: Callable[[Lane], None] = _nobody
@@ -75,7 +75,7 @@ class Lane:
     def limit(self, max_waiting: int, timeout_ms: int) -> None:
         """How many requests may wait for a slow model, and for how long one may go unanswered."""
         self._max_waiting = max_waiting
-        self._timeout_ns = timeout_ms * 1_000_000
+        self.timeout_ns = timeout_ms * 1_000_000
         self.loaded.runtime.answer_s = timeout_ms / 1000
 
     def share(self, least: int, most: int) -> None:
@@ -89,21 +89,28 @@ class Lane:
     def put(self, question: Question) -> None:
         """Answer `question` at the end of this pass, or later when the model is slow."""
         if len(self._waiting) + (len(self._pending) if self.loaded.loop_rows == 0 else 0) >= self._max_waiting:
-            self.loaded.counts.turned_away += 1
-            after = b"Retry-After: %d\r\n" % self._wait_s()
-            self._fail(question, 429, "too many requests wait for this model; try again later", after)
+            self._turn_away(question)
             return
         if not self._pending:
             self._loop.call_soon(self._flush)
         self._pending.append(question)
 
+    def _turn_away(self, question: Question) -> None:
+        self.loaded.counts.turned_away += 1
+        after = b"Retry-After: %d\r\n" % self._wait_s()
+        self._fail(question, 429, "too many requests wait for this model; try again later", after)
+
     def barrier(self, done: Callable[[], None]) -> None:
         """Call `done` when every question put so far has been answered and handed to the log."""
-        open_questions = {*self._pending, *self._waiting, *self._running}
+        open_questions = self._open()
         if open_questions:
             self._barriers.append((open_questions, done))
         else:
             done()
+
+    def _open(self) -> set[Question]:
+        """What has been put and is not answered."""
+        return {*self._pending, *self._waiting, *self._running}
 
     def sweep(self, now_ns: int) -> None:
         """Answer 504 to whoever has waited for too long, also for the batch that computes. About twice a second."""
@@ -112,9 +119,7 @@ class Lane:
             self._waiting = [question for question in self._waiting if question not in late]
             self._expire(list(late))
         for question in self._running:
-            if question.exchange is not None and self._is_late(question, now_ns):
-                self.loaded.counts.expired += 1
-                self._fail(question, 504, _LATE)
+            self._expire_running(question, now_ns)
         self._look(now_ns)
 
     def _look(self, now_ns: int) -> None:
@@ -149,8 +154,13 @@ class Lane:
 
         self._loop.run_in_executor(None, runtime.scale, wanted).add_done_callback(scaled)
 
+    def _expire_running(self, question: Question, now_ns: int) -> None:
+        if question.exchange is not None and self._is_late(question, now_ns):
+            self.loaded.counts.expired += 1
+            self._fail(question, 504, _LATE)
+
     def _is_late(self, question: Question, now_ns: int) -> bool:
-        return now_ns > (question.deadline_ns or question.started_ns + self._timeout_ns)
+        return now_ns > (question.deadline_ns or question.started_ns + self.timeout_ns)
 
     def _expire(self, late: list[Question]) -> None:
         self.loaded.counts.expired += len(late)
@@ -329,11 +339,14 @@ class Lane:
         for question in group:
             counts.queue_ns += started - question.started_ns
             counts.observe(ended - question.started_ns)
-        self._predictions.append(LogEntry(self.loaded, group, payload, outputs, ended, now_ms(), 200, ""))
+        self._log(group, payload, outputs, ended)
         if any(question.shadows for question in group):
             self._shadow.mirror(self.loaded, group, payload)
         if self._barriers:
             self._settle(group)
+
+    def _log(self, group: list[Question], payload: object, outputs: Outputs, ended_ns: int) -> None:
+        self._predictions.append(LogEntry(self.loaded, group, payload, outputs, ended_ns, now_ms(), 200, ""))
 
     def _failed(self, group: list[Question], error: BaseException, again: Callable[[list[Question]], None]) -> None:
         crashed = isinstance(error, Unavailable) and "crashed" in error.facts
@@ -352,7 +365,9 @@ class Lane:
         status = error.status if known else 500
         what = one_line(error) if known else f"{type(error).__name__}: {error}"
         message = f"model '{self.loaded.model}' version {self.loaded.version}: {what}"
-        extra = b"Retry-After: 1\r\n" if status == 503 else b""
+        self._give_up(group, status, message, b"Retry-After: 1\r\n" if status == 503 else b"")
+
+    def _give_up(self, group: list[Question], status: int, message: str, extra: bytes) -> None:
         if status >= 500:
             log.error("%s", message)
             self.loaded.counts.failures += len(group)

@@ -11,6 +11,9 @@ from homeostat.serving.canary import CanaryPolicy, Judgement
 
 Role = Literal["champion", "canary", "shadow"]
 
+# The prediction log's column of a graph: the versions that answered, NAME/VERSION, by their places in the graph.
+MEMBERS = "members"
+
 # How a logged prediction was routed. "direct": the request named a version itself.
 ROLES = ("champion", "canary", "shadow", "direct")
 
@@ -78,6 +81,9 @@ class Deployment(Record):
     With `min_replicas` above 0 a model stays in memory; otherwise it is unloaded after `idle_s` seconds without a
     request (0: never), and where the models of a process may take no more than a memory budget, when it is the one not
     asked for longest. The next request is held while it is loaded again.
+
+    `members` are the models that the graphs among the routes ask (see `deploy_graph`): NAME, or NAME/VERSION where a
+    graph insists on one. None for a model.
     """
 
     model: str
@@ -99,6 +105,7 @@ class Deployment(Record):
     idle_s: float = 0.0
     canary: Canary | None = None
     bandit: Bandit | None = None
+    members: list[str] = []
 
     @property
     def champion(self) -> int:

@@ -11,7 +11,7 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import get_version
 from homeostat.serving import store
-from homeostat.serving.model import ROLES, LoggedAnswer
+from homeostat.serving.model import MEMBERS, ROLES, LoggedAnswer
 from homeostat.serving.spool import read_spool, spool_files
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ def _outputs(ws: Workspace, model: str, versions: list[int]) -> set[str]:
     found: set[str] = set()
     for version in versions:
         try:
-            found |= {column_name(field.name) for field in get_version(ws, model, version).signature.outputs}
+            told = get_version(ws, model, version)
+            found |= {column_name(field.name) for field in told.signature.outputs}
+            if told.flavor == "graph":
+                found.add(MEMBERS)
         except NotFound:  # deleted since: its columns are then told among the inputs
             continue
     return found

@@ -84,6 +84,7 @@ class Plane:
         await follower.begin()
         following = loop.create_task(follower.run())
         following.add_done_callback(self._ended)
+        refreshing = loop.create_task(follower.refresh())
         if self._reuse_port:
             await self._join(app)
         for listener in listeners:
@@ -97,6 +98,7 @@ class Plane:
             listener.close()
         app.fleet.listening = False
         following.cancel()
+        refreshing.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 while app.catalog.residency.held:

@@ -205,7 +205,7 @@ def _batch(loaded: LoadedVersion, status: int, entries: list[LogEntry]) -> tuple
         outputs = [
             Block([spec.name], spec.datatype, list(_first(entries, at).shape[skip:]),
                   b"".join([entry.outputs.bytes_of(at) for entry in entries if entry.outputs is not None]))
-            for at, spec in enumerate(loaded.outputs)
+            for at, spec in enumerate(loaded.logged)
         ]  # fmt: skip
     return Batch(
         loaded.model, loaded.version, status, ids, counts.tobytes(), roles.tobytes(), latencies.tobytes(),

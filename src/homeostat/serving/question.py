@@ -44,9 +44,8 @@ class Question:
     """What a lane needs of a request. `exchange` is dropped with the answer; the rest stays until it is logged."""
 
     __slots__ = (
-        "deadline_ns", "exchange", "form", "id", "key", "mirror", "payload", "role", "rows", "shadows", "started_ns",
-        "times",
-        "wanted",
+        "deadline_ns", "exchange", "form", "id", "key", "mirror", "parameters", "payload", "role", "rows", "shadows",
+        "started_ns", "times", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -67,3 +66,4 @@ class Question:
         self.shadows: list[LoadedVersion] | None = None
         # The request as it came, kept only while shadows want it.
         self.mirror: tuple[WireRequest, bytes, int] | None = None
+        self.parameters: dict[str, Any] | None = None  # of the request, for graphs that switch on them

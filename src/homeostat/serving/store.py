@@ -95,6 +95,13 @@ def read_expected(connection: sa.Connection, model: str, expected: int | None) -
     return current
 
 
+def graphs(connection: sa.Connection) -> list[Deployment]:
+    """The deployments that ask other models."""
+    plain = deployment.c.record.like('%"members":[]%')
+    query = sa.select(deployment.c.record).where(deployment.c.record.like('%"members":[%'), sa.not_(plain))
+    return [from_json(record, Deployment) for record in connection.execute(query).scalars()]
+
+
 def last_generation(connection: sa.Connection, model: str) -> int:
     """The newest generation ever given to `model`; 0 for none. Undeploying does not reset it."""
     return connection.execute(sa.select(sa.func.max(change.c.generation)).where(change.c.model == model)).scalar() or 0

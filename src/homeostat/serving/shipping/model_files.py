@@ -36,6 +36,9 @@ def model_files(ws: Workspace, version: ModelVersion, folder: Path) -> ModelFile
 
     Raises: Refused for a pickle that no run of this workspace has made, or for a version that lies elsewhere.
     """
+    if version.flavor == "graph":
+        raise Refused(f"version {version.version} of '{version.model}' is a graph of models, which asks others",
+                      hint="package each of its members")  # fmt: skip
     if version.flavor == "other":
         raise Refused(f"version {version.version} of '{version.model}' lies at {version.source}",
                       hint="import its folder with `homeostat import folder`")  # fmt: skip

@@ -1,0 +1,166 @@
+"""The lane of a graph: takes questions as a model's lane does, and has them answered by the members' lanes.
+
+A member computes what arrives in one pass of the event loop together, from clients and graphs alike. Its answers to a
+batch come back together too, and so a graph's requests go on in groups: those that end together are written, counted
+and logged as one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+
+from homeostat.core.clock import now_ms
+from homeostat.core.errors import HomeostatError
+from homeostat.serving.catalog import Catalog
+from homeostat.serving.contract import TensorSpec
+from homeostat.serving.graphs.feeding import Columns, Given
+from homeostat.serving.graphs.lookups import LookupTable
+from homeostat.serving.graphs.member import ColumnsForm, MemberStep
+from homeostat.serving.graphs.nodes import Member, walk
+from homeostat.serving.graphs.opening import OpenedGraph
+from homeostat.serving.graphs.run import Run
+from homeostat.serving.graphs.steps import Step, as_typed, build
+from homeostat.serving.lane import Lane, one_line
+from homeostat.serving.oip import Outputs
+from homeostat.serving.prediction_log import LogEntry
+from homeostat.serving.question import Question
+from homeostat.serving.tensors import Array
+from homeostat.serving.vigil import Vigil
+
+
+class GraphLane(Lane):
+    """Answers the questions of one version of a graph. All methods run on the event loop."""
+
+    def __init__(self, opened: OpenedGraph, loop: asyncio.AbstractEventLoop, catalog: Catalog, vigil: Vigil) -> None:
+        super().__init__(opened.loaded, loop, catalog.predictions, catalog.shadow, vigil)
+        self.lookups: list[LookupTable] = list(opened.lookups.values())
+        self.members = opened.members
+        self._outputs = opened.checked.signature.outputs
+        self._runs: dict[Question, Run] = {}
+        self._ended: list[tuple[Question, list[Array], str]] = []
+        self._form = ColumnsForm()
+        self._own = {
+            path: Lane(loaded, loop, catalog.predictions, catalog.shadow, vigil)
+            for path, loaded in opened.own.items()
+        }  # fmt: skip
+        # Requests are joined when they are logged where the outputs of one have the form of another's.
+        self._joined = opened.loaded.contract.batchable and not any(
+            -1 in field.shape[1:] for field in self._outputs
+        )  # fmt: skip
+        self._graph = self._built(opened, catalog)
+
+    def _built(self, opened: OpenedGraph, catalog: Catalog) -> Step:
+        asked = [(path, node) for path, node in walk(opened.graph) if isinstance(node, Member)]
+        numbers = {path: number for number, (path, _) in enumerate(asked)}
+        names = [node.name for _, node in asked]
+
+        def member(path: str, node: Member) -> Step:
+            number = numbers[path]
+            suffix = f"#{number}" if names.count(node.name) > 1 else ""
+            return MemberStep(
+                node, opened.checked.places[path], opened.loaded.contract, opened.checked.rowwise, catalog, self,
+                self._form, number, suffix, self._own.get(path), self._go_on,
+            )  # fmt: skip
+
+        return build(opened.graph, opened.checked, opened.loaded.model, member, opened.lookups)
+
+    def put(self, question: Question) -> None:
+        """Send `question` through the graph; its members compute at the end of this pass."""
+        if len(self._runs) >= self._max_waiting:
+            self._turn_away(question)
+            return
+        deadline = question.deadline_ns or question.started_ns + self.timeout_ns
+        run = self._runs[question] = Run(question, deadline, self._run_failed)
+        self._go_on(run, lambda: self._graph.start(run, self._given(question), lambda found: self._end(run, found)))
+        self._hand_out()
+
+    def write_ready(self) -> None:
+        """A batch of members' answers is there: go on with the requests that waited for them."""
+        arrived, self._form.arrived = self._form.arrived, []
+        for call in arrived:
+            self._go_on(call.run, lambda call=call: call.then(call))
+        self._hand_out()
+
+    def sweep(self, now_ns: int) -> None:
+        """As `Lane.sweep`, for what is on its way."""
+        for question in list(self._runs):
+            self._expire_running(question, now_ns)
+        for lane in self._own.values():
+            lane.sweep(now_ns)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._runs
+
+    def _open(self) -> set[Question]:
+        return set(self._runs)
+
+    def _close(self) -> None:
+        for lane in self._own.values():
+            lane.retire()
+        super()._close()
+
+    def _given(self, question: Question) -> Given:
+        return Given(self.loaded.contract, question.payload, question.rows)
+
+    def _go_on(self, run: Run, step: Callable[[], None]) -> None:
+        if run.ended:
+            return
+        try:
+            step()
+        except HomeostatError as error:
+            extra = b"Retry-After: 1\r\n" if error.status == 503 else b""
+            run.fail(error.status, one_line(error), extra)
+        except Exception as error:  # members are the user's, and so is what their answers do to each other
+            run.fail(500, f"{type(error).__name__}: {error}")
+
+    def _end(self, run: Run, found: Columns) -> None:
+        if run.ended:
+            return
+        if len(found) == 1:  # of another name where branches differ in it
+            found = {self._outputs[0].name: next(iter(found.values()))}
+        arrays = [as_typed(found[field.name], field) for field in self._outputs]
+        run.ended = True
+        members = " ".join(run.answered[number] for number in sorted(run.answered))
+        del self._runs[run.question]
+        self._ended.append((run.question, arrays, members))
+
+    def _run_failed(self, run: Run, status: int, message: str, extra: bytes) -> None:
+        del self._runs[run.question]
+        self._give_up([run.question], status, f"graph '{self.loaded.model}' version {self.loaded.version}: {message}",
+                     extra)  # fmt: skip
+
+    def _hand_out(self) -> None:
+        ended, self._ended = self._ended, []
+        if not ended:
+            return
+        for group in [ended] if self._joined else [[one] for one in ended]:
+            questions = [question for question, _, _ in group]
+            arrays = group[0][1]
+            if len(group) > 1:
+                arrays = [np.concatenate(parts) for parts in zip(*(parts for _, parts, _ in group), strict=True)]
+            payload = self.loaded.contract.merge([question.payload for question in questions])
+            outputs = GraphOutputs(self.loaded.outputs, arrays, [members for _, _, members in group])
+            self._deliver(questions, payload, outputs, min(question.started_ns for question in questions))
+
+    def _log(self, group: list[Question], payload: object, outputs: Outputs, ended_ns: int) -> None:
+        """To the prediction log, with a column that tells which versions of the members have answered."""
+        assert isinstance(outputs, GraphOutputs)
+        rows = [question.rows for question in group]
+        column = np.repeat(np.array(outputs.members, dtype=object), rows)
+        logged = Outputs(self.loaded.logged, [*outputs.arrays, column])
+        self._predictions.append(LogEntry(self.loaded, group, payload, logged, ended_ns, now_ms(), 200, ""))
+
+
+class GraphOutputs(Outputs):
+    """A graph's answers to a group of requests, and who gave each of them."""
+
+    __slots__ = ("members",)
+
+    def __init__(self, specs: list[TensorSpec], arrays: list[Array], members: list[str]) -> None:
+        super().__init__(specs, arrays)
+        self.members = members

@@ -30,7 +30,6 @@ NO = (
     (r".*skills?(_.*)?", "no registry of skills"),
     (r".*workspaces?(_store_uri)?$", "one server is one workspace"),
     (r"(un)?link_traces_from_run$|unlink_.*", "a trace's run is set, not taken away"),
-    (r"log_issue$", "no issues of traces"),
 )  # fmt: skip
 
 # What a client does by itself, or cannot be shown with the small client of the tests.

@@ -117,6 +117,9 @@ def examples(there: dict[str, str]) -> dict[str, dict[str, Any]]:
         "logged-models/{model_id}/params": {"params": [tag]},
         "traces": {"trace": {"trace_info": trace}, "experiment_id": "0", "timestamp_ms": 1},
         "traces/{trace_id}/tags": tag,
+        "issues": {"experiment_id": "0", "name": "i", "description": "d", "severity": "low", "categories": ["c"]},
+        "issues/{issue_id}": {"name": "j", "status": "resolved", "metadata": {"a": "b"}},
+        "issues/search": {"experiment_id": "0", "filter_string": "status = 'pending'", "order_by": ["name DESC"]},
         "traces/{request_id}": {"timestamp_ms": 2, "status": "OK", "tags": [tag], "request_metadata": [tag]},
         "traces/metrics": {
             "experiment_ids": ["0"], "view_type": "SPANS", "metric_name": "span_count", "dimensions": ["span_name"],

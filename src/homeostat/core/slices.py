@@ -61,6 +61,7 @@ PROTOCOLS = (
     "homeostat.tracking.mlflow.traces",
     "homeostat.tracking.mlflow.traces_before_3",
     "homeostat.tracking.mlflow.assessments",
+    "homeostat.tracking.mlflow.issues",
     "homeostat.tracking.mlflow.datasets",
     "homeostat.tracking.mlflow.scorers",
 )

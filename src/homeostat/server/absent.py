@@ -12,7 +12,6 @@ _ABSENT: tuple[tuple[str, str], ...] = (
     ("2.0/mlflow/runs/create-promptlab-run", _GATEWAY),
     ("2.0/mlflow/experiments/search-datasets", "datasets are found with the runs that read them: runs/search"),
     ("3.0/mlflow/gateway", _GATEWAY),
-    ("3.0/mlflow/issues", "issues of traces are not kept: say it with `log_feedback`"),
     ("3.0/mlflow/label-schemas", "label schemas are not kept: `log_feedback` and `log_expectation` take any name"),
     ("3.0/mlflow/review-queues", "review queues are not kept"),
     ("3.0/mlflow/prompt-optimization", "this server runs no jobs: optimise with `mlflow.genai.optimize_prompts`"),
@@ -27,7 +26,7 @@ PAGES = ("/graphql", "/ajax-api/graphql")
 def absence(path: str) -> ForeignError | None:
     """The refusal of a call that MLflow has and this server has not; None for any other path.
 
-    >>> absence("/api/3.0/mlflow/issues/search").status
+    >>> absence("/api/3.0/mlflow/skills/search").status
     501
     """
     if path in PAGES:

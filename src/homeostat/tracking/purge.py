@@ -16,7 +16,8 @@ OF_RUN = (
     store.param, store.tag, store.series, store.model_metric, store.run_dataset, store.run_model, store.inbox,
     store.journal, store.chunk, store.artifact, store.text, store.stale,
 )  # fmt: skip
-OF_EXPERIMENT = (store.trace, store.dataset, store.experiment_tag, store.eval_dataset_experiment, store.scorer)
+OF_EXPERIMENT = (store.trace, store.dataset, store.experiment_tag, store.eval_dataset_experiment, store.scorer,
+                 store.issue)  # fmt: skip
 _RUN, _EXPERIMENT, _MODEL = store.run, store.experiment, store.logged_model
 
 

@@ -277,6 +277,16 @@ assessment = sa.Table(
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )
+# What goes wrong in traces, named once; traces point to it by assessments of its id.
+issue = sa.Table(
+    "tracking_issue",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("experiment_id", sa.BigInteger, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("tracking_issue_of", "experiment_id", "created_ms", "id"),
+)
 # Which traces were said to belong to a run; said before the trace itself has arrived, too.
 trace_run = sa.Table(
     "tracking_trace_run",

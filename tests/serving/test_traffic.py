@@ -131,7 +131,7 @@ def test_small_batches_read_as_one_give_the_same_rows(ws: hs.Workspace) -> None:
     many = [batch([T + at, T + at + 1], [at, 2 * at], version=1 + at % 2, role=at % 2) for at in range(0, 20, 2)]
     many += [batch([T + 50], [9], status=500)]
     for at, one in enumerate(many):
-        one.keys = [f"k{at}"] * len(one.ids) if at % 3 == 0 else None
+        one.keys = [f"k{at}" for _ in one.ids] if at % 3 == 0 else None
         one.inputs[0].data = np.full(len(one.ids), at, "<f4").tobytes()
     few = joined(many)
     assert len(few) < len(many) and sum(len(one.ids) for one in few) == sum(len(one.ids) for one in many)

@@ -30,6 +30,7 @@ from homeostat.serving.residency import deadline_ns
 from homeostat.serving.scoring import PREDICTIONS, read_csv, read_json
 from homeostat.serving.served import Held, Served
 from homeostat.serving.shadow import Shadow
+from homeostat.serving.tracing import Tracer
 
 log = logging.getLogger("homeostat.serving")
 
@@ -40,15 +41,22 @@ class App:
     """Answers exchanges. All methods run on the event loop."""
 
     def __init__(
-        self, ws: Workspace, predictions: PredictionLog, shadow: Shadow, access: Access, limits: Limits
-    ) -> None:
+        self, ws: Workspace, predictions: PredictionLog, shadow: Shadow, access: Access, limits: Limits,
+        tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
         self._ws = ws
+        self.tracer = tracer
+        self._rest, self._scores = (
+            (REST, PREDICTIONS) if tracer is None else (tracer.form(REST), tracer.form(PREDICTIONS))
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self.server = Server(self.handle, limits)
+        if tracer is not None:
+            self.server.exchange = tracer.exchange
         self.catalog = Catalog(self.server, predictions, shadow, ws.settings.memory_budget_mb << 20)
         self.access = access
         self.facts = Facts(self.catalog)
-        self.pages = Pages(self.catalog, self.facts)
+        self.pages = Pages(self.catalog, self.facts, None if tracer is None else tracer.exporter)
         self.fleet = Fleet(self.catalog, self.pages)
         self.repository = Repository(ws, self.catalog)
         self.asking = Asking(self.catalog)
@@ -196,7 +204,7 @@ class App:
             served.rejected += 1
             raise
         exchange.body = b""
-        self.asking.ask(served, version, lane, request, body, at, exchange, REST, started)
+        self.asking.ask(served, version, lane, request, body, at, exchange, self._rest, started)
 
     def score_only(self, exchange: Exchange) -> None:
         """POST /invocations: MLflow's path, which names no model, for the only one that is deployed."""
@@ -230,7 +238,7 @@ class App:
             served.rejected += 1
             raise
         exchange.body = b""
-        self.asking.ask(served, version, lane, request, data, 0, exchange, PREDICTIONS, started)
+        self.asking.ask(served, version, lane, request, data, 0, exchange, self._scores, started)
 
     def explain(self, model: str, exchange: Exchange) -> None:
         """POST /v1/models/MODEL:explain: what each feature of each row did to its prediction."""

@@ -35,7 +35,7 @@ _WANTED = {
     name: name
     for name in (
         b"host", b"origin", b"authorization", b"content-length", b"transfer-encoding", b"expect", b"content-encoding",
-        b"inference-header-content-length", b"content-type", b"x-request-id",
+        b"inference-header-content-length", b"content-type", b"x-request-id", b"traceparent", b"tracestate",
     )
 }  # fmt: skip
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -224,8 +224,16 @@ class Connection(asyncio.Protocol):
         wanted = _WANTED.get(name.lower())
         if wanted is not None:
             if wanted in self._headers and wanted != b"origin":
-                self._stop(400, f"the header {wanted.decode()} is given twice")
+                value = self._second(wanted, value)
             self._headers[wanted] = value
+
+    def _second(self, name: bytes, value: bytes) -> bytes:
+        """What a header that comes again stands for; most may not."""
+        if name == b"traceparent":
+            return b""  # neither is to be believed
+        if name != b"tracestate":
+            self._stop(400, f"the header {name.decode()} is given twice")
+        return self._headers[name] + b"," + value
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -275,7 +283,7 @@ class Connection(asyncio.Protocol):
             persistent = b"" if self._newer else b"Connection: keep-alive\r\n"
         else:
             self.deaf = True
-        exchange = Exchange(self, parser.get_method(), self._target, self._headers, body, persistent)
+        exchange = self.server.exchange(self, parser.get_method(), self._target, self._headers, body, persistent)
         self.line.append(exchange)
         if len(self.line) >= self.limits.in_flight:
             self._throttle()
@@ -398,6 +406,10 @@ class Server:
         self.connections: set[Link] = set()
         # Makes the protocol of connections that begin as HTTP/2 does; without it they are refused.
         self.second: Callable[[], asyncio.Protocol] | None = None
+        # Makes the exchange of a whole request.
+        self.exchange: Callable[[Connection, bytes, bytes, dict[bytes, bytes], bytes, bytes | None], Exchange] = (
+            Exchange
+        )
         self.now = 0.0
         self.refused = 0
         self.malformed = 0

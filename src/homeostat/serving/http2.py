@@ -102,10 +102,11 @@ class Call:
 class Http2(asyncio.Protocol):
     """Reads frames, hands whole calls to `handle`, and writes answers as the peer's windows allow."""
 
-    def __init__(self, server: Server, handle: Callable[[Call], None]) -> None:
+    def __init__(self, server: Server, handle: Callable[[Call], None], call: Callable[..., Call] = Call) -> None:
         self.server = server
         self.limits = server.limits
         self.handle = handle
+        self._call = call
         self.calls: dict[int, Call] = {}
         self.ready: list[Call] = []
         self.peer_window = 65_535
@@ -345,7 +346,7 @@ class Http2(asyncio.Protocol):
             self._write(_header(4, _RST, 0, stream) + _long(_REFUSED))
             self._wasted(10)
             return
-        call = self.calls[stream] = Call(self, stream, target, headers, self.server.now)
+        call = self.calls[stream] = self._call(self, stream, target, headers, self.server.now)
         if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
             self._finish(call)
             call.fail(415, "this is not a gRPC call (content-type application/grpc)")

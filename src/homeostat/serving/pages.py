@@ -16,6 +16,7 @@ from homeostat.serving.openapi import describe
 
 if TYPE_CHECKING:
     from homeostat.serving.catalog import Catalog
+    from homeostat.serving.otlp import Exporter
 
 _OF_VERSION = (
     ("requests", "Answered inference requests."),
@@ -31,9 +32,10 @@ _OF_VERSION = (
 class Pages:
     """GET handlers. They read what the request path counts; none of them changes anything."""
 
-    def __init__(self, catalog: Catalog, facts: Facts) -> None:
+    def __init__(self, catalog: Catalog, facts: Facts, exporter: Exporter | None = None) -> None:
         self._catalog = catalog
         self._facts = facts
+        self._exporter = exporter
 
     def server(self, exchange: Exchange) -> None:
         """GET /v2"""
@@ -111,6 +113,9 @@ class Pages:
         ):
             page.add(f"homeostat_{name}", kind, help, [({}, value)])
         self._residency(page)
+        if self._exporter is not None:
+            page.add("homeostat_spans_total", "counter", "Spans sent.", [({}, self._exporter.sent)])
+            page.add("homeostat_spans_dropped_total", "counter", "Spans lost.", [({}, self._exporter.dropped)])
         return page
 
     def _residency(self, page: Exposition) -> None:

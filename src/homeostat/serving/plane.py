@@ -31,6 +31,7 @@ from homeostat.serving.rpc import Rpc
 from homeostat.serving.shadow import Shadow
 from homeostat.serving.siblings import meeting_place
 from homeostat.serving.spool import spool_folder
+from homeostat.serving.tracing import tracer_of
 
 log = logging.getLogger("homeostat.serving")
 DRAIN_S = 10.0
@@ -62,7 +63,8 @@ class Plane:
         predictions = PredictionLog(spool_folder(self._ws.home), self._spool_name)
         shadow = Shadow(predictions)
         limits = Limits(body=self._ws.settings.max_body_mb << 20)
-        app = App(self._ws, predictions, shadow, self._access, limits)
+        tracer = tracer_of(os.environ)
+        app = App(self._ws, predictions, shadow, self._access, limits, tracer)
         rpc = Rpc(app)
         app.server.second = rpc.protocol
         listeners: list[asyncio.Server] = []
@@ -111,6 +113,8 @@ class Plane:
                     await asyncio.sleep(0.01)
         sweeping.cancel()
         await app.fleet.leave()
+        if tracer is not None:
+            await asyncio.to_thread(tracer.exporter.close)
         await asyncio.to_thread(shadow.close)
         await asyncio.to_thread(predictions.close)
         for served in app.catalog.models.values():

@@ -33,6 +33,9 @@ class Rpc:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        tracer = app.tracer
+        self._call = Call if tracer is None else tracer.call
+        self._raw, self._typed = (RAW, TYPED) if tracer is None else (tracer.form(RAW), tracer.form(TYPED))
         self._calls: dict[bytes, tuple[Callable[[Call], None], bool]] = {
             SERVICE + name: (handler, open_to_all)
             for name, handler, open_to_all in (
@@ -52,7 +55,7 @@ class Rpc:
 
     def protocol(self) -> asyncio.Protocol:
         """The protocol of one more connection."""
-        return Http2(self._app.server, self.handle)
+        return Http2(self._app.server, self.handle, self._call)
 
     def handle(self, call: Call) -> None:
         """Answer one call, now or later."""
@@ -94,7 +97,7 @@ class Rpc:
         limit = call.headers.get(b"grpc-timeout")
         if limit is not None:
             asked.request.parameters = {"timeout": _microseconds(limit), **(asked.request.parameters or {})}
-        form = TYPED if asked.typed else RAW
+        form = self._typed if asked.typed else self._raw
         asking.ask(served, asked.version, lane, asked.request, asked.body, 0, call, form, started)
 
     def _live(self, call: Call) -> None:

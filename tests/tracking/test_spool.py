@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -39,6 +40,11 @@ def killed(home: Path, more: str = "") -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL and done.stdout == "logged\n", done.stderr
+    # A program that it was just starting (git, to tell the state of the code) has its files open until it is that
+    # program, and so its lock: on a busy machine it outlives the process for a moment.
+    for log in (home / "runs").glob("*/log"):
+        with log.open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def check_doomed(ws: hs.Workspace) -> None:

@@ -24,6 +24,7 @@ from homeostat.serving.http1 import JSON, Exchange, Limits, Server
 from homeostat.serving.lane import one_line
 from homeostat.serving.oip import read_request
 from homeostat.serving.pages import Pages, json_object
+from homeostat.serving.polling import Polling
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.repository import Repository
 from homeostat.serving.residency import deadline_ns
@@ -62,6 +63,7 @@ class App:
         self.asking = Asking(self.catalog)
         self._loop = asyncio.get_running_loop()
         self.since_ns = 0  # while a request that was held is asked again: when it came
+        self.server.heard = Polling(self._loop).heard
         self._handlers: dict[bytes, tuple[dict[bytes, Handler], bool]] = {}
 
     def handle(self, exchange: Exchange) -> None:

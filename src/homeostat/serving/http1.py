@@ -162,7 +162,9 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.deaf:
             return
-        self.active = self.server.now
+        server = self.server
+        self.active = server.now
+        server.heard()
         head_was_open = self._in_head
         try:
             self._parser.feed_data(data)
@@ -397,6 +399,9 @@ class Link(Protocol):
         ...
 
 
+def _nothing() -> None: ...
+
+
 class Server:
     """What the connections of one process share: the handler, the limits, the clock, the counts."""
 
@@ -410,6 +415,7 @@ class Server:
         self.exchange: Callable[[Connection, bytes, bytes, dict[bytes, bytes], bytes, bytes | None], Exchange] = (
             Exchange
         )
+        self.heard: Callable[[], None] = _nothing  # told of every packet
         self.now = 0.0
         self.refused = 0
         self.malformed = 0

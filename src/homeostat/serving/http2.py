@@ -162,6 +162,7 @@ class Http2(asyncio.Protocol):
         if self.transport is None or self.transport.is_closing():
             return
         self.active = self.server.now
+        self.server.heard()
         if self._buffer:
             data = self._buffer + data
         try:

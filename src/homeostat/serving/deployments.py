@@ -55,7 +55,8 @@ def deploy(
     Deploying what is deployed already changes nothing. The data planes load the version and then swap; wait for that
     with `wait_ready`.
 
-    Raises: NotFound for an unknown version; Refused when its gates have refused it.
+    Raises: NotFound for an unknown version; Refused when its gates have refused it, or it lies elsewhere; InvalidInput
+    when nothing here runs what was registered.
     """
     check_name(model, "model name")
     found = get_version(ws, model, version)

@@ -99,12 +99,8 @@ def load(
     file = package.file if package.flavor == "onnx" else package.onnx.file if package.onnx.agrees else None
     if file is not None:
         runtime, contract = _open_onnx(folder / file, package, names)
-    elif package.flavor == "lightgbm" and len(package.signature.outputs) == 1 and package.signature.tensor:
-        runtime, contract = _open_lightgbm(folder / package.file, package, names)
-    elif package.flavor == "xgboost" and package.signature.tensor:
-        runtime, contract = _open_xgboost(folder / package.file, package, names)
-    elif package.flavor == "catboost":
-        runtime, contract = _open_catboost(folder / package.file, package, names)
+    elif package.flavor == "catboost" or (package.flavor in ("lightgbm", "xgboost") and package.signature.tensor):
+        runtime, contract = _open_booster(folder / package.file, package, names)
     elif recorded is not None or not package.runs_code:
         runtime, contract = _open_process(folder, recorded, package, names)
     else:
@@ -147,32 +143,20 @@ def _open_onnx(path: Path, package: Package, names: tuple[str, str, str]) -> tup
     return runtime, TensorsContract(names[0], declared, *names[1:], batchable=batchable)
 
 
-def _open_lightgbm(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
-    from homeostat.serving.runtimes.lightgbm import LightgbmRuntime
+def _open_booster(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
+    """A model of a library whose files are data, asked by its own predictor."""
+    if package.flavor == "lightgbm":
+        from homeostat.serving.runtimes.lightgbm import LightgbmRuntime
 
-    runtime = LightgbmRuntime(path)
-    contract = MatrixContract(names[0], specs(package.signature.inputs), *names[1:])
-    if runtime.width != contract.width:
-        raise Corrupt(f"'{path.name}' takes {runtime.width} columns, the signature names {contract.width}",
-                      hint="register the model again")  # fmt: skip
-    return runtime, contract
+        runtime = LightgbmRuntime(path)
+    elif package.flavor == "xgboost":
+        from homeostat.serving.runtimes.xgboost import XgboostRuntime
 
+        runtime = XgboostRuntime(path)
+    else:
+        from homeostat.serving.runtimes.catboost import CatboostRuntime
 
-def _open_xgboost(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
-    from homeostat.serving.runtimes.xgboost import XgboostRuntime
-
-    runtime = XgboostRuntime(path)
-    contract = MatrixContract(names[0], specs(package.signature.inputs), *names[1:])
-    if runtime.width != contract.width:
-        raise Corrupt(f"'{path.name}' takes {runtime.width} columns, the signature names {contract.width}",
-                      hint="register the model again")  # fmt: skip
-    return runtime, contract
-
-
-def _open_catboost(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
-    from homeostat.serving.runtimes.catboost import CatboostRuntime
-
-    runtime = CatboostRuntime(path)
+        runtime = CatboostRuntime(path)
     form = MatrixContract if package.signature.tensor else ColumnsContract
     contract = form(names[0], specs(package.signature.inputs), *names[1:])
     if runtime.width != len(contract.inputs):

@@ -118,8 +118,9 @@ def test_quiet_reviews_are_folded_and_can_be_shown(page: Any) -> None:
 def test_months_tell_the_year_as_figures(page: Any) -> None:
     page.goto("/loop/flight-delay")
     page.get_by_role("button", name="months", exact=True).click()
-    september = page.locator(".quality tbody tr", has_text="Sep 2013").inner_text()
-    assert "promoted v4" in september and re.search(r"\+0\.0\d\d", september)
+    september = page.locator(".quality tbody tr", has_text="Sep 2013")
+    september.get_by_text("promoted v4").wait_for()
+    assert re.search(r"\+0\.0\d\d", september.inner_text())
     assert page.locator(".quality tbody tr").count() == 9
 
 

@@ -67,6 +67,8 @@ describe("decisions", () => {
     expect(rows[0]?.live).toBeCloseTo(0.775);
     expect(rows[1]?.live).toBeNull();
     expect(rows[1]?.decided).toEqual(["refused v2"]);
+    expect(rows[0]?.decided).toEqual([]);
+    expect(byMonth([point(1, 0.7, 0.6, 100)], null)[0]?.decided).toBeNull();
   });
 });
 

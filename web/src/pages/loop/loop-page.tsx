@@ -124,7 +124,7 @@ function LoopView({ loop, quality, decisions }: ViewProps) {
             <Variables variables={loop.variables} at={loop.at_ms} />
           </Card>
         </div>
-        <Quality query={quality} decisions={decisions.data ?? []} central={loop.central} />
+        <Quality query={quality} decisions={decisions.data ?? null} central={loop.central} />
         <Decisions query={decisions} at={loop.at_ms} />
       </Timeline>
     </Page>

@@ -9,13 +9,14 @@ interface MonthRow {
   n: number;
   live: number | null;
   frozen: number | null;
-  decided: string[];
+  /** Null until the decisions are known: a month without any is another thing. */
+  decided: string[] | null;
 }
 
 const keyOf = (ms: number) => new Date(ms).toISOString().slice(0, 7);
 
 /** Averages by calendar month (UTC), each point weighted by its labels. */
-export function byMonth(points: readonly QualityPoint[], decisions: readonly Decision[]): MonthRow[] {
+export function byMonth(points: readonly QualityPoint[], decisions: readonly Decision[] | null): MonthRow[] {
   const groups = new Map<string, QualityPoint[]>();
   for (const point of points) {
     const key = keyOf(point.at_ms);
@@ -27,7 +28,7 @@ export function byMonth(points: readonly QualityPoint[], decisions: readonly Dec
       const weight = known.reduce((sum, p) => sum + p.n, 0);
       return weight === 0 ? null : known.reduce((sum, p) => sum + (pick(p) ?? 0) * p.n, 0) / weight;
     };
-    const acts = decisions.filter((d) => keyOf(d.at_ms) === key && d.kind !== "wait");
+    const acts = decisions?.filter((d) => keyOf(d.at_ms) === key && d.kind !== "wait");
     const first = group[0] as QualityPoint;
     return {
       key,
@@ -35,12 +36,18 @@ export function byMonth(points: readonly QualityPoint[], decisions: readonly Dec
       n: group.reduce((sum, p) => sum + p.n, 0),
       live: mean((p) => p.live),
       frozen: mean((p) => p.frozen),
-      decided: acts.map(verdict).reverse(),
+      decided: acts?.map(verdict).reverse() ?? null,
     };
   });
 }
 
-export function QualityTable(props: { points: readonly QualityPoint[]; decisions: readonly Decision[]; measure: string }) {
+interface Props {
+  points: readonly QualityPoint[];
+  decisions: readonly Decision[] | null;
+  measure: string;
+}
+
+export function QualityTable(props: Props) {
   const rows = byMonth(props.points, props.decisions);
   return (
     <div className="scroll-x" tabIndex={0} role="group" aria-label="Months">
@@ -75,7 +82,7 @@ export function QualityTable(props: { points: readonly QualityPoint[]; decisions
               <td className="right">
                 {row.live !== null && row.frozen !== null ? signed(row.live - row.frozen) : "–"}
               </td>
-              <td className="quiet">{row.decided.join(", ") || "wait"}</td>
+              <td className="quiet">{row.decided === null ? "…" : row.decided.join(", ") || "wait"}</td>
             </tr>
           ))}
         </tbody>

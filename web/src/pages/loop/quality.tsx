@@ -40,7 +40,7 @@ function frameOf(all: readonly QualityPoint[], limit: number | null, width: numb
 
 interface QualityProps {
   query: Query<QualityPoint[]>;
-  decisions: readonly Decision[];
+  decisions: readonly Decision[] | null;
   central: VariableStatus | null;
 }
 
@@ -71,7 +71,7 @@ export function Quality({ query, decisions, central }: QualityProps) {
           points.length === 0 ? (
             <p className="quiet">No labels have arrived yet. The first point appears with them.</p>
           ) : view === "chart" ? (
-            <QualityChart points={points} decisions={decisions} limit={central?.limit ?? null} measure={measure} />
+            <QualityChart points={points} decisions={decisions ?? []} limit={central?.limit ?? null} measure={measure} />
           ) : (
             <QualityTable points={points} decisions={decisions} measure={measure} />
           )

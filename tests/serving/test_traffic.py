@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 import homeostat as hs
+from homeostat.core.clock import now_ms
 from homeostat.core.errors import Conflict, InvalidInput, NotFound
 from homeostat.serving import (
     CanaryPolicy,
@@ -27,6 +29,7 @@ from homeostat.serving import (
     set_routes,
     start_bandit,
     start_canary,
+    store,
     traffic,
     undeploy,
     wait_ready,
@@ -107,6 +110,43 @@ def test_traffic_is_told_by_version_route_and_step_wherever_it_lies(ws: hs.Works
     assert traffic(ws) == []
 
 
+def test_traffic_of_now_reads_only_what_was_added(ws: hs.Workspace, tmp_path: Path) -> None:
+    register_logistic(ws, tmp_path, "delay", np.array([1, 0, 0]))
+    deploy(ws, "delay")
+    rng = np.random.default_rng(3)
+    took = [rng.lognormal(7, 1, 500).astype("<u4").tolist() for _ in range(3)]
+    began = now_ms() - 10_000
+    times = [list(range(began + 500 * at, began + 500 * (at + 1))) for at in range(3)]  # a batch's ids come from them
+    writer = SpoolWriter(spool_folder(ws.home), "test")
+
+    def told() -> tuple[int, float | None, float | None]:
+        (found,) = traffic(ws, "delay", window_ms=3_600_000, points=3)
+        assert sum(point.requests for point in found.points) == found.requests
+        return found.requests, found.latency_ms, found.latency_p95_ms
+
+    for many in (1, 2):
+        writer.write(frame(batch(times[many - 1], took[many - 1])))
+        requests, median, p95 = told()
+        assert requests == many * 500
+        assert median == pytest.approx(np.median(took[:many]) / 1000, rel=0.02)
+        assert p95 == pytest.approx(np.quantile(took[:many], 0.95) / 1000, rel=0.02)
+    before = told()
+    (path,) = spool_files(ws.home)
+    with path.open("r+b") as file:  # were the beginning read again, all after it would be lost
+        file.write(b"XXXX")
+    writer.write(frame(batch(times[2], took[2])))
+    whole = told()
+    assert whole[0] == 1500 and before[0] == 1000
+    with path.open("r+b") as file:
+        file.write(b"HPL1")
+    writer.rotate()
+    assert fold(ws).files == 1
+    assert told() == pytest.approx(whole, rel=1e-9)
+    segments = ws.db.read(lambda c: c.execute(sa.select(store.segment.c.digest)).scalars().all())
+    ws.blobs.local_path(segments[0]).unlink()
+    assert told() == pytest.approx(whole, rel=1e-9)
+
+
 def test_traffic_refuses_what_would_cost_too_much(ws: hs.Workspace) -> None:
     with pytest.raises(NotFound):
         traffic(ws, "nobody")
@@ -120,7 +160,7 @@ def test_timings_are_the_beginning_of_what_is_spooled(ws: hs.Workspace) -> None:
     (path,) = spool_files(ws.home)
     names = ("model", "version", "status", "counts", "roles", "latency_us", "logged_ms")
     whole = [tuple(getattr(one, name) for name in names) for one in read_spool(path)]
-    assert [tuple(getattr(one, name) for name in names) for one in read_timings(path)] == whole
+    assert [tuple(getattr(one, name) for name in names) for one in read_timings(path)[0]] == whole
 
 
 def test_small_batches_read_as_one_give_the_same_rows(ws: hs.Workspace) -> None:

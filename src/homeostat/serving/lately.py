@@ -12,8 +12,9 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.serving import store
 from homeostat.serving.deployments import get_deployment, list_deployments
-from homeostat.serving.model import ROLES, Deployment, Traffic, TrafficPoint, VersionTraffic
-from homeostat.serving.spool import Timings, read_timings, spool_files
+from homeostat.serving.model import Traffic, TrafficPoint, VersionTraffic
+from homeostat.serving.spool import spool_files
+from homeostat.serving.tallies import no_requests, tallies_of, tally_of_segment, tally_of_spooled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,97 +35,110 @@ def traffic(
     """Requests, failures and latencies of every deployed model, or of one, by version and step of time.
 
     The last `window_ms` (at most a day) before `to_ms` (now) in about `points` steps, by the server's own clock. What
-    was answered is here 200 ms later. Requests that a model refused (4xx) are not in the log, and not here.
+    was answered is here 200 ms later. Requests that a model refused (4xx) are not in the log, and not here. Latencies
+    are told to within a hundredth: what was counted once is not read again, so asking every few seconds is cheap.
 
     Raises: NotFound when `model` is not deployed; InvalidInput for a window or a number of points out of bounds.
     """
+    import polars as pl
+
     if not 1000 <= window_ms <= _DAY_MS or not 1 <= points <= _MOST_POINTS:
         raise InvalidInput(
             f"window_ms={window_ms}, points={points}", hint=f"1000 to {_DAY_MS} ms, in 1 to {_MOST_POINTS} points"
         )
     deployments = list_deployments(ws) if model is None else [get_deployment(ws, model)]
+    if not deployments:
+        return []
     end = now_ms() if to_ms is None else to_ms
     step = -(-window_ms // points)
     # Steps begin at multiples of their length, so that those asked for a moment later are the same ones.
     begin = (end - window_ms) // step * step
-    answered = _answered(ws, [deployment.model for deployment in deployments], begin, end)
-    return [_told(deployment, answered[deployment.model], begin, end, step) for deployment in deployments]
-
-
-def _told(deployment: Deployment, frame: pl.DataFrame, begin: int, end: int, step: int) -> Traffic:
-    import polars as pl
-
+    tally = _answered(ws, {deployment.model for deployment in deployments}, begin, to_ms, step)
     by = ["version", "route"]
-    stepped = frame.with_columns((pl.col("logged_ms") // step * step).alias("at_ms"))
-    whole = _figures(frame.filter(pl.col("route") != "shadow"), [])[0]
-    return Traffic(
-        model=deployment.model, from_ms=begin, to_ms=end, step_ms=step, log_share=deployment.log_share, **whole,
-        versions=[VersionTraffic(**row) for row in _figures(frame, by)],
-        points=[TrafficPoint(**row) for row in _figures(stepped, ["at_ms", *by])],
-    )  # fmt: skip
-
-
-def _figures(frame: pl.DataFrame, by: list[str]) -> list[dict[str, Any]]:
-    import polars as pl
-
-    well = pl.col("latency_us").filter(pl.col("status") < 500).cast(pl.Float64) / 1000
-    told = [
-        pl.len().alias("requests"), (pl.col("status") >= 500).sum().alias("failed"),
-        well.quantile(0.5).alias("latency_ms"), well.quantile(0.95).alias("latency_p95_ms"),
+    whole = _figures(tally.filter(pl.col("route") != "shadow"), [])
+    versions, stepped = _figures(tally, by), _figures(tally, ["at_ms", *by])
+    nothing = {"requests": 0, "failed": 0, "latency_ms": None, "latency_p95_ms": None}
+    return [
+        Traffic(
+            model=one.model, from_ms=begin, to_ms=end, step_ms=step, log_share=one.log_share,
+            **(whole.get(one.model) or [nothing])[0],
+            versions=[VersionTraffic(**row) for row in versions.get(one.model, [])],
+            points=[TrafficPoint(**row) for row in stepped.get(one.model, [])],
+        )
+        for one in deployments
     ]  # fmt: skip
-    return (frame.group_by(by).agg(told).sort(by) if by else frame.select(told)).to_dicts()
 
 
-def _answered(ws: Workspace, models: list[str], begin: int, end: int) -> dict[str, pl.DataFrame]:
-    """A row for each request of each model in the time."""
+def _figures(tally: pl.DataFrame, by: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """By model, the figures of each of what is named in `by`, in its order."""
     import polars as pl
 
-    spooled, segments = _sources(ws, set(models), begin)
-    found: dict[str, pl.DataFrame] = {}
-    for model in models:
-        frames = [_of_timings([told for told in spooled if told.model == model])]
-        for digest in segments.get(model, []):
-            frame = (
-                pl.scan_parquet(ws.blobs.local_path(digest))
-                .filter(pl.col("logged_ms") >= begin - _FOLDED_LATE_MS, pl.col("row") == 0)
-                .select(frames[0].columns)
-                .collect()
-            )
-            if not frame.height:
-                break
-            frames.append(frame)
-        found[model] = pl.concat(frames).filter(pl.col("logged_ms").is_between(begin, end, closed="left"))
+    by = ["model", *by]
+    many, failed = pl.col("requests"), pl.col("failed")
+    told = tally.group_by(by).agg(many.sum(), many.filter(failed).sum().alias("failed"))
+    well = (
+        tally.filter(~failed)
+        .group_by([*by, "bucket"])
+        .agg(many.sum(), pl.col("total_us").sum())
+        .sort([*by, "bucket"])
+        .with_columns(
+            many.cum_sum().over(by).alias("up_to"), many.sum().over(by).alias("all"),
+            (pl.col("total_us") / many / 1000).alias("ms"),
+        )
+    )  # fmt: skip
+    for name, share in (("latency_ms", 0.5), ("latency_p95_ms", 0.95)):
+        there = well.filter(pl.col("up_to") > share * (pl.col("all") - 1)).unique(by, keep="first", maintain_order=True)
+        told = told.join(there.select(*by, pl.col("ms").alias(name)), on=by, how="left")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in told.sort(by).iter_rows(named=True):
+        found.setdefault(row.pop("model"), []).append(row)
     return found
 
 
-def _of_timings(spooled: list[Timings]) -> pl.DataFrame:
-    import numpy as np
+def _answered(ws: Workspace, models: set[str], begin: int, before: int | None, step: int) -> pl.DataFrame:
+    """The requests of the models in the time. What ends at a moment of the past is read anew."""
     import polars as pl
 
-    counts = [len(told.roles) for told in spooled]
-    roles = np.frombuffer(b"".join([told.roles for told in spooled]), "u1")
-    return pl.DataFrame({
-        "version": np.repeat(np.array([told.version for told in spooled], "<i8"), counts),
-        "route": pl.Series(ROLES).gather(roles),
-        "logged_ms": np.frombuffer(b"".join([told.logged_ms for told in spooled]), "<i8"),
-        "latency_us": np.frombuffer(b"".join([told.latency_us for told in spooled]), "<u4"),
-        "status": np.repeat(np.array([told.status for told in spooled], "<u2"), counts),
-    })  # fmt: skip
+    spooled, segments = _spooled(ws, models, begin, before, step)
+    since = begin - _FOLDED_LATE_MS
+    for model, digests in segments.items():
+        for digest in digests:
+            if before is None:
+                tally = tallies_of(ws).of_segment(ws, model, digest, step, since)
+            else:
+                tally = tally_of_segment(ws, model, digest, step, since, before)
+            spooled.append(tally)
+            if not tally.filter(pl.col("at_ms") >= since // step * step).height:
+                break
+    return pl.concat([one.filter(pl.col("at_ms") >= begin, pl.col("model").is_in(models)) for one in spooled])
 
 
-def _sources(ws: Workspace, models: set[str], begin: int) -> tuple[list[Timings], dict[str, list[str]]]:
+def _spooled(
+    ws: Workspace, models: set[str], begin: int, before: int | None, step: int
+) -> tuple[list[pl.DataFrame], dict[str, list[str]]]:
     """What is spooled, and by model the segments, newest first, that together hold every request once."""
-    spooled: list[Timings] = []
+    found: list[pl.DataFrame] = []
     segments: dict[str, list[str]] = {}
     for _ in range(5):
         # Files first, index second. A file that is folded in between is named as such, or gone: then we look again.
         files = spool_files(ws.home)
-        read = {path.name: _timings(path, models, begin) for path in files}
+        read = {path.name: _of_file(ws, path, begin, before, step) for path in files}
         segments, folded = ws.db.read(lambda connection: _index(connection, models))
-        spooled = [told for name, batches in read.items() if name not in folded for told in batches]
+        found = [tally for name, tally in read.items() if tally is not None and name not in folded]
         if all(path.exists() for path in files):
             break
-    return spooled, segments
+    return [no_requests(), *found], segments
+
+
+def _of_file(ws: Workspace, path: Path, begin: int, before: int | None, step: int) -> pl.DataFrame | None:
+    try:
+        if path.stat().st_mtime_ns // 1_000_000 < begin:
+            return None
+        if before is None:
+            return tallies_of(ws).of_spooled(path, step, begin)
+        return tally_of_spooled(path, step, begin, before)
+    except FileNotFoundError:
+        return None  # folded while we looked
 
 
 def _index(connection: sa.Connection, models: set[str]) -> tuple[dict[str, list[str]], set[str]]:
@@ -137,12 +151,3 @@ def _index(connection: sa.Connection, models: set[str]) -> tuple[dict[str, list[
     for row in connection.execute(query):
         segments.setdefault(row.model, []).append(row.digest)
     return segments, set(connection.execute(sa.select(store.folded.c.file)).scalars())
-
-
-def _timings(path: Path, models: set[str], begin: int) -> list[Timings]:
-    try:
-        if path.stat().st_mtime_ns // 1_000_000 < begin:
-            return []
-        return [told for told in read_timings(path) if told.model in models]
-    except FileNotFoundError:
-        return []  # folded while we looked

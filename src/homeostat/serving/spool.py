@@ -181,12 +181,17 @@ def is_finished(path: Path) -> bool:
 
 def read_spool(path: Path) -> Iterator[Batch]:
     """The whole frames of a file, in order; a torn or damaged tail ends it silently."""
-    return _read(path, _decode)
+    return (batch for batch, _ in _read(path, _decode, 0))
 
 
-def read_timings(path: Path) -> Iterator[Timings]:
-    """What `read_spool` gives, for who asks only when, how fast and how well: several times as fast."""
-    return _read(path, _decode_timings)
+def read_timings(path: Path, start: int = 0) -> tuple[list[Timings], int]:
+    """What `read_spool` gives, for who asks only when, how fast and how well: several times as fast. From the frame
+    that begins at byte `start` on; and where the last whole frame ends, to go on from there."""
+    told: list[Timings] = []
+    for one, end in _read(path, _decode_timings, start):
+        told.append(one)
+        start = end
+    return told, start
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:
@@ -218,8 +223,11 @@ def _as_one(group: list[Batch]) -> Batch:
     )  # fmt: skip
 
 
-def _read(path: Path, decode: Callable[[memoryview], T]) -> Iterator[T]:
-    data = path.read_bytes()
+def _read(path: Path, decode: Callable[[memoryview], T], start: int) -> Iterator[tuple[T, int]]:
+    """The frames from byte `start` on, each with the byte that it ends before."""
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read()
     at = 0
     while at + _HEAD.size <= len(data):
         magic, size, checksum = _HEAD.unpack_from(data, at)
@@ -228,7 +236,8 @@ def _read(path: Path, decode: Callable[[memoryview], T]) -> Iterator[T]:
         if magic != MAGIC or len(body) != size or zlib.crc32(body) != checksum:
             return
         try:
-            yield decode(body)
+            told = decode(body)
         except msgspec.DecodeError:
             return
         at += size
+        yield told, start + at

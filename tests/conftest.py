@@ -1,7 +1,11 @@
-"""Fixtures that every test may use: a fresh workspace on SQLite (`ws`), or on each database in turn (`any_ws`)."""
+"""Fixtures that every test may use: a fresh workspace on SQLite (`ws`), or on each database in turn (`any_ws`).
+
+Fresh is a copy of one that was opened and closed: to make a hundred tables takes longer than most tests.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,9 +30,32 @@ def postgres() -> Iterator[Cluster]:
     cluster.stop()
 
 
+def _make(url: str) -> None:
+    with hs.open(url) as workspace:
+        workspace.db.read(lambda c: None)
+
+
+@pytest.fixture(scope="session")
+def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a workspace that nothing was done in yet: to be copied, not to be opened."""
+    home = tmp_path_factory.mktemp("fresh") / "home"
+    _make(str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def fresh_database(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database on PostgreSQL that is the same."""
+    url = postgres.new_database()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOMEOSTAT_HOME", str(tmp_path_factory.mktemp("fresh") / "home"))
+        _make(url)
+    return url.rpartition("/")[2]
+
+
 @pytest.fixture
-def ws(tmp_path: Path) -> Iterator[hs.Workspace]:
-    with hs.open(tmp_path / "home") as workspace:
+def ws(tmp_path: Path, fresh_home: Path) -> Iterator[hs.Workspace]:
+    with hs.open(shutil.copytree(fresh_home, tmp_path / "home")) as workspace:
         yield workspace
 
 
@@ -37,8 +64,8 @@ def workspace_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: p
     """The URL of a fresh workspace, for tests that open it themselves or in several processes."""
     monkeypatch.setenv("HOMEOSTAT_HOME", str(tmp_path / "home"))
     if request.param == "sqlite":
-        return str(tmp_path / "home")
-    return request.getfixturevalue("postgres").new_database()
+        return str(shutil.copytree(request.getfixturevalue("fresh_home"), tmp_path / "home"))
+    return request.getfixturevalue("postgres").new_database(request.getfixturevalue("fresh_database"))
 
 
 @pytest.fixture

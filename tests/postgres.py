@@ -55,12 +55,12 @@ class Cluster:
     def url(self, database: str, scheme: str = "postgresql") -> str:
         return f"{scheme}://homeostat@127.0.0.1:{self._port}/{database}"
 
-    def new_database(self) -> str:
-        """The URL of a fresh, empty database."""
+    def new_database(self, template: str = "template1") -> str:
+        """The URL of a fresh database: an empty one, or a copy of one that nobody is connected to."""
         self._count += 1
         name = f"test{self._count}"
         with self._admin.connect() as connection:
-            connection.execute(sa.text(f"create database {name}"))
+            connection.execute(sa.text(f"create database {name} template {template}"))
         return self.url(name)
 
     def stop(self) -> None:

@@ -99,9 +99,10 @@ class Housekeeping:
         from homeostat.notify import deliver_due
         from homeostat.pipelines import recover
         from homeostat.serving import fold, review_due
-        from homeostat.tracking import IdleRuns, StaleTexts, collect_runs, mark_lost
+        from homeostat.tracking import IdleRuns, OldChanges, StaleTexts, collect_runs, mark_lost
 
         idle_runs, stale_texts = IdleRuns(self._workspace), StaleTexts(self._workspace)
+        old_changes = OldChanges(self._workspace)
         duties: list[Callable[[], object]] = [
             lambda: events.dispatch(self._workspace),
             lambda: deliver_due(self._workspace, now_ms()),
@@ -112,6 +113,7 @@ class Housekeeping:
             lambda: fold(self._workspace),
             lambda: idle_runs.fold_due(time.monotonic()),
             lambda: stale_texts.refresh_due(time.monotonic()),
+            lambda: old_changes.trim_due(time.monotonic()),
             lambda: review_due(self._workspace),
         ]
         settled = False

@@ -129,6 +129,17 @@ stale = sa.Table(
     sa.Column("run_seq", _SERIAL, nullable=False),
     info={"derived": True},
 )
+# Which runs changed, as triggers append it where anything of them does (`changes.py`).
+change = sa.Table(
+    "tracking_change",
+    metadata,
+    # On SQLite they are counted; on PostgreSQL it is the transaction's number.
+    sa.Column("stamp", sa.BigInteger, primary_key=True, autoincrement=False),
+    # 0: what had come up to here was erased.
+    _of_run(),
+    info={"derived": True},
+    sqlite_with_rowid=False,
+)
 # Points that were logged as those of a model, with the data they were measured on.
 model_metric = sa.Table(
     "tracking_model_metric",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn import ensemble
 
-from homeostat.registry.estimators import answer_of
 from homeostat.registry.forests import quick_forest
+from homeostat.registry.python_form import answer_of
 
 ROWS = np.random.default_rng(5).normal(size=(300, 6)).astype("f4")
 KINDS = ["RandomForestClassifier", "ExtraTreesClassifier", "RandomForestRegressor", "ExtraTreesRegressor"]

@@ -226,7 +226,7 @@ def test_what_cannot_be_packaged_is_refused_with_the_reason(rows: np.ndarray, la
         (named, frame.rename({"rain": "snow"}), "lacks the column 'rain'"),
         (LogisticRegression(), rows, "does not take its sample: NotFittedError"),
         (lambda x: x[:1], rows, "gives 1 predictions for 750 rows"),
-        (lambda x: {"a": x}, rows, "gives one dict for 750 rows"),
+        (lambda x: 3, rows, "gives one int for 750 rows"),
         (3, rows, "a builtins.int cannot be packaged"),
     ]  # fmt: skip
     for number, (estimator, sample, message) in enumerate(cases):

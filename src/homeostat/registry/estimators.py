@@ -10,21 +10,23 @@ import pickle
 import sys
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from homeostat.core.errors import InvalidInput
+from homeostat.core.errors import HomeostatError, InvalidInput
 from homeostat.core.extras import require
 from homeostat.registry import catboost_form, skops_form, xgboost_form
-from homeostat.registry.forests import quick_forest
 from homeostat.registry.model import Field
 from homeostat.registry.original import Original, Predict
+from homeostat.registry.python_form import answer_of, answer_of_own, open_own
 
 
-def read_original(estimator: Any, pickled: bool = True) -> Original:
+def read_original(estimator: Any, pickled: bool = True, artifacts: Path | None = None) -> Original:
     """Recognise `estimator`: LightGBM, XGBoost, CatBoost, scikit-learn (what has get_params and predict), a callable.
 
     `pickled=False` refuses what only a pickle can hold, and keeps scikit-learn's models with skops.
+    `artifacts` is the folder of files that a class reads.
     """
     kind = type(estimator)
     match kind.__module__.split(".")[0]:
@@ -36,20 +38,34 @@ def read_original(estimator: Any, pickled: bool = True) -> Original:
             return catboost_form.read_catboost(estimator)
         case _:
             pass
-    if hasattr(estimator, "predict") and hasattr(estimator, "get_params"):
+    if hasattr(estimator, "predict") and hasattr(estimator, "get_params") and not isinstance(estimator, type):
         return _sklearn(estimator, pickled)
     if not pickled:
         raise InvalidInput(f"a {kind.__module__}.{kind.__qualname__} can only be kept as a pickle",
                            hint="leave out pickled=False")  # fmt: skip
     if callable(estimator) or hasattr(estimator, "predict"):
         return Original(
-            flavor="python", file="model.pkl", data=dump_pickle(estimator), predict=answer_of(estimator),
+            flavor="python", file="model.pkl", data=dump_pickle(estimator),
+            predict=answer_of_own(_opened(estimator, artifacts)),
             output=Field(name="prediction", dtype="FP32"), estimator=estimator,
         )  # fmt: skip
     raise InvalidInput(
         f"a {kind.__module__}.{kind.__qualname__} cannot be packaged",
-        hint="give a model of LightGBM, XGBoost, CatBoost, scikit-learn or PyTorch, an ONNX file, a function of rows",
+        hint="give a model of LightGBM, XGBoost, CatBoost, scikit-learn or PyTorch, an ONNX file, a function of "
+        "rows or a class",
     )
+
+
+def _opened(estimator: Any, artifacts: Path | None) -> Any:
+    try:
+        return open_own(estimator, artifacts)
+    except HomeostatError:
+        raise
+    except Exception as error:  # the user's own class: whatever it raises is the reason
+        raise InvalidInput(
+            f"no {estimator.__qualname__} can be made: {type(error).__name__}: {error}",
+            hint="a class is made without arguments, then its load(folder) is called; or give an object",
+        ) from error
 
 
 def load_lightgbm(text: str) -> Any:
@@ -60,23 +76,6 @@ def load_lightgbm(text: str) -> Any:
 def answer_of_booster(booster: Any) -> Predict:
     """A booster's own predictor. One thread: the last bit must not depend on the machine."""
     return lambda features: booster.predict(features, num_threads=1)
-
-
-def answer_of(estimator: Any) -> Predict:
-    """How to ask a scikit-learn estimator or a Python model, giving the one array described above."""
-    import numpy as np
-
-    if hasattr(estimator, "predict_proba"):
-        binary = len(getattr(estimator, "classes_", ())) == 2
-        ask = quick_forest(estimator, estimator.predict_proba)
-
-        def probability(rows: Any) -> Any:
-            answer = np.asarray(ask(rows))
-            return answer[:, 1] if binary else answer
-
-        return probability
-    call: Any = quick_forest(estimator, getattr(estimator, "predict", estimator))
-    return lambda rows: np.asarray(call(rows))
 
 
 def dump_pickle(value: Any) -> bytes:

@@ -20,11 +20,12 @@ from homeostat.core.paths import inside
 from homeostat.core.workspace import Workspace
 from homeostat.registry import skops_form
 from homeostat.registry.catboost_form import answer_of_catboost, categories, load_catboost
-from homeostat.registry.estimators import answer_of, answer_of_booster, load_lightgbm
+from homeostat.registry.estimators import answer_of_booster, load_lightgbm
 from homeostat.registry.files import fetch
 from homeostat.registry.manifest import MANIFEST, parse_manifest
 from homeostat.registry.model import ModelVersion, Package
 from homeostat.registry.onnx_form import session
+from homeostat.registry.python_form import ARTIFACTS, answer_of, answer_of_own, in_order, open_own
 from homeostat.registry.samples import matrix
 from homeostat.registry.torch_form import answer_of_torch, load_torch
 from homeostat.registry.xgboost_form import answer_of_xgboost, load_xgboost
@@ -55,10 +56,15 @@ class LoadedModel:
     def predict(self, features: Any) -> np.ndarray[Any, Any]:
         """Predictions for rows: an array [n, k] in the signature's order, or a table with its columns by name.
 
-        Gives [n]: the probability of the positive class, or the prediction; [n, classes] for more classes.
+        Gives [n]: the probability of the positive class, or the prediction; [n, classes] for more classes. Of a model
+        with several outputs it is the first; `answers` gives all of them.
 
         Raises: InvalidInput for another number of columns, or a column that is not there.
         """
+        return self.answers(features)[0]
+
+    def answers(self, features: Any) -> list[np.ndarray[Any, Any]]:
+        """As `predict`, every output, in the signature's order."""
         np, pl = require("numpy", extra="ml"), require("polars", extra="ml")
         names = [field.name for field in self.package.signature.inputs]
         if not isinstance(features, np.ndarray):
@@ -68,7 +74,7 @@ class LoadedModel:
                 raise InvalidInput(f"column '{missing[0]}' is missing", hint=f"the model takes {', '.join(names)}")
             table = table.select(names)
             if self.package.signature.tensor is None:
-                return np.asarray(self._predict(table.to_pandas()))
+                return self._in_order(table.to_pandas())
             features = matrix(table)
         if features.ndim != 2 or features.shape[1] != len(names):
             raise InvalidInput(f"features have shape {features.shape}; the model takes {len(names)} columns")
@@ -76,7 +82,15 @@ class LoadedModel:
             import pandas as pd
 
             features = pd.DataFrame(features, columns=names)
-        return np.asarray(self._predict(features))
+        return self._in_order(features)
+
+    def _in_order(self, rows: Any) -> list[np.ndarray[Any, Any]]:
+        import numpy as np
+
+        answer = self._predict(rows)
+        if self.package.flavor != "python":
+            return [np.asarray(answer)]
+        return in_order(answer, [field.name for field in self.package.signature.outputs], len(rows))
 
     def sample(self) -> pl.DataFrame | None:
         """The rows of input kept with the model."""
@@ -121,6 +135,10 @@ def load_package(
     else:
         estimator = pickle.loads(_allowed(data, package, unpickle))  # noqa: S301 - allowed by the caller
     by_name = hasattr(estimator, "feature_names_in_") or package.signature.tensor is None
+    if package.flavor == "python":
+        artifacts = root / ARTIFACTS
+        estimator = open_own(estimator, artifacts if artifacts.is_dir() else None)
+        return LoadedModel(package, root, "native", answer_of_own(estimator), estimator, by_name)
     return LoadedModel(package, root, "native", answer_of(estimator), estimator, by_name)
 
 

@@ -18,6 +18,7 @@ from homeostat.registry import skops_form, torch_form
 from homeostat.registry.manifest import read_manifest
 from homeostat.registry.mlmodel import FILE
 from homeostat.registry.model import Field, ModelVersion, Package, Signature
+from homeostat.registry.python_form import ARTIFACTS
 
 # The folder of MLflow's artifact service below which packages are found, by digest.
 ROOT = "homeostat-packages"
@@ -37,7 +38,9 @@ _TENSORS = {
 }  # fmt: skip
 # A function, or an object with `predict`, has no flavor of MLflow's own: this loader comes along with it.
 _LOADER = '''\
-"""Loads a pickled function, or an object with `predict`, for MLflow."""
+"""Loads a pickled function, an object with `predict`, or a class of such objects, for MLflow."""
+
+from pathlib import Path
 
 import cloudpickle
 
@@ -52,12 +55,21 @@ class Predictor:
     def predict(self, rows, params=None):
         if AS_ARRAY and hasattr(rows, "to_numpy"):
             rows = rows.to_numpy(dtype="float64")
-        return getattr(self.model, "predict", self.model)(rows)
+        ask = getattr(self.model, "predict", self.model)
+        for step in (getattr(self.model, "preprocess", None), ask, getattr(self.model, "postprocess", None)):
+            rows = step(rows) if callable(step) else rows
+        return rows
 
 
 def _load_pyfunc(path):
     with open(path, "rb") as file:
-        return Predictor(cloudpickle.load(file))
+        model = cloudpickle.load(file)
+    if isinstance(model, type):
+        model = model()
+        artifacts = Path(path).parent / "ARTIFACTS"
+        if callable(getattr(model, "load", None)):
+            model.load(artifacts if artifacts.is_dir() else None)
+    return Predictor(model)
 '''
 
 
@@ -93,6 +105,7 @@ def mlflow_files(ws: Workspace, digest: str) -> dict[str, File]:
     found = {_place(package): tree.files[package.file]}
     if package.onnx.file is not None:
         found[package.onnx.file] = tree.files[package.onnx.file]
+    found |= {name: file for name, file in tree.files.items() if name.startswith(f"{ARTIFACTS}/")}
     size = sum(file.size for file in found.values())
     example = _example(ws, tree.files[package.sample].digest) if package.sample else None
     python = next((one.partition("==")[2] for one in package.environment if one.startswith("python==")), "")
@@ -225,7 +238,8 @@ def _tensor(field: Field) -> dict[str, Any]:
 
 def _loader(package: Package) -> str:
     # As here: rows of numbers come as an array, others as a table.
-    return _LOADER.replace("AS_ARRAY = ...", f"AS_ARRAY = {package.signature.tensor is not None}")
+    as_array = f"AS_ARRAY = {package.signature.tensor is not None}"
+    return _LOADER.replace("AS_ARRAY = ...", as_array).replace("ARTIFACTS", ARTIFACTS)
 
 
 def _version(package: Package, distribution: str) -> str:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from homeostat.core.errors import InvalidInput
+from homeostat.core.paths import inside
 from homeostat.core.records import plain
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
@@ -24,8 +27,11 @@ from homeostat.registry.files import put_package
 from homeostat.registry.manifest import MANIFEST
 from homeostat.registry.model import FEATURES, DataVersion, Field, ModelVersion, OnnxReport, Package, Signature
 from homeostat.registry.original import Original
+from homeostat.registry.python_form import ARTIFACTS
 
 _SAMPLE = "sample.arrow"
+_Path = str | os.PathLike[str]
+Artifacts = _Path | Mapping[str, _Path]
 
 
 def package_model(
@@ -36,17 +42,19 @@ def package_model(
     tolerance: float = onnx_form.TOLERANCE,
     onnx: bool = True,
     pickled: bool = True,
+    artifacts: Artifacts | None = None,
 ) -> Package:
     """Write a package of `estimator` into the folder `dest` and give its manifest.
 
     `estimator`: a Booster or estimator of LightGBM, XGBoost or CatBoost, a scikit-learn estimator or pipeline, a
     PyTorch module from one matrix to one tensor, a Python function (or an object with `predict`) from rows to
-    predictions, or an ONNX model as a path, bytes or ModelProto.
+    predictions, a class of such objects, or an ONNX model as a path, bytes or ModelProto.
     `sample`: rows of its input, a hundred or more (Polars, pandas, PyArrow, or an array [n, k]); up to 1,000 are kept.
     An ONNX form is added (`onnx=False` does not try) where it agrees with the original on the sample to `tolerance`;
     the manifest says why where there is none. Functions and classes of your own modules go into the package.
     `pickled=False` keeps a scikit-learn model with skops, which runs no code when it is loaded, and refuses what cannot
-    be kept so.
+    be kept so. `artifacts` are files that a class reads: a folder, or files and folders by the names they get. Whoever
+    loads the package makes one object of the class and calls its `load(folder)`.
 
     Raises: InvalidInput for a model that is not fitted or a sample that does not fit it.
 
@@ -61,21 +69,24 @@ def package_model(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise InvalidInput(f"{folder} is not empty", hint="name a new folder")
+    if artifacts is not None and not isinstance(estimator, type):
+        raise InvalidInput("files come along with a class, whose load(folder) reads them",
+                           hint="give the class itself, or leave out artifacts")  # fmt: skip
     if isinstance(estimator, bytes | str | os.PathLike) or hasattr(estimator, "SerializeToString"):
         return _write_onnx(folder, estimator, sample)
     if torch_form.is_torch(estimator):
         frame = samples.read_sample(sample)
         original = torch_form.read_torch(estimator, samples.matrix(samples.some_rows(frame, 1)))
     else:
-        original = read_original(estimator, pickled)
+        original = read_original(estimator, pickled, _keep_artifacts(artifacts, folder))
         frame = samples.read_sample(sample, original.features)
     _check_columns(frame.columns, original)
     words = samples.text_columns(frame)
-    output = _known_shape(original, frame, words)
-    original = msgspec.structs.replace(original, output=output)
+    outputs = _known_outputs(original, frame, words)
+    original = msgspec.structs.replace(original, output=outputs[0])
     report, graph = _onnx_of(original, frame, words, tolerance) if onnx else (_untried(tolerance), None)
     signature = Signature(
-        inputs=samples.inputs_of(frame), outputs=[output],
+        inputs=samples.inputs_of(frame), outputs=outputs,
         tensor=None if words else FEATURES,
     )  # fmt: skip
     (folder / original.file).write_bytes(original.data)
@@ -108,6 +119,7 @@ def log_model(
     tolerance: float = onnx_form.TOLERANCE,
     onnx: bool = True,
     pickled: bool = True,
+    artifacts: Artifacts | None = None,
 ) -> ModelVersion:
     """Package `estimator` and register it as the next version of `model`: `package_model`, then `register`.
 
@@ -120,7 +132,7 @@ def log_model(
     (1, 'sklearn', True)
     """
     with tempfile.TemporaryDirectory(prefix="homeostat-package-") as folder:
-        package_model(estimator, sample, folder, tolerance=tolerance, onnx=onnx, pickled=pickled)
+        package_model(estimator, sample, folder, tolerance=tolerance, onnx=onnx, pickled=pickled, artifacts=artifacts)
         digest = put_package(ws, folder)
     return ws.registry.register(
         model=model, package=digest, run_id=run_id, metrics=metrics, params=params, data=data, tags=tags,
@@ -154,29 +166,59 @@ def _nameless(original: Original) -> Original:
     return msgspec.structs.replace(original, predict=by_name)
 
 
-def _known_shape(original: Original, frame: Any, words: list[str]) -> Field:
-    """The output as one call on the sample shows it, which also proves that the model takes such rows at all."""
-    import numpy as np
+def _keep_artifacts(artifacts: Artifacts | None, folder: Path) -> Path | None:
+    """Copy the files into the package; the folder they are in then."""
+    if artifacts is None:
+        return None
+    kept = folder / ARTIFACTS
+    named = artifacts if isinstance(artifacts, Mapping) else {"": artifacts}
+    for name, source in named.items():
+        found, target = Path(source), inside(kept, name) if name else kept
+        if found.is_dir():
+            shutil.copytree(found, target, dirs_exist_ok=True)
+        elif found.is_file() and name:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found, target)
+        else:
+            raise InvalidInput(f"there is no {'file or ' if name else ''}folder {found} to bring along")
+    return kept
 
+
+def _known_outputs(original: Original, frame: Any, words: list[str]) -> list[Field]:
+    """The outputs as one call on the sample shows them, which also proves that the model takes such rows at all."""
     rows = samples.some_rows(frame, samples.KEPT_ROWS)
     asked = rows.to_pandas() if words or original.by_name else samples.matrix(rows)
     try:
-        answer = np.asarray(original.predict(asked))
+        answer = original.predict(asked)
     except Exception as error:  # the user's own model: whatever it raises is the reason
         raise InvalidInput(
             f"the model does not take its sample: {type(error).__name__}: {error}",
             hint="pass rows with the columns it was fitted on, in that order",
         ) from error
-    if answer.ndim == 0:
-        raise InvalidInput(f"the model gives one {type(answer.item()).__name__} for {len(rows)} rows",
+    if not isinstance(answer, dict):
+        return [_known_shape(original.output, answer, len(rows), original.flavor in ("python", "torch"))]
+    named = cast("dict[str, Any]", answer)
+    if not named:
+        raise InvalidInput("the model gives no output", hint="a dict with an array for each of its outputs")
+    return [_known_shape(Field(name=name, dtype="FP32"), array, len(rows), True) for name, array in named.items()]
+
+
+def _known_shape(field: Field, answer: Any, rows: int, shown: bool) -> Field:
+    """The output that the array is of; where only that shows its kind (`shown`), with its kind."""
+    import numpy as np
+
+    array = np.asarray(answer)
+    place = "" if field.name == "prediction" else f" as '{field.name}'"
+    if array.ndim == 0:
+        raise InvalidInput(f"the model gives one {type(array.item()).__name__} for {rows} rows{place}",
                            hint="an array with one prediction for each row")  # fmt: skip
-    if len(answer) != len(rows):
-        raise InvalidInput(f"the model gives {len(answer)} predictions for {len(rows)} rows", hint="one for each row")
-    field = original.output
-    if original.flavor not in ("python", "torch"):
+    if len(array) != rows:
+        raise InvalidInput(f"the model gives {len(array)} predictions for {rows} rows{place}",
+                           hint="one for each row")  # fmt: skip
+    if not shown:
         return field
-    dtype = "FP32" if answer.dtype.kind == "f" else "INT64" if answer.dtype.kind in "iub" else "BYTES"
-    return Field(name=field.name, dtype=dtype, shape=[-1, *answer.shape[1:]])
+    dtype = "FP32" if array.dtype.kind == "f" else "INT64" if array.dtype.kind in "iub" else "BYTES"
+    return Field(name=field.name, dtype=dtype, shape=[-1, *array.shape[1:]])
 
 
 def width_of(original: Original) -> int:

@@ -24,7 +24,9 @@ _TRACED_ROWS = 3
 
 def is_torch(estimator: Any) -> bool:
     """Whether this is a module of PyTorch; nothing is imported to find out."""
-    return any(kind.__module__.split(".")[0] == "torch" and kind.__name__ == "Module" for kind in type(estimator).mro())
+    return any(
+        kind.__module__.split(".")[0] == "torch" and kind.__name__ == "Module" for kind in type(estimator).__mro__
+    )
 
 
 def read_torch(module: Any, rows: Any) -> Original:

@@ -33,7 +33,11 @@ def package_folder(ws: Workspace, version: ModelVersion) -> tuple[Path, dict[str
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".converting-") as scratch:
             fresh = Path(scratch) / "package"
             build_package(_found(ws, version, folder), fresh, allow_code=made_here(ws, version))
-            files = {path.name: digest_of_file(path) for path in sorted(fresh.iterdir()) if path.is_file()}
+            files = {
+                path.relative_to(fresh).as_posix(): digest_of_file(path)
+                for path in sorted(fresh.rglob("*"))
+                if path.is_file()
+            }
             (fresh / _DIGESTS).write_text(to_json(files))
             put(fresh, place, _whole)
     return place, from_json((place / _DIGESTS).read_bytes(), dict[str, str])

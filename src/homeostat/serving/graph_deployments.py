@@ -156,4 +156,9 @@ def _sample_of(ws: Workspace, node: Node) -> pl.DataFrame | None:
     if _SAMPLE not in version.files:
         return None
     frame = from_ipc_file(ws.blobs.get_bytes(version.files[_SAMPLE]))
-    return frame.rename({old: new for old, new in node.inputs.items() if old in frame.columns})
+    import polars as pl
+
+    columns: dict[str, pl.Series] = {}
+    for name in frame.columns:  # one column of the graph may feed several inputs: the first shows what it holds
+        columns.setdefault(node.inputs.get(name, name), frame[name])
+    return pl.DataFrame(columns)

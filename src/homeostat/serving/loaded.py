@@ -175,8 +175,8 @@ def _open_process(
     contract: Contract = ColumnsContract(names[0], specs(signature.inputs), *names[1:])
     if signature.tensor is not None:
         contract = MatrixContract(names[0], specs(signature.inputs), *names[1:], tensor=signature.tensor)
-    (output,) = specs(signature.outputs)
-    return Replicas(lambda: ProcessRuntime(folder, recorded or "", contract.offered, output)), contract
+    outputs = specs(signature.outputs)
+    return Replicas(lambda: ProcessRuntime(folder, recorded or "", contract.offered, outputs)), contract
 
 
 def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[Any, int]:

@@ -26,6 +26,7 @@ from homeostat.registry.layouts.found import FoundModel, read_small
 from homeostat.registry.manifest import MANIFEST, parse_manifest
 from homeostat.registry.model import FEATURES, Field, OnnxReport, Package, Signature
 from homeostat.registry.packaging import maker, package_model, width_of, write_manifest
+from homeostat.registry.python_form import ARTIFACTS
 from homeostat.registry.skops_form import is_harmless
 from homeostat.registry.xgboost_form import load_xgboost
 
@@ -80,6 +81,8 @@ def _copy(folder: Path, dest: Path, allow_code: bool) -> Package:
             raise InvalidInput(f"the package in {folder.name} names '{name}' and does not hold it")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
+    if (folder / ARTIFACTS).is_dir():
+        shutil.copytree(folder / ARTIFACTS, dest / ARTIFACTS)
     return package
 
 

@@ -18,6 +18,7 @@ from homeostat.core.errors import InvalidInput
 from homeostat.core.extras import require
 from homeostat.registry.layouts.building import read_example
 from homeostat.registry.packaging import package_model, write_manifest
+from homeostat.registry.python_form import ARTIFACTS
 from homeostat.registry.skops_form import load_skops
 from homeostat.registry.torch_form import load_torch
 
@@ -27,11 +28,14 @@ _COMPARED_ROWS = 100
 def repackage(file: Path, dest: Path, example: Path | None, columns: list[str]) -> None:
     """Load the model in `file` and write its package into `dest`. Raises: InvalidInput when it tells too little."""
     model, pickled = _loaded(file), file.suffix != ".skops"
+    beside = file.with_name(ARTIFACTS)
+    artifacts = beside if isinstance(model, type) and beside.is_dir() else None
     rows = read_example(example)
     if rows is not None:
-        package_model(model, rows, dest, onnx=rows.height >= _COMPARED_ROWS, pickled=pickled)
+        onnx = rows.height >= _COMPARED_ROWS
+        package_model(model, rows, dest, onnx=onnx, pickled=pickled, artifacts=artifacts)
         return
-    package = package_model(model, _made_up(model, columns), dest, onnx=False, pickled=pickled)
+    package = package_model(model, _made_up(model, columns), dest, onnx=False, pickled=pickled, artifacts=artifacts)
     if package.sample is not None:
         (dest / package.sample).unlink()
     write_manifest(dest, msgspec.structs.replace(package, sample=None))

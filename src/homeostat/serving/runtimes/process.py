@@ -98,11 +98,11 @@ class ProcessRuntime(Runtime):
     in_loop = False
 
     def __init__(
-        self, folder: Path, recorded: str, inputs: list[TensorSpec], output: TensorSpec, start_s: float = 60.0
+        self, folder: Path, recorded: str, inputs: list[TensorSpec], outputs: list[TensorSpec], start_s: float = 60.0
     ) -> None:
         self._folder = folder
         self._inputs = inputs
-        self._output = output
+        self._outputs = outputs
         self._recorded = recorded
         self._start_s = start_s
         self._lock = threading.Lock()
@@ -190,7 +190,7 @@ class ProcessRuntime(Runtime):
                     env={k: v for k, v in os.environ.items() if "TOKEN" not in k and "SECRET" not in k},
                     start_new_session=True,
                 )
-            send(ours, [self._recorded, self._inputs, self._output])
+            send(ours, [self._recorded, self._inputs, self._outputs])
             reply = _decode_reply(receive(ours))
         except OSError as error:
             self._stop()

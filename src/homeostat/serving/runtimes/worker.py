@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def main(folder: Path, sock: socket.socket, asking: Arena, answering: Arena) -> None:
     """Load the model, then answer batches until the data plane closes the socket. Large ones come by `asking`."""
-    recorded, inputs, output = msgspec.msgpack.decode(receive(sock), type=tuple[str, list[TensorSpec], TensorSpec])
+    told = msgspec.msgpack.decode(receive(sock), type=tuple[str, list[TensorSpec], list[TensorSpec]])
+    recorded, inputs, outputs = told
     try:
         model = load(folder, recorded)
     except Exception as error:  # whatever the model's code raises is told, never a crash without words
@@ -37,7 +38,7 @@ def main(folder: Path, sock: socket.socket, asking: Arena, answering: Arena) -> 
             return
         try:
             arrays = [unstow(wire, asking) for wire in wires]
-            reply = Reply(stow([predict(model, inputs, output, arrays)], answering))
+            reply = Reply(stow(predict(model, inputs, outputs, arrays), answering))
         except Exception as error:  # the same: told to whoever asked
             reply = Reply(error=f"{type(error).__name__}: {error}")
         send(sock, reply)
@@ -51,7 +52,9 @@ def load(folder: Path, recorded: str) -> LoadedModel:
     return load_package(folder, engine="native", unpickle=recorded)
 
 
-def predict(model: LoadedModel, inputs: list[TensorSpec], output: TensorSpec, arrays: list[tensors.Array]) -> WireArray:
+def predict(
+    model: LoadedModel, inputs: list[TensorSpec], outputs: list[TensorSpec], arrays: list[tensors.Array]
+) -> list[WireArray]:
     """The model's answer to one batch: a matrix, or columns of several kinds."""
     rows: Any = arrays[0]
     if model.package.signature.tensor is None:
@@ -61,10 +64,10 @@ def predict(model: LoadedModel, inputs: list[TensorSpec], output: TensorSpec, ar
             spec.name: [item.decode() for item in array.tolist()] if spec.datatype == "BYTES" else array
             for spec, array in zip(inputs, arrays, strict=True)
         })  # fmt: skip
-    answer = model.predict(rows)
-    if output.datatype != "BYTES":
-        answer = answer.astype(tensors.NUMPY[output.datatype])
-    return WireArray(output.name, output.datatype, list(answer.shape), tensors.to_bytes(output.datatype, answer))
+    return [
+        WireArray(spec.name, spec.datatype, list(answer.shape), tensors.to_bytes(spec.datatype, answer))
+        for spec, answer in zip(outputs, model.answers(rows), strict=True)
+    ]
 
 
 if __name__ == "__main__":

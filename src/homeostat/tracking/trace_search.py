@@ -1,7 +1,7 @@
 """Search among traces, newest first or in another order.
 
-What the database has a column for is compared and ordered by it; tags, metadata, spans and assessments are looked at
-trace by trace, in the order asked for, until a page is full.
+What the database has a column for is compared and ordered by it. Tags, metadata, spans and assessments are looked at
+trace by trace, in the order asked for, until a page is full, among those whose text holds what it must (`trace_hints`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.trace_facts import Facts, meets, sessions, value_of
 from homeostat.tracking.trace_filter import read_filter, read_orders
-from homeostat.tracking.traces import Trace, assessments_of, from_row
+from homeostat.tracking.trace_hints import hint
+from homeostat.tracking.traces import Trace, find_traces
 
 _TABLE = store.trace
 _END = _TABLE.c.request_ms + sa.func.coalesce(_TABLE.c.duration_ms, 0)
@@ -56,17 +57,13 @@ def matching(
     since_ms: int | None = None,
     until_ms: int | None = None,
     skip: int = 0,
-    most: int = _PART,
+    most: int | None = None,
 ) -> Iterator[Trace]:
     """The traces that meet a filter's tree, in the order asked for, but for the first `skip`.
 
-    `most` is how many are asked for, as far as it is known: so many are read at once.
+    `most` is how many are asked for, where it is known.
     """
-    query = sa.select(_TABLE).where(_TABLE.c.experiment_id.in_(experiment_ids))
-    if since_ms is not None:
-        query = query.where(_TABLE.c.request_ms >= min(since_ms, _LAST))
-    if until_ms is not None:
-        query = query.where(_TABLE.c.request_ms <= min(until_ms, _LAST))
+    query = sa.select(_TABLE.c.id).where(*within(experiment_ids, since_ms, until_ms))
     rest: list[Any] = []
     for node in tree.members if isinstance(tree, Group) and tree.kind == "and" else [tree] if tree else []:
         compared = _by_column(node)
@@ -74,14 +71,19 @@ def matching(
             rest.append(node)
         else:
             query = query.where(compared)
-    left = Group("and", tuple(rest)) if rest else None
-    by_column = all(entity == "attribute" and key in _COLUMNS for entity, key, _ in orders)
-    if by_column:
+    if not rest:
+        left, whole = None, {}
+    else:
+        left = Group("and", tuple(rest))
+        whole = sessions(c, experiment_ids, left)
+        hinted = hint(left, of_sessions=any(whole.values()))
+        query = query if hinted is None else query.where(hinted)
+    if all(entity == "attribute" and key in _COLUMNS for entity, key, _ in orders):
         query = query.order_by(*_order(orders))
         if left is None:
-            return _read(c, query, None, experiment_ids, skip, min(most, _PART))
-        return islice(_read(c, query, left, experiment_ids), skip, None)
-    found = list(_read(c, query.order_by(*_order(())), left, experiment_ids))
+            return _read(c, query.limit(most).offset(skip) if skip or most else query, None, whole)
+        return islice(_read(c, query, left, whole), skip, None)
+    found = list(_read(c, query.order_by(*_order(())), left, whole))
     for entity, key, ascending in reversed(orders):
         here = [(value_of(one, entity, key), one) for one in found]
         there = sorted((pair for pair in here if pair[0] is not None), key=lambda pair: pair[0], reverse=not ascending)
@@ -89,21 +91,31 @@ def matching(
     return iter(found[skip:])
 
 
-def _read(
-    c: sa.Connection, query: Any, left: Any | None, experiment_ids: Sequence[int], at: int = 0, part: int = _PART
-) -> Iterator[Trace]:
-    whole = sessions(c, experiment_ids, left)
-    while True:
-        rows = c.execute(query.limit(part).offset(at)).all()
-        said = assessments_of(c, [row.id for row in rows])
-        traces = [from_row(row, said.get(row.id)) for row in rows]
-        facts = Facts(c, traces)
-        for trace in traces:
-            if left is None or meets(left, trace, facts, whole):
-                yield trace
-        if len(rows) < part:
-            return
-        at += part
+def within(
+    experiment_ids: Sequence[int], since_ms: int | None = None, until_ms: int | None = None
+) -> list[sa.ColumnElement[bool]]:
+    """The conditions on experiments and time."""
+    # Of a single experiment the index gives the order too.
+    of = _TABLE.c.experiment_id
+    where = [of == experiment_ids[0] if len(experiment_ids) == 1 else of.in_(experiment_ids)]
+    if since_ms is not None:
+        where.append(_TABLE.c.request_ms >= min(since_ms, _LAST))
+    if until_ms is not None:
+        where.append(_TABLE.c.request_ms <= min(until_ms, _LAST))
+    return where
+
+
+def _read(c: sa.Connection, query: Any, left: Any | None, whole: dict[Comparison, set[str]]) -> Iterator[Trace]:
+    """The traces whose ids a query gives. Rows are wide: only those that are looked at are read, some at a time."""
+    # One row after the other as they are found, not all before the first.
+    with c.execute(query, execution_options={"yield_per": _PART}) as found:
+        for part in found.scalars().partitions():
+            known = find_traces(c, list(part))
+            traces = [known[id] for id in part if id in known]
+            facts = Facts(c, traces)
+            for trace in traces:
+                if left is None or meets(left, trace, facts, whole):
+                    yield trace
 
 
 def _by_column(node: Any) -> sa.ColumnElement[bool] | None:

@@ -13,13 +13,18 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from homeostat.core.foreign import invalid
+from homeostat.core.foreign_search import Comparison
+from homeostat.core.records import from_json
 from homeostat.core.workspace import Workspace
+from homeostat.tracking import store
 from homeostat.tracking.otel_words import plain
 from homeostat.tracking.trace_facts import SESSION, Facts, Span, said_value
 from homeostat.tracking.trace_filter import NAME, RUN, read_filter
-from homeostat.tracking.trace_search import matching
-from homeostat.tracking.traces import Trace
+from homeostat.tracking.trace_hints import hint
+from homeostat.tracking.trace_search import matching, within
+from homeostat.tracking.traces import Trace, assessments_of
 
+_TRACE, _PART = store.trace, 500
 _NUMBERS = ("AVG", "MAX", "MIN", "PERCENTILE")
 _SUMS = (*_NUMBERS, "SUM")
 _TOKENS = "input_tokens", "output_tokens", "total_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"
@@ -80,11 +85,30 @@ class Correlation(NamedTuple):
     total_count: int
 
 
+class _Asked(NamedTuple):
+    experiment_ids: Sequence[int]
+    view: str
+    metric: str
+    dimensions: tuple[str, ...]
+    interval_s: int
+    since_ms: int | None
+    until_ms: int | None
+
+
 class _Row(NamedTuple):
     trace: Trace
     at_ms: int
     span: Span | None = None
     said: dict[str, Any] | None = None
+
+
+class _Test(NamedTuple):
+    """A filter: whether a row meets it, what the database can say of it (`whole`: all), the column it looks at."""
+
+    holds: Callable[[_Row, Facts], bool]
+    must: sa.ColumnElement[bool] | None = None
+    whole: bool = False
+    column: str = ""
 
 
 def query(
@@ -105,21 +129,11 @@ def query(
     if interval_s and (since_ms is None or until_ms is None):
         raise invalid("start_time_ms and end_time_ms are required if time_interval_seconds is set")
     tests = [_test(text, view) for text in filters]
-    by_span_time = view == "SPANS" and metric in _COSTS
+    asked = _Asked(experiment_ids, view, metric, tuple(dimensions), interval_s, since_ms, until_ms)
 
-    def read(c: sa.Connection) -> dict[tuple[Any, ...], list[Any]]:
-        groups: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
-        around = (None, None) if by_span_time else (since_ms, until_ms)
-        for row, facts in _rows(c, experiment_ids, view, around):
-            if by_span_time and not _within(row.at_ms, since_ms, until_ms):
-                continue
-            value = _value(row, metric)
-            if value is None or not all(test(row, facts) for test in tests):
-                continue
-            bucket = (row.at_ms // (interval_s * 1000) * interval_s * 1000,) if interval_s else ()
-            key = (*bucket, *(_dimension(row, name) for name in dimensions))
-            if None not in key:
-                groups[key].append(value)
+    def read(c: sa.Connection) -> dict[tuple[Any, ...], Sequence[Any]]:
+        by_columns = metric in ("trace_count", "latency") and set(dimensions) <= {"trace_status"} and view == "TRACES"
+        groups = (_by_columns if by_columns and all(test.whole for test in tests) else _one_by_one)(c, asked, tests)
         if not dimensions and not interval_s and all(measure.kind == "COUNT" for measure in measures):
             groups.setdefault((), [])  # nothing at all is counted too
         return groups
@@ -176,16 +190,67 @@ def _check(view: str, metric: str, measures: Sequence[Measure], dimensions: Sequ
         raise invalid(f"Found invalid dimension(s): {wrong}. Supported dimensions: {sorted(known)}")
 
 
+def _one_by_one(c: sa.Connection, asked: _Asked, tests: Sequence[_Test]) -> dict[tuple[Any, ...], Sequence[Any]]:
+    """The values of each group, row by row."""
+    groups: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    by_span_time = asked.view == "SPANS" and asked.metric in _COSTS
+    width = asked.interval_s * 1000
+    for row, facts in _rows(c, asked, tests, (None, None) if by_span_time else (asked.since_ms, asked.until_ms)):
+        if by_span_time and not _within(row.at_ms, asked.since_ms, asked.until_ms):
+            continue
+        value = _value(row, asked.metric)
+        if value is None or not all(test.holds(row, facts) for test in tests):
+            continue
+        bucket = (row.at_ms // width * width,) if width else ()
+        key = (*bucket, *(_dimension(row, name) for name in asked.dimensions))
+        if None not in key:
+            groups[key].append(value)
+    return dict(groups)
+
+
+def _by_columns(c: sa.Connection, asked: _Asked, tests: Sequence[_Test]) -> dict[tuple[Any, ...], Sequence[Any]]:
+    """As `_one_by_one`, of what the traces have columns for."""
+    width = asked.interval_s * 1000
+    bucket = _TRACE.c.request_ms.op("/", return_type=sa.BigInteger())(width) * width
+    by = [*([bucket] if width else []), *([_TRACE.c.state] if asked.dimensions else [])]
+    where = [*within(asked.experiment_ids, asked.since_ms, asked.until_ms),
+             *(test.must for test in tests if test.must is not None)]  # fmt: skip
+    if asked.metric == "trace_count":
+        counted = sa.select(*by, sa.func.count()).where(*where)
+        if by:
+            counted = counted.group_by(*(sa.literal_column(str(at + 1)) for at in range(len(by))))
+        return {tuple(key): range(count) for *key, count in c.execute(counted)}
+    groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for *key, value in c.execute(sa.select(*by, _TRACE.c.duration_ms).where(*where, _TRACE.c.duration_ms.is_not(None))):
+        groups[tuple(key)].append(value)
+    return dict(groups)
+
+
 def _rows(
-    c: sa.Connection, experiment_ids: Sequence[int], view: str, around: tuple[int | None, int | None]
+    c: sa.Connection, asked: _Asked, tests: Sequence[_Test], around: tuple[int | None, int | None]
 ) -> Iterator[tuple[_Row, Facts]]:
-    part: list[Trace] = []
-    for trace in matching(c, experiment_ids, None, since_ms=around[0], until_ms=around[1]):
-        part.append(trace)
-        if len(part) == 500:
-            yield from _of(Facts(c, part), part, view)
-            part = []
-    yield from _of(Facts(c, part), part, view)
+    """Traces, their spans or what was said of them. Of a trace only what is asked for is read: its rows are wide."""
+    columns = {*(test.column for test in tests), *(["tags"] if "trace_name" in asked.dimensions else [])}
+    if asked.view == "TRACES" and asked.metric not in ("trace_count", "latency"):
+        columns.add("metadata")
+    names = [name for name in ("tags", "metadata") if name in columns]
+    where = [*within(asked.experiment_ids, *around), *(test.must for test in tests if test.must is not None)]
+    query = sa.select(
+        _TRACE.c.id, _TRACE.c.experiment_id, _TRACE.c.request_ms, _TRACE.c.duration_ms, _TRACE.c.state,
+        *(_TRACE.c[name] for name in names),
+    ).where(*where)  # fmt: skip
+    with c.execute(query, execution_options={"yield_per": _PART}) as found:
+        for part in found.partitions():
+            said = assessments_of(c, [row.id for row in part]) if asked.view == "ASSESSMENTS" else {}
+            traces: list[Trace] = []
+            for row in part:
+                held = {name: from_json(value, dict[str, str]) for name, value in zip(names, row[5:], strict=True)}
+                traces.append(Trace(
+                    id=row.id, experiment_id=str(row.experiment_id), request_ms=row.request_ms, state=row.state,
+                    duration_ms=row.duration_ms, assessments=said.get(row.id, []), tags=held.get("tags", {}),
+                    metadata=held.get("metadata", {}),
+                ))  # fmt: skip
+            yield from _of(Facts(c, traces), traces, asked.view)
 
 
 def _of(facts: Facts, traces: list[Trace], view: str) -> Iterator[tuple[_Row, Facts]]:
@@ -273,7 +338,7 @@ def _dimension(row: _Row, name: str) -> str | None:
             return found[:500] if isinstance(found, str) else None
 
 
-def _summed(values: list[Any], measure: Measure, metric: str) -> float:
+def _summed(values: Sequence[Any], measure: Measure, metric: str) -> float:
     match measure.kind:
         case "COUNT":
             return len(set(values)) if metric == "session_count" else len(values)
@@ -293,7 +358,7 @@ def _summed(values: list[Any], measure: Measure, metric: str) -> float:
             return there[low] + (there[high] - there[low]) * (at - low)
 
 
-def _test(text: str, view: str) -> Callable[[_Row, Facts], bool]:
+def _test(text: str, view: str) -> _Test:
     """A filter of statistics: one comparison, by = only."""
     found = _FILTER.fullmatch(text[:10_000])
     if found is None:
@@ -322,7 +387,14 @@ def _test(text: str, view: str) -> Callable[[_Row, Facts], bool]:
         raise invalid(f"Invalid filter: '{text[:200]}'. Expected one filter clause.")
     if (of == "span" and view != "SPANS") or (of == "assessment" and view != "ASSESSMENTS"):
         raise invalid(f"Filtering by {of} is only supported for {of.upper()}S view type, got {view}")
-    return _tester(of, entity, (key or "").strip("`\"'"), value[1:-1])
+    name, value = (key or "").strip("`\"'"), value[1:-1]
+    holds = _tester(of, entity, name, value)
+    if of != "trace":
+        return _Test(holds)
+    if entity == "status":
+        return _Test(holds, _TRACE.c.state == value, whole=True)
+    must = hint(Comparison(entity, name, "=", value), of_sessions=False)
+    return _Test(holds, must, column="tags" if entity == "tag" else "metadata")
 
 
 def _tester(of: str, entity: str, key: str, value: str) -> Callable[[_Row, Facts], bool]:

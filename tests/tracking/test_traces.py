@@ -65,7 +65,7 @@ def test_filters_and_orders_mean_the_same_on_each_database(any_ws: hs.Workspace)
     "filter",
     [
         "name", "name = ", "name = x", "= 'a'", "name = 'a' name = 'b'", "timestamp LIKE '1'", "timestamp > 'a'",
-        "status IS NULL", "span. = 'x'", "issue.name = 'x'", "issue.id != 'x'", "name = 'a' AND", "name NOT LIKE 'a'",
+        "status IS NULL", "span. = 'x'", "issue.name = 'x'", "issue.id != 'x'", "name = 'a' OR", "name NOT LIKE 'a'",
         "tags.a IN ('b')", "timestamp > 99999999999999999999",
     ],
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
     filter     := either
     either     := both (OR both)*
-    both       := one (AND one)*
+    both       := AND* one (AND+ one)* AND*
     one        := NOT one | "(" either ")" | comparison
     comparison := name (= | != | < | <= | > | >= | LIKE | ILIKE) value
                 | name [NOT] IN "(" value ("," value)* ")"
@@ -180,16 +180,26 @@ class Parser:
         return tree
 
     def _either(self) -> Any:
-        return self._several("OR", "or", self._both)
+        members = [self._both()]
+        while self._take("word", "OR"):
+            members.append(self._both())
+        return members[0] if len(members) == 1 else Group("or", tuple(members))
 
     def _both(self) -> Any:
-        return self._several("AND", "and", self._one)
+        # MLflow takes the words between the comparisons as they come: one too many at an end is no mistake.
+        self._skip("AND")
+        members = [self._one()]
+        while self._skip("AND"):
+            if self._at == len(self._tokens) or self._tokens[self._at].text == ")":
+                break
+            members.append(self._one())
+        return members[0] if len(members) == 1 else Group("and", tuple(members))
 
-    def _several(self, word: str, kind: str, part: Any) -> Any:
-        members = [part()]
+    def _skip(self, word: str) -> bool:
+        found = False
         while self._take("word", word):
-            members.append(part())
-        return members[0] if len(members) == 1 else Group(kind, tuple(members))
+            found = True
+        return found
 
     def _one(self) -> Any:
         self._depth += 1

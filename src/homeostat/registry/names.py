@@ -47,8 +47,8 @@ def check_alias(alias: str) -> str:
         raise InvalidInput(
             f"{alias[:200]!r} is not a valid alias", hint="letters, digits, '_', '-' and '.', at most 255 of them"
         )
-    if alias.lower() == "latest" or re.fullmatch(r"[vV]?\d+", alias):
-        raise InvalidInput(f"'{alias}' cannot be an alias", hint="'latest' and version numbers have a meaning already")
+    if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
+        raise InvalidInput(f"'{alias}' cannot be an alias", hint="'latest' and 'v1' have a meaning already")
     return alias
 
 

@@ -42,8 +42,12 @@ class Trace(Record):
     assessments: list[dict[str, Any]] = []
 
 
-def put_trace(ws: Workspace, trace: Trace) -> Trace:
-    """Keep the description of a trace; what its spans told already is completed. Raises: NotFound, InvalidInput."""
+def put_trace(ws: Workspace, trace: Trace, whole: bool = True) -> Trace:
+    """Keep the description of a trace; what its spans told already is completed. `whole`: nothing comes after it.
+
+    Raises: NotFound, InvalidInput.
+    """
+    said = {**trace.metadata, DESCRIBED: "true"} if whole else trace.metadata
 
     def put(c: sa.Connection) -> Trace:
         before = find_traces(c, [trace.id]).get(trace.id) or Trace(
@@ -55,7 +59,7 @@ def put_trace(ws: Workspace, trace: Trace) -> Trace:
         if before.tags.get(SPANS_LOCATION) == HERE:
             tags[SPANS_LOCATION] = HERE
         write_trace(c, replace(
-            trace, tags=tags, metadata={**before.metadata, **trace.metadata, DESCRIBED: "true"},
+            trace, tags=tags, metadata={**before.metadata, **said},
             request_preview=trace.request_preview or before.request_preview,
             response_preview=trace.response_preview or before.response_preview,
         ))  # fmt: skip

@@ -101,7 +101,8 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
             f"Invalid value for request parameter max_results. It must be at most {_LARGEST}, but got {limit}"
         )
     found, token = find_versions(ws, args.text("filter"), limit, args.texts("order_by"), args.text("page_token"))
-    return present({"model_versions": [version_json(version) for version in found], "next_page_token": token})
+    listed = [version_json(version, listed=True) for version in found]
+    return present({"model_versions": listed, "next_page_token": token})
 
 
 @rpc("GET", f"{_BASE}/get-download-uri", permission="registry:read", at_once=True)

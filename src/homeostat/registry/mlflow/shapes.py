@@ -9,8 +9,11 @@ from homeostat.registry.mlmodel_form import address_of
 from homeostat.registry.model import Model, ModelVersion
 
 
-def version_json(version: ModelVersion) -> dict[str, Any]:
-    """A version; its number is a text. A package of ours lies where MLflow finds it as a model of its own."""
+def version_json(version: ModelVersion, listed: bool = False) -> dict[str, Any]:
+    """A version; its number is a text. A package of ours lies where MLflow finds it as a model of its own.
+
+    One of those a search lists, or a model names as its newest, is without its aliases, as in MLflow.
+    """
     return present(
         {
             "name": version.model,
@@ -25,7 +28,7 @@ def version_json(version: ModelVersion) -> dict[str, Any]:
             "run_link": version.run_link,
             "status": "READY",
             "tags": _pairs(version.tags),
-            "aliases": version.aliases,
+            "aliases": [] if listed else version.aliases,
             "model_id": version.model_id,
         },
         empty=("description", "run_id", "run_link"),
@@ -40,7 +43,7 @@ def model_json(model: Model, latest: list[ModelVersion]) -> dict[str, Any]:
             "creation_timestamp": model.created_ms,
             "last_updated_timestamp": model.updated_ms,
             "description": model.description,
-            "latest_versions": [version_json(version) for version in latest],
+            "latest_versions": [version_json(version, listed=True) for version in latest],
             "tags": _pairs(model.tags),
             "aliases": [{"alias": alias, "version": str(number)} for alias, number in model.aliases.items()],
         },

@@ -117,9 +117,9 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
     page = found[offset : offset + limit]
     return present({
         "issues": [_shape(one, counts.get(one.id, 0) if asked else None, view == "basic") for one in page],
-        "next_page_token": page_token(question, offset + limit) if len(found) > offset + limit else None,
+        "next_page_token": page_token(question, offset + limit) if len(found) > offset + limit else "",
         "total_count": len(found) if args.flag("include_total_count") else None,
-    })  # fmt: skip
+    }, empty=("next_page_token",))  # fmt: skip
 
 
 def _test(args: Args) -> Callable[[Issue], bool]:

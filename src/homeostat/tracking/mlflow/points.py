@@ -44,7 +44,7 @@ async def log_metric(ws: Workspace, args: Args) -> bytes:
         if given.get(name) is None or given[name] == "":
             raise args.missing(name)
     points = [_point(given, "")]
-    if given.get("model_id"):
+    if given.get("model_id") or given.get("dataset_name") or given.get("dataset_digest"):
         await written(ws, lambda c: _put_all(c, wanted, points, [], [], _of_models([given], points)))
     else:
         await _put(ws, wanted, points)
@@ -57,6 +57,8 @@ class _Metric(msgspec.Struct, gc=False):
     timestamp: int
     step: int = 0
     model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
 
 
 class Points(msgspec.Struct):
@@ -74,7 +76,7 @@ class Points(msgspec.Struct):
             self.params or self.tags or not self.run_id or "\0" in self.run_id or not 0 < len(metrics) <= _MOST
             or min(times) < 0 or max(times) > INT_MAX or min(steps) < INT_MIN or max(steps) > INT_MAX
             or not all(0 < len(key) <= KEY_CHARS and may_name(key) for key in {metric.key for metric in metrics})
-            or any(metric.model_id is not None for metric in metrics)
+            or any(m.model_id is not None or m.dataset_name or m.dataset_digest for m in metrics)
         ):  # fmt: skip
             raise ValueError("more is to be said about it")
 
@@ -168,9 +170,11 @@ def _point(metric: dict[str, Any], path: str) -> Journalled:
 def _of_models(metrics: list[dict[str, Any]], points: list[Journalled]) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
     for metric, point in zip(metrics, points, strict=True):
-        if metric.get("model_id"):
-            args = Args(metric)
-            of = _dataset(args)
+        if not (metric.get("model_id") or metric.get("dataset_name") or metric.get("dataset_digest")):
+            continue
+        args = Args(metric)
+        of = _dataset(args)
+        if args.text("model_id"):
             value = point.value if point.value == point.value else None
             found.append((args.text("model_id", longest=64), point.key, point.step, point.at_ms, value, *of))
     return found

@@ -164,7 +164,9 @@ async def delete_tag(ws: Workspace, args: Args) -> dict[str, Any]:
 
     def take(c: sa.Connection) -> None:
         seq = active_row(c, wanted)[0]
-        if not change(c, "delete from tracking_tag where run_seq = ? and key = ?", (seq, key)):
+        # A run is named by its name, which that tag only repeats: it stays, as in MLflow.
+        gone = change(c, "delete from tracking_tag where run_seq = ? and key = ?", (seq, key))
+        if not gone and key != shapes.RUN_NAME:
             raise ForeignError("RESOURCE_DOES_NOT_EXIST", f"No tag with name: {key} in run with id {wanted}", 404)
 
     await written(ws, take)

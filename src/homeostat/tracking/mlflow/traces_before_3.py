@@ -25,7 +25,7 @@ def start(ws: Workspace, args: Args) -> dict[str, Any]:
         request_ms=args.integer("timestamp_ms", required=True), metadata=_pairs(args, "request_metadata"),
         tags=_pairs(args, "tags"),
     )  # fmt: skip
-    return {"trace_info": _shape(traces.put_trace(ws, trace))}
+    return {"trace_info": _shape(traces.put_trace(ws, trace, whole=False))}
 
 
 @rpc("PATCH", _ROOT + "/{request_id}", permission="tracking:write")

@@ -110,3 +110,26 @@ def test_the_last_page_of_issues_says_that_it_is_the_last(mlflow_client: Client)
         "next_page_token": ""}
     """)
     )
+
+
+def test_folders_named_with_a_slash_or_a_question_mark_are_gone_on_from(mlflow_client: Client) -> None:
+    mlflow_client.check(
+        """
+        from mlflow import MlflowClient
+
+        client = MlflowClient()
+        for place, wanted in {
+            "s3://bucket/": "s3://bucket/{}/artifacts", "s3://bucket/x": "s3://bucket/x/{}/artifacts",
+            "s3://bucket/x/?a=b": "s3://bucket/x/{}/artifacts?a=b",
+        }.items():
+            experiment = client.create_experiment(f"at {place}", artifact_location=place)
+            assert client.get_experiment(experiment).artifact_location == place
+            run = client.create_run(experiment).info
+            assert run.artifact_uri == client.get_run(run.run_id).info.artifact_uri == wanted.format(run.run_id)
+            model = client.create_logged_model(experiment, "placed")
+            assert model.artifact_location == wanted.format(f"models/{model.model_id}"), model.artifact_location
+            if "?" not in place:
+                text = f"attributes.artifact_uri = '{run.artifact_uri}'"
+                assert [one.info.run_id for one in client.search_runs([experiment], text)] == [run.run_id]
+        """
+    )

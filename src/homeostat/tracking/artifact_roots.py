@@ -23,4 +23,14 @@ def root_of(connection: sa.Connection, experiment_id: int) -> str:
         raise InvalidInput(
             f"The experiment {experiment_id} must be in the 'active' state. Current state is {row.lifecycle}."
         )
-    return (row.artifact_location or f"mlflow-artifacts:/{experiment_id}").rstrip("/")
+    return row.artifact_location or f"mlflow-artifacts:/{experiment_id}"
+
+
+def below(root: str, path: str) -> str:
+    """A path below a folder that an address names; what follows a question mark stays at the end.
+
+    >>> below("s3://bucket/x/?profile=a", "run/artifacts")
+    's3://bucket/x/run/artifacts?profile=a'
+    """
+    place, mark, query = root.partition("?") if ":" in root else (root, "", "")
+    return f"{place}{'' if place.endswith('/') else '/'}{path}{mark}{query}"

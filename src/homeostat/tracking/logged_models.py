@@ -14,7 +14,7 @@ from homeostat.core.ids import new_hex_id
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
-from homeostat.tracking.artifact_roots import root_of
+from homeostat.tracking.artifact_roots import below, root_of
 
 ModelStatus = Literal["pending", "ready", "failed"]
 
@@ -71,7 +71,7 @@ def create_logged_model(
         root = root_of(c, experiment_id)
         row = {
             "id": model_id, "experiment_id": experiment_id, "name": name, "created_ms": now, "updated_ms": now,
-            "artifact_location": f"{root}/models/{model_id}/artifacts", "status": "pending", "status_message": "",
+            "artifact_location": below(root, f"models/{model_id}/artifacts"), "status": "pending", "status_message": "",
             "lifecycle": "active", "model_type": model_type, "source_run_id": source_run_id,
         }  # fmt: skip
         c.execute(sa.insert(store.logged_model).values(row))

@@ -15,7 +15,7 @@ from homeostat.core.ids import new_hex_id
 from homeostat.core.records import Record, from_json, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
-from homeostat.tracking.artifact_roots import root_of
+from homeostat.tracking.artifact_roots import below, root_of
 
 # Tags and metadata that clients look for.
 SPANS_LOCATION, LOCATION, NAME = "mlflow.trace.spansLocation", "mlflow.artifactLocation", "mlflow.traceName"
@@ -240,7 +240,7 @@ def assessments_of(c: sa.Connection, ids: Sequence[str]) -> dict[str, list[dict[
 
 def location_of(c: sa.Connection, trace: Trace) -> str:
     """Where the files of a trace lie."""
-    return f"{root_of(c, int(trace.experiment_id))}/traces/{trace.id}/artifacts"
+    return below(root_of(c, int(trace.experiment_id)), f"traces/{trace.id}/artifacts")
 
 
 def write_trace(c: sa.Connection, trace: Trace) -> None:

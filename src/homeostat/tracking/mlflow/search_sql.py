@@ -44,6 +44,8 @@ _ATTRIBUTES = {
     "run_id": "r.id", "run_name": "r.name", "user_id": "r.owner", "start_time": "r.start_ms", "end_time": "r.end_ms",
     "status": "case r.status when 'lost' then 'KILLED' else upper(r.status) end",
     "artifact_uri": "(case when e.artifact_location = '' then 'mlflow-artifacts:/' || r.experiment_id"
+    " when substr(e.artifact_location, length(e.artifact_location)) = '/'"
+    " then substr(e.artifact_location, 1, length(e.artifact_location) - 1)"
     " else e.artifact_location end || '/' || r.id || '/artifacts')",
 }  # fmt: skip
 _TABLES = {"metric": "tracking_series", "parameter": "tracking_param", "tag": "tracking_tag"}

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from homeostat.core.foreign import present
 from homeostat.core.statements import among, rows, rows_of
+from homeostat.tracking.artifact_roots import below
 from homeostat.tracking.mlflow.details import PARAMS, POINTS, TAGS, Pair, asked, lists
 from homeostat.tracking.mlflow.wording import not_found, status_out
 
@@ -74,7 +75,7 @@ def run_info(row: Any) -> RunInfo:
     _, run_id, experiment_id, name, status, lifecycle, owner, start_ms, end_ms, where = row[:10]
     return RunInfo(
         run_id, str(experiment_id), name, owner, status_out(status), start_ms,
-        f"{location(experiment_id, where)}/{run_id}/artifacts", lifecycle, run_id,
+        below(location(experiment_id, where), f"{run_id}/artifacts"), lifecycle, run_id,
         msgspec.UNSET if end_ms is None else end_ms,
     )  # fmt: skip
 

@@ -231,6 +231,7 @@ def test_every_change_can_be_bound_to_what_was_seen(ws: hs.Workspace, tmp_path: 
         lambda: rollback(ws, "delay", expect_generation=seen),
         lambda: undeploy(ws, "delay", expect_generation=seen),
         lambda: start_canary(ws, "delay", 2, expect_generation=seen),
+        lambda: start_bandit(ws, "delay", [2], expect_generation=seen),
     ):
         with pytest.raises(Conflict, match="at generation 2, not 1"):
             change()

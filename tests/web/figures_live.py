@@ -25,9 +25,11 @@ def history() -> list[Json]:
 
 
 def states() -> list[Json]:
+    told = [("flight-delay", 9, "ready"), ("delay-by-season", 3, "unloaded")]
     return [
-        {"plane": f"127.0.0.1:8080#{at}", "model": "flight-delay", "generation": 9, "state": "ready", "reason": ""}
+        {"plane": f"127.0.0.1:8080#{at}", "model": model, "generation": generation, "state": state, "reason": ""}
         for at in range(2)
+        for model, generation, state in told
     ]
 
 

@@ -194,6 +194,11 @@ def history() -> list[Json]:
     ]  # fmt: skip
 
 
+AS_BY_DEFAULT = {"key": "key", "time": "time", "sticky": "request", "max_waiting": 2048, "timeout_ms": 30_000,
+                 "callers": [], "rate_limit": 0.0, "log_share": 1.0, "redacted": [], "min_replicas": 0,
+                 "max_replicas": 1, "idle_s": 0.0, "bandit": None, "members": []}  # fmt: skip
+
+
 def deployments() -> list[Json]:
     routes = [{"version": 4, "weight": 0.9, "role": "champion"}, {"version": 5, "weight": 0.1, "role": "canary"},
               {"version": 3, "weight": 1.0, "role": "shadow"}]  # fmt: skip
@@ -201,8 +206,29 @@ def deployments() -> list[Json]:
               "slow_ratio": 2.0, "min_rewards": 0, "reward_margin": 0.02, "alpha": 0.05}  # fmt: skip
     steps = [{"weight": 0.01, "at_ms": BASE - 3 * HOUR}, {"weight": 0.1, "at_ms": BASE - 2 * HOUR}]
     canary = {"version": 5, "policy": policy, "steps": steps, "slow_us": 4000, "before": 8}
-    return [{"model": "flight-delay", "routes": routes, "generation": 9, "updated_ms": BASE - 3 * HOUR, "key": "key",
-             "log_share": 1.0, "canary": canary, "bandit": None}]  # fmt: skip
+    return [{"model": "flight-delay", "routes": routes, "generation": 9, "updated_ms": BASE - 3 * HOUR, "canary": canary,
+             **AS_BY_DEFAULT}]  # fmt: skip
+
+
+def graph_deployment() -> Json:
+    """A graph of models that sleeps while nobody asks."""
+    return {"model": "delay-by-season", "routes": [{"version": 2, "weight": 1.0, "role": "champion"}], "generation": 3,
+            "updated_ms": BASE - 9 * HOUR, "canary": None, **AS_BY_DEFAULT, "max_replicas": 4, "idle_s": 600.0,
+            "log_share": 0.5, "members": ["flight-delay", "winter-delay/3"]}  # fmt: skip
+
+
+def graph() -> Json:
+    """What it asks: a lookup, then by the season one model or two."""
+    def member(name: str, version: int | None = None) -> Json:
+        return {"type": "model", "name": name, "version": version, "inputs": {}, "outputs": {}}
+
+    pair = {"type": "ensemble", "members": [member("flight-delay"), member("winter-delay", 3)], "combine": "mean",
+            "weights": [1.0, 3.0]}  # fmt: skip
+    when = {"column": "month", "parameter": None, "op": "in", "value": [12, 1, 2]}
+    steps = [{"type": "lookup", "table": "airports", "key": ["dest"], "columns": ["altitude", "runways"]},
+             {"type": "switch", "cases": [{"when": when, "then": pair}], "otherwise": member("flight-delay")}]  # fmt: skip
+    return {"model": "delay-by-season", "version": 2, "graph": {"type": "sequence", "steps": steps},
+            "members": ["flight-delay", "winter-delay/3"]}  # fmt: skip
 
 
 def importance() -> list[Json]:

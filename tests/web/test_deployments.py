@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 import homeostat as hs
 from homeostat.server.app import make_app
-from homeostat.serving import PredictionClient, Route
+from homeostat.serving import Ensemble, Member, PredictionClient, Route
 from tests.serving.conftest import PlaneProcess
 from tests.serving.models import register_logistic
 from tests.web.mock_server import serving
@@ -137,6 +138,79 @@ def test_a_canary_is_started_and_taken_back(page: Any, ws: hs.Workspace) -> None
     page.get_by_role("form", name="take v2 back").get_by_role("button", name="take v2 back").click()
     page.locator(".toast", has_text="delay: v1 100").wait_for()
     assert routes_of(ws) == [(1, 1.0, "champion")] and ws.serving.get_deployment("delay").canary is None
+
+
+def test_a_bandit_is_started_from_what_was_seen_and_taken_back(watched: Any, ws: hs.Workspace) -> None:
+    page = watched.page
+    page.goto("/deployments/delay")
+    page.get_by_role("button", name="start a bandit").click()
+    form = page.get_by_role("form", name="start a bandit")
+    form.get_by_label("v2").uncheck()
+    form.get_by_label("rewards of each first").fill("7")
+    assert "v1, v3 share the requests equally at first" in form.inner_text()
+    form.get_by_role("button", name="start a bandit").click()
+    page.locator(".chip", has_text="bandit of v1, v3").wait_for()
+    bandit = ws.serving.get_deployment("delay").bandit
+    assert bandit is not None and (bandit.versions, bandit.policy.min_rewards) == ([1, 3], 7)
+    page.locator(".card", has_text="No reward has been told of yet").wait_for()
+    page.locator(".route-list", has_text="arm of the bandit").wait_for()
+    page.get_by_role("button", name="undo").click()
+    page.locator(".toast", has_text="v1 100\u202f% again").wait_for()
+    assert routes_of(ws) == [(1, 1.0, "champion")]
+    # What somebody else has done since is not undone with it.
+    page.get_by_role("button", name="roll back").click()
+    page.get_by_role("form", name="roll back").get_by_role("button", name="roll back").click()
+    page.locator(".toast", has_text="is rolled back").wait_for()
+    ws.serving.set_routes("delay", [Route(version=2)])
+    page.get_by_role("button", name="undo").click()
+    page.locator(".toast", has_text="Nothing was changed: local was first").wait_for()
+    assert routes_of(ws) == [(2, 1.0, "champion")]
+    assert len(watched.complaints) == 1 and "409" in watched.complaints.pop()
+
+
+def test_an_undeployed_model_comes_back_as_it_was(watched: Any, ws: hs.Workspace) -> None:
+    page = watched.page
+    ws.serving.deploy("delay", 1, rate_limit=50, callers=["ann"], idle_s=600)
+    ws.serving.set_routes("delay", [Route(version=1, weight=0.9), Route(version=2, weight=0.1, role="canary")])
+    before = ws.serving.get_deployment("delay")
+    page.goto("/deployments/delay")
+    told = page.get_by_role("list", name="How it is served")
+    told.wait_for()
+    assert "answers ann only" in told.inner_text() and "50 requests a second for each caller" in told.inner_text()
+    page.get_by_role("button", name="undeploy").click()
+    page.get_by_role("form", name="undeploy").get_by_role("button", name="undeploy").click()
+    page.locator(".toast", has_text="is undeployed").wait_for()
+    page.get_by_role("button", name="undo").click()
+    page.locator(".toast", has_text="v2 10\u202f% as canary again").wait_for()
+    after = ws.serving.get_deployment("delay")
+    assert (after.routes, after.rate_limit, after.callers, after.idle_s) == (before.routes, 50, ["ann"], 600)
+    ws.serving.deploy("delay", 1, rate_limit=0, callers=[], idle_s=0)
+    # What was shown of it was asked for while it was away.
+    assert all("404" in complaint for complaint in watched.complaints)
+    watched.complaints.clear()
+
+
+def test_a_graph_is_drawn_with_its_models(watched: Any, ws: hs.Workspace, plane: PlaneProcess) -> None:
+    page = watched.page
+    pair = Ensemble(members=[Member(name="delay"), Member(name="delay", version=2)], weights=[3, 1])
+    ws.serving.deploy_graph("pair", pair)
+    ws.serving.wait_ready("pair")
+    with PredictionClient(plane.url) as client:
+        client.predict_many("pair", [(f"pair{at}", {}, row) for at, row in enumerate(ROWS)])
+        client.flush("pair")
+    page.goto("/deployments/pair")
+    drawn = page.get_by_role("group", name="Graph of models")
+    named = drawn.get_by_role("link", name=re.compile("model delay, v2, named by the graph, .* a second"))
+    named.wait_for()
+    assert drawn.locator("text", has_text="mean").count() == 1 and drawn.locator("text", has_text="weight 3").count() == 1
+    assert page.locator(".chip", has_text="graph of 2 models").count() == 1
+    named.click()
+    page.locator(".chip", has_text="asked by the graph pair").wait_for()
+    page.get_by_role("button", name="undeploy").click()
+    page.get_by_role("form", name="undeploy").get_by_role("button", name="undeploy").click()
+    page.locator(".toast", has_text="is asked by the graph 'pair'").wait_for()
+    ws.serving.undeploy("pair")
+    assert len(watched.complaints) == 1 and "422" in watched.complaints.pop()
 
 
 def test_requests_are_seen_while_they_come(page: Any, ws: hs.Workspace, plane: PlaneProcess) -> None:

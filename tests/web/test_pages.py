@@ -26,6 +26,7 @@ EVERY = [
     "/deployments",
     "/deployments/flight-delay",
     "/deployments/flight-delay?request=1f0c0000",
+    "/deployments/delay-by-season",
 ]
 
 

@@ -136,6 +136,14 @@ def test_all_that_fit_are_chosen_and_charts_need_no_choice(page: Any) -> None:
     page.locator(".line-card").first.wait_for()
     page.locator(".parallel").wait_for()
     assert "The first 120 of" not in page.locator("main").inner_text()
+    surface = page.locator(".contour")
+    surface.get_by_role("group", name=re.compile("^AUC over .* and .*: 100 runs$")).wait_for()
+    assert surface.locator(".tried").count() == 100 and surface.locator(".tried.best").count() == 1
+    assert surface.locator(".surface rect").count() > 100
+    surface.get_by_label("Metric as colour").select_option("log_loss")
+    surface.get_by_label("Parameter across").select_option("p:num_leaves")
+    surface.get_by_role("group", name=re.compile("^log loss over num_leaves")).wait_for()
+    assert "cm=log_loss" in page.url
     page.get_by_role("button", name="media", exact=True).click()
     page.get_by_text("None of these runs logged images").wait_for()
 

@@ -76,6 +76,11 @@ it("a metric is told by the values of a parameter", () => {
   const groups = groupsOf([run("10", 1), run("2", 3), run("10", 1), run("2", 3), run("2", null)], "p:lr", "auc");
   expect(groups.map((g) => [g.name, g.median, g.runs.length])).toEqual([["2", 3, 2], ["10", 1, 2]]);
   expect(told(groups)).toBe(1);
+  const many = groupsOf(Array.from({ length: 40 }, (_, i) => run(`${((i * 7) % 40) / 100}`, i)), "p:lr", "auc");
+  expect(many.map((group) => group.runs.length)).toEqual([5, 5, 5, 5, 5, 5, 5, 5]);
+  expect(many[0]?.name).toBe("0–0.04");
+  expect(many.at(-1)?.name).toBe("0.35–0.39");
+  expect(told(many) ?? 1).toBeLessThan(0.5);
   expect(told(groups.slice(0, 1))).toBeNull();
   expect(quantile([1, 2, 4], 0.75)).toBe(3);
 });

@@ -25,14 +25,22 @@ _CHANGE = 0.02
 
 
 @verb(permission="serving:write")
-def start_bandit(ws: Workspace, model: str, versions: list[int], policy: BanditPolicy | None = None) -> Deployment:
+def start_bandit(
+    ws: Workspace,
+    model: str,
+    versions: list[int],
+    policy: BanditPolicy | None = None,
+    expect_generation: int | None = None,
+) -> Deployment:
     """Share the requests of `model` between its champion and `versions`, equally at first, then by what each earns.
 
     `homeostat up` sets the shares by the rewards that `record_feedback` tells of (see `BanditPolicy`). It goes on until
-    something else changes the routes: `deploy` of the version that won, or `rollback` to the routes before.
+    something else changes the routes: `deploy` of the version that won, or `rollback` to the routes before. With
+    `expect_generation`, nothing changes unless the deployment is still at that generation.
 
     Raises: NotFound when the model is not deployed or has no such version; Refused when its gates have refused it;
-    InvalidInput when no version is named beside the champion, or the policy makes no sense.
+    InvalidInput when no version is named beside the champion, or the policy makes no sense; Conflict when somebody else
+    changed the deployment first.
     """
     policy = policy or BanditPolicy()
     check_policy(policy)
@@ -45,9 +53,9 @@ def start_bandit(ws: Workspace, model: str, versions: list[int], policy: BanditP
     at_ms = now_ms()
 
     def write(connection: sa.Connection) -> Deployment:
-        now = store.read_deployment(connection, model)
-        if now is None or now.generation != current.generation:
-            raise Conflict(f"the deployment of '{model}' was changed at the same moment", hint="try again")
+        now = store.read_expected(
+            connection, model, current.generation if expect_generation is None else expect_generation
+        )
         bandit = Bandit(versions=arms_of, policy=policy, since_ms=at_ms, before=now.generation)
         routes = _routes(now, arms_of, [1 / len(arms_of)] * len(arms_of))
         return record(ws, connection, replace(now, routes=routes, canary=None, bandit=bandit), "bandit", now)

@@ -110,7 +110,7 @@ export function Trouble({ error }: { error: { message: string; hint: string; cod
       <Icon name="warn" />
       <div>
         <b>{error.message}</b>
-        {error.hint && <p>{error.hint}</p>}
+        {error.hint && <p>{error.hint.split("`").map((piece, i) => (i % 2 === 1 ? <code key={i}>{piece}</code> : piece))}</p>}
         <p className="mono quiet">{error.code}</p>
       </div>
     </div>

@@ -46,6 +46,7 @@ export interface Verbs {
   "notify/list_deliveries": [{ limit: number }, R.Delivery[]];
   "explain/importance": [{ model: string; version: number }, R.Importance[]];
   "serving/list_deployments": [Record<string, never>, R.Deployment[]];
+  "serving/get_graph": [{ model: string; version: number }, R.DeclaredGraph];
   "serving/deployment_history": [{ model: string; limit: number }, R.DeploymentChange[]];
   "serving/states": [{ model?: string }, R.ServingState[]];
   "serving/endpoint": [Record<string, never>, R.Endpoint];
@@ -78,9 +79,10 @@ export interface Changes {
   "registry/reject": { id: string; reason: string };
   "registry/set_stage": { model: string; version: number; stage: string; reason: string };
   "registry/delete_version": { model: string; version: number; reason: string };
-  "serving/deploy": { model: string; version: number };
+  "serving/deploy": { model: string; version: number } & Partial<R.Deployment>;
   "serving/set_routes": { model: string; routes: R.Route[]; expect_generation: number };
   "serving/start_canary": { model: string; version: number; policy: Partial<R.CanaryPolicy>; expect_generation: number };
+  "serving/start_bandit": { model: string; versions: number[]; policy: Partial<R.BanditPolicy>; expect_generation: number };
   "serving/rollback": { model: string; expect_generation: number };
   "serving/undeploy": { model: string; expect_generation: number };
   "registry/restore_version": { model: string; version: number; reason: string };
@@ -120,10 +122,10 @@ export async function get<V extends Verb>(verb: V, args: Args<V>): Promise<Resul
   return (await ask(address(verb, args), { headers: { accept: "application/json" } })) as Result<V>;
 }
 
-/** Calls a verb that changes something. Throws ApiError like `get`. */
-export async function post<V extends keyof Changes>(verb: V, args: Changes[V]): Promise<void> {
+/** Calls a verb that changes something. Its answer as it is; throws ApiError like `get`. */
+export async function post<V extends keyof Changes>(verb: V, args: Changes[V]): Promise<unknown> {
   const headers = { accept: "application/json", "content-type": "application/json" };
-  await ask(`${basePath}api/v1/${verb}`, { method: "POST", headers, body: JSON.stringify(args) });
+  return ask(`${basePath}api/v1/${verb}`, { method: "POST", headers, body: JSON.stringify(args) });
 }
 
 /** What the model of a deployment takes, with recorded rows as example, as its data plane says it. */

@@ -7,7 +7,7 @@ const PAGE = 1000;
 export const MOST_CHOSEN = 10_000;
 
 /** Does `act` for each id; the ids for which it was refused, with the first reason. */
-export async function each(ids: readonly string[], act: (id: string) => Promise<void>): Promise<{ done: string[]; refused: string }> {
+export async function each(ids: readonly string[], act: (id: string) => Promise<unknown>): Promise<{ done: string[]; refused: string }> {
   const left = [...ids];
   const done: string[] = [];
   let refused = "";

@@ -358,6 +358,12 @@ export interface Canary {
   steps: { weight: number; at_ms: number }[];
   before: number;
 }
+export interface BanditPolicy {
+  explore: number;
+  min_rewards: number;
+  window_s: number;
+  hold_s: number;
+}
 export interface Bandit {
   versions: number[];
   since_ms: number;
@@ -369,9 +375,41 @@ export interface Deployment {
   generation: number;
   updated_ms: number;
   key: string;
+  time: string;
+  sticky: "request" | "key";
+  max_waiting: number;
+  timeout_ms: number;
+  callers: string[];
+  rate_limit: number;
   log_share: number;
+  redacted: string[];
+  min_replicas: number;
+  max_replicas: number;
+  idle_s: number;
   canary: Canary | null;
   bandit: Bandit | null;
+  /** The models that a graph asks, NAME or NAME/VERSION; none for a model. */
+  members: string[];
+}
+export interface GraphWhen {
+  column: string | null;
+  parameter: string | null;
+  op: string;
+  value: string | number | boolean | null | (string | number | boolean)[];
+}
+/** A node of a graph of models. */
+export type GraphNode =
+  | { type: "model"; name: string; version: number | null }
+  | { type: "sequence"; steps: GraphNode[] }
+  | { type: "ensemble"; members: GraphNode[]; combine: string; weights: number[] }
+  | { type: "switch"; cases: { when: GraphWhen; then: GraphNode }[]; otherwise: GraphNode }
+  | { type: "splitter"; shares: { weight: number; node: GraphNode }[]; sticky: "request" | "key" }
+  | { type: "lookup"; table: string; key: string[]; columns: string[] };
+export interface DeclaredGraph {
+  model: string;
+  version: number;
+  graph: GraphNode;
+  members: string[];
 }
 /** One generation of a deployment. */
 export interface DeploymentChange {
@@ -387,7 +425,7 @@ export interface ServingState {
   plane: string;
   model: string;
   generation: number;
-  state: "loading" | "ready" | "failed";
+  state: "loading" | "ready" | "unloaded" | "failed";
   reason: string;
 }
 export interface Endpoint {

@@ -2,7 +2,7 @@
 import { useMemo } from "react";
 import type { Run } from "../../lib/records";
 import { commonKeys, diffRows } from "../../lib/diff";
-import { groupsOf, told, type Group } from "../../lib/groups";
+import { groupsOf, ranked, type Group } from "../../lib/groups";
 import { spell } from "../../lib/describe";
 import { brief, number, percent } from "../../lib/format";
 import { extent, linear, padded, tickDigits, ticks } from "../../lib/scale";
@@ -15,7 +15,6 @@ const HEIGHT = 240;
 const LEFT = 52;
 const BOTTOM = 26;
 const MOST_GROUPS = 24;
-const MOST_KEYS = 40;
 
 export function ByGroup({ runs }: { runs: readonly Run[] }) {
   const metrics = useMemo(() => diffRows(runs).filter((row) => row.group === "metrics" && row.differs).map((row) => row.key), [runs]);
@@ -59,13 +58,9 @@ export function ByGroup({ runs }: { runs: readonly Run[] }) {
   );
 }
 
-/** The parameters that differ, those that tell most of the metric first. */
-function ranked(runs: readonly Run[], metric: string): { by: string; share: number | null }[] {
-  return diffRows(runs)
-    .filter((row) => row.group === "parameters" && row.differs)
-    .slice(0, MOST_KEYS)
-    .map((row) => ({ by: `p:${row.key}`, share: told(groupsOf(runs, `p:${row.key}`, metric)) }))
-    .sort((a, b) => (b.share ?? -1) - (a.share ?? -1));
+/** A group's name in so many letters; of a span that has no room, where it begins. */
+function below(name: string, letters: number): string {
+  return name.length > letters && /.–/.test(name) ? `${name.replace(/(.)–.*/, "$1")}–` : brief(name).slice(0, letters);
 }
 
 function Groups({ groups, width, label }: { groups: readonly Group[]; width: number; label: string }) {
@@ -91,11 +86,11 @@ function Groups({ groups, width, label }: { groups: readonly Group[]; width: num
             <line className="median" x1={x - wide / 2} x2={x + wide / 2} y1={y(group.median)} y2={y(group.median)} />
             {group.runs.map(({ run, value, slot }, j) => (
               // Beside each other by a fixed pattern, so that equal values do not hide.
-              <circle key={run.id} className={`run-dot ${look(slot)}`} cx={x + (((j * 7) % 11) / 10 - 0.5) * wide * 0.7} cy={y(value)} r={4} onClick={() => navigate(path("runs", run.id))}>
+              <circle key={run.id} className={`run-dot ${look(slot)}`} cx={group.runs.length === 1 ? x : x + (((j * 7) % 11) / 10 - 0.5) * wide * 0.7} cy={y(value)} r={4} onClick={() => navigate(path("runs", run.id))}>
                 <title>{`${run.name || run.id}: ${number(value, 4)}`}</title>
               </circle>
             ))}
-            <text className="axis" x={x} y={HEIGHT - 8} textAnchor="middle">{brief(group.name).slice(0, Math.max(4, Math.floor(room / 7)))}</text>
+            <text className="axis" x={x} y={HEIGHT - 8} textAnchor="middle">{below(group.name, Math.max(4, Math.floor(room / 7)))}</text>
           </g>
         );
       })}

@@ -15,6 +15,7 @@ import { DiffTable } from "./diff-table";
 import { look } from "./line-chart";
 import { MetricSection } from "./metric-section";
 import { ByGroup } from "./by-group";
+import { Contour } from "./contour";
 import { Parallel } from "./parallel";
 import { Scatter } from "./scatter";
 
@@ -56,6 +57,7 @@ function Compared({ runs, asked }: { runs: readonly Run[]; asked: number }) {
         <ByGroup runs={runs} />
         <Scatter runs={runs} />
       </div>
+      <Contour runs={runs} />
       {runs.length > 0 && <DiffTable runs={runs} />}
       <MediaSection runs={runs} />
     </>

@@ -155,12 +155,17 @@ function Readout({ curves, less, axis, named }: { curves: readonly Curve[]; less
         <span key={curve.id} title={curve.label}>
           {curves.length > 1 && <i className={`swatch ${look(curve.slot)}`} />}
           {named && <span className="note">{curve.label}</span>}
-          <b className="value">{number(value, curves.length > 1 ? 3 : 4)}</b>
+          <b className="value">{named ? short(value) : number(value, curves.length > 1 ? 3 : 4)}</b>
         </span>
       ))}
       {told.length > TOLD && <span className="note">and {told.length - TOLD}</span>}
     </span>
   );
+}
+
+/** Three digits: enough for what is read at a glance and changes every few seconds. */
+function short(value: number): string {
+  return Math.abs(value) >= 100 || !Number.isFinite(value) ? number(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
 /** What the pointer has drawn over so far. */

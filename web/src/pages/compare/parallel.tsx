@@ -3,6 +3,7 @@ import { useMemo, useState } from "react";
 import type { Run } from "../../lib/records";
 import { dimensions, place, share, type Dimension } from "../../lib/diff";
 import { spell } from "../../lib/describe";
+import { clipped } from "../../lib/flow";
 import { brief, number } from "../../lib/format";
 import { line, type XY } from "../../lib/scale";
 import { navigate, path } from "../../lib/router";
@@ -82,6 +83,7 @@ export function Parallel({ runs }: { runs: readonly Run[] }) {
               key={axis.key}
               axis={axis}
               x={x(i)}
+              room={Math.max(6, Math.floor((x(1) - x(0)) / 7))}
               y={y}
               span={spans[axis.key]}
               onSpan={(span) => setSpans((now) => ({ ...without(now, axis.key), ...(span ? { [axis.key]: span } : {}) }))}
@@ -100,12 +102,14 @@ function without(spans: Record<string, Span>, key: string): Record<string, Span>
 interface AxisProps {
   axis: Dimension;
   x: number;
+  /** The letters there is room for. */
+  room: number;
   y: (part: number) => number;
   span: Span | undefined;
   onSpan: (span: Span | null) => void;
 }
 
-function Axis({ axis, x, y, span, onSpan }: AxisProps) {
+function Axis({ axis, x, room, y, span, onSpan }: AxisProps) {
   const [from, setFrom] = useState<number | null>(null);
   const partAt = (event: React.PointerEvent<SVGElement>) => {
     const box = event.currentTarget.ownerSVGElement?.getBoundingClientRect();
@@ -117,7 +121,7 @@ function Axis({ axis, x, y, span, onSpan }: AxisProps) {
     <g className="parallel-axis">
       <line className="axis-line" x1={x} x2={x} y1={y(0)} y2={y(1)} />
       <text className="axis-name" x={x} y={14} textAnchor="middle">
-        {name.length > 18 ? `${name.slice(0, 17)}…` : name}
+        {clipped(name, Math.min(18, room))}
         {axis.log && <tspan className="axis"> log</tspan>}
       </text>
       {axis.words === null ? (

@@ -1,15 +1,22 @@
 // Changes to a deployment: each is bound to the generation that was looked at, and says whose change came first.
 import { ApiError, get, post, type Changes } from "../../lib/api";
+import type { Deployment } from "../../lib/records";
 import { moment } from "../../lib/format";
 import { invalidate } from "../../lib/query";
 import { tell } from "../../components/toast";
 import { because, routed } from "./words";
 
-/** Calls a verb of serving; whether it was done. What stood in the way is told, and everything shown is asked again. */
-export async function change<V extends keyof Changes>(verb: V, args: Changes[V] & { model: string }, said: string): Promise<boolean> {
+/** Calls a verb of serving; whether it was done. What stood in the way is told, and everything shown is asked again.
+ * `back` takes it back; it is given the generation that was made, so that nothing done since is undone with it. */
+export async function change<V extends keyof Changes>(
+  verb: V,
+  args: Changes[V] & { model: string },
+  said: string,
+  back: ((generation: number) => Promise<unknown>) | null = null,
+): Promise<boolean> {
   try {
-    await post(verb, args);
-    tell(said);
+    const made = (await post(verb, args)) as Deployment | null;
+    tell(said, back && (() => void back(made?.generation ?? 0)));
     return true;
   } catch (error) {
     tell(await why(args.model, error));
@@ -17,6 +24,22 @@ export async function change<V extends keyof Changes>(verb: V, args: Changes[V] 
   } finally {
     invalidate(["serving/", "loop/", "lineage/"]);
   }
+}
+
+/** The way back to the routes of `before`. They stay as they are then: what had moved them, a canary or bandit, has ended. */
+export function backTo(before: Deployment): (generation: number) => Promise<unknown> {
+  const { model, routes } = before;
+  return (generation) => change("serving/set_routes", { model, routes, expect_generation: generation }, `${model}: ${routed(routes)} again.`);
+}
+
+/** Takes an undeployed model up again, as it was. */
+export async function deployAgain(before: Deployment): Promise<void> {
+  const { model, routes, key, time, sticky, max_waiting, timeout_ms, callers, rate_limit, log_share, redacted, min_replicas, max_replicas, idle_s } = before;
+  const version = routes.find((route) => route.role === "champion")?.version ?? 0;
+  const options = { key, time, sticky, max_waiting, timeout_ms, callers, rate_limit, log_share, redacted, min_replicas, max_replicas, idle_s };
+  await change("serving/deploy", { model, version, ...options }, `${model} is deployed again.`);
+  const [now] = (await get("serving/list_deployments", {}).catch(() => [])).filter((one) => one.model === model);
+  if (now !== undefined && routes.length > 1) await backTo(before)(now.generation);
 }
 
 async function why(model: string, error: unknown): Promise<string> {

@@ -17,7 +17,7 @@ export function Confirm({ label, sentence, onDo, disabled, children }: ConfirmPr
   const [busy, setBusy] = useState(false);
   if (!asked) {
     return (
-      <button type="button" className="ghost boxed" disabled={disabled} onClick={() => setAsked(true)}>
+      <button type="button" className="ghost boxed" disabled={disabled === true} onClick={() => setAsked(true)}>
         {label}
       </button>
     );
@@ -34,7 +34,7 @@ export function Confirm({ label, sentence, onDo, disabled, children }: ConfirmPr
       <p>{sentence}</p>
       {children}
       <span className="confirm-buttons">
-        <button type="submit" className="primary" disabled={busy} autoFocus={children === undefined}>
+        <button type="submit" className="primary" disabled={busy || disabled === true} autoFocus={children === undefined}>
           {busy ? "…" : label}
         </button>
         <button type="button" className="ghost" onClick={() => setAsked(false)}>

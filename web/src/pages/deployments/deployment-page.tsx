@@ -9,13 +9,14 @@ import { Page } from "../../components/page";
 import { change } from "./act";
 import { Confirm } from "./confirm";
 import { Generations } from "./generations";
+import { GraphCard } from "./graph-card";
 import { LiveCharts, SPANS, useTraffic } from "./live-charts";
 import { Judged } from "./judged";
 import { RequestCard } from "./request-card";
 import { RoutesCard } from "./routes-card";
 import { Shadows } from "./shadow";
 import { TryIt } from "./try-it";
-import { opening, planes, rollout } from "./words";
+import { opening, planes, rollout, served } from "./words";
 
 const SHOWN = 100;
 
@@ -28,7 +29,7 @@ export default function DeploymentPage({ model }: { model: string }) {
       {(found) => {
         const deployment = found.find((one) => one.model === model);
         const newest = [...(versions.data ?? [])].sort((a, b) => b.version - a.version);
-        if (deployment !== undefined) return <Deployed deployment={deployment} history={history.data ?? []} versions={newest} />;
+        if (deployment !== undefined) return <Deployed deployment={deployment} deployments={found} history={history.data ?? []} versions={newest} />;
         return <Answer query={versions}>{() => <NotDeployed model={model} history={history.data ?? []} versions={newest} />}</Answer>;
       }}
     </Answer>
@@ -37,17 +38,19 @@ export default function DeploymentPage({ model }: { model: string }) {
 
 interface ViewProps {
   deployment: Deployment;
+  deployments: readonly Deployment[];
   history: readonly DeploymentChange[];
   versions: readonly ModelVersion[];
 }
 
-function Deployed({ deployment, history, versions }: ViewProps) {
+function Deployed({ deployment, deployments, history, versions }: ViewProps) {
   const { model } = deployment;
   const states = useVerb("serving/states", { model });
   const traffic = useTraffic(model);
   const [request, look] = useParam("request");
   const logged = useVerb("serving/logged_request", request === "" ? null : { model, request_id: request });
-  const answering = states.data?.some((state) => state.state === "ready") ?? false;
+  const answering = states.data?.some((state) => state.state === "ready" || state.state === "unloaded") ?? false;
+  const graphs = deployments.filter((one) => one.members.some((name) => name.split("/")[0] === model));
   const shadowed = deployment.routes.some((route) => route.role === "shadow");
   const { tone, text } = planes(states.data ?? [], deployment.generation);
   return (
@@ -61,12 +64,18 @@ function Deployed({ deployment, history, versions }: ViewProps) {
         <Link className="chip" to={path("loop", model)}>
           its loop
         </Link>
+        {graphs.map((graph) => (
+          <Link className="chip" key={graph.model} to={path("deployments", graph.model)}>
+            asked by the graph {graph.model}
+          </Link>
+        ))}
       </p>
+      {deployment.members.length > 0 && <GraphCard deployment={deployment} deployments={deployments} />}
       <div className="two wide-left">
         <RoutesCard deployment={deployment} versions={versions} history={history} />
         <div className="stack">
           <Judged deployment={deployment} />
-          <Planes states={states.data ?? []} />
+          <Planes states={states.data ?? []} told={served(deployment)} />
         </div>
       </div>
       <LiveCharts traffic={traffic} history={history} />
@@ -84,9 +93,9 @@ function Deployed({ deployment, history, versions }: ViewProps) {
   );
 }
 
-const LOOKS = { ready: "ok", loading: "warn", failed: "bad" } as const;
+const LOOKS = { ready: "ok", loading: "warn", unloaded: "quiet", failed: "bad" } as const;
 
-function Planes({ states }: { states: readonly ServingState[] }) {
+function Planes({ states, told }: { states: readonly ServingState[]; told: readonly string[] }) {
   const endpoint = useVerb("serving/endpoint", {});
   return (
     <Card title="Data planes" aside={endpoint.data && <span className="mono">{endpoint.data.rest_url}</span>}>
@@ -97,10 +106,20 @@ function Planes({ states }: { states: readonly ServingState[] }) {
           {states.map((state) => (
             <li key={state.plane}>
               <span className="mono">{state.plane}</span>
-              <Pill tone={LOOKS[state.state]}>{state.state}</Pill>
-              <span className="note">generation {state.generation}</span>
-              {state.reason && <p className="bad">{state.reason}</p>}
+              <Pill tone={LOOKS[state.state]}>{state.state === "unloaded" ? "asleep" : state.state}</Pill>
+              <span className="note">
+                generation {state.generation}
+                {state.state === "unloaded" && "; the next request loads it"}
+              </span>
+              {state.reason && <p className={state.state === "failed" ? "bad" : "note"}>{state.reason}</p>}
             </li>
+          ))}
+        </ul>
+      )}
+      {told.length > 0 && (
+        <ul className="served note" aria-label="How it is served">
+          {told.map((phrase) => (
+            <li key={phrase}>{phrase}</li>
           ))}
         </ul>
       )}

@@ -2,7 +2,7 @@
 import type { BanditReview, Canary, CanaryReview, Deployment } from "../../lib/records";
 import { useVerb } from "../../lib/query";
 import { count, duration, number, percent } from "../../lib/format";
-import { Answer, Card, Pill, Time } from "../../components/basics";
+import { Answer, Card, Code, Pill, Time } from "../../components/basics";
 import type { Tone } from "../../lib/describe";
 import { usePoll } from "./use-poll";
 import { share } from "./words";
@@ -88,12 +88,24 @@ function Evidence({ review: { judgement }, canary: { policy } }: { review: Canar
 
 function Arms({ model }: { model: string }) {
   const review = useVerb("serving/bandit_arms", { model });
-  return <Answer query={review}>{(found) => (found === null ? null : <ArmsTable review={found} />)}</Answer>;
+  return <Answer query={review}>{(found) => (found === null ? null : <ArmsTable model={model} review={found} />)}</Answer>;
 }
 
-function ArmsTable({ review }: { review: BanditReview }) {
+function ArmsTable({ model, review }: { model: string; review: BanditReview }) {
+  const told = review.versions.reduce((sum, arm) => sum + arm.rewards, 0);
+  const best = review.versions.reduce((a, b) => (b.best > a.best ? b : a));
   return (
-    <Card title="Bandit">
+    <Card title="Bandit" aside={told > 0 ? `${count(told)} rewards` : undefined}>
+      {told === 0 ? (
+        <>
+          <p>No reward has been told of yet, so all have the same share. What an answer was worth, by the id of its request:</p>
+          <Code>{`from homeostat.serving import Feedback\n\nws.serving.record_feedback("${model}", [Feedback(request_id="…", reward=1)])`}</Code>
+        </>
+      ) : (
+        <p>
+          <b>v{best.version}</b> is the best with a probability of {percent(best.best, 0)}.
+        </p>
+      )}
       <div className="scroll-x" tabIndex={0} role="region" aria-label="Arms of the bandit">
         <table className="plain">
           <thead>

@@ -3,7 +3,7 @@ import { useState } from "react";
 import type { Deployment, DeploymentChange, ModelVersion, Route } from "../../lib/records";
 import { Card } from "../../components/basics";
 import { Icon } from "../../components/icon";
-import { change } from "./act";
+import { backTo, change } from "./act";
 import { Actions } from "./actions";
 import { moved, removed, shareOut, withRoute } from "./shares";
 import { because, routed, share } from "./words";
@@ -28,7 +28,7 @@ export function RoutesCard({ deployment, versions, history }: RoutesProps) {
   const apply = async () => {
     if (draft === null) return;
     const { model } = deployment;
-    await change("serving/set_routes", { model, routes: draft.routes, expect_generation: draft.generation }, `${model}: ${routed(draft.routes)}.`);
+    await change("serving/set_routes", { model, routes: draft.routes, expect_generation: draft.generation }, `${model}: ${routed(draft.routes)}.`, backTo(deployment));
     setDraft(null);
   };
   const ends = deployment.canary !== null ? "This ends the canary: nothing judges it any more." : deployment.bandit !== null ? "This ends the bandit." : "";
@@ -37,7 +37,7 @@ export function RoutesCard({ deployment, versions, history }: RoutesProps) {
       <ShareBar routes={routes} />
       <ul className="route-list">
         {routes.map((route) => (
-          <RouteRow key={route.version} route={route} routes={routes} onMove={(weight) => set(moved(routes, route.version, weight))} onRemove={() => set(removed(routes, route.version))} />
+          <RouteRow key={route.version} route={route} routes={routes} arm={deployment.bandit?.versions.includes(route.version) ?? false} onMove={(weight) => set(moved(routes, route.version, weight))} onRemove={() => set(removed(routes, route.version))} />
         ))}
       </ul>
       <AddRoute routes={routes} versions={versions} onAdd={(route) => set(withRoute(routes, route))} />
@@ -89,11 +89,13 @@ function ShareBar({ routes }: { routes: readonly Route[] }) {
 interface RowProps {
   route: Route;
   routes: readonly Route[];
+  /** Whether a bandit moves its share. */
+  arm: boolean;
   onMove: (weight: number) => void;
   onRemove: () => void;
 }
 
-function RouteRow({ route, routes, onMove, onRemove }: RowProps) {
+function RouteRow({ route, routes, arm, onMove, onRemove }: RowProps) {
   const { version, role, weight } = route;
   const rest = routes.reduce((sum, r) => sum + (r.role === "canary" && r !== route ? r.weight : 0), 0);
   const most = role === "shadow" ? 1 : 1 - rest;
@@ -105,7 +107,7 @@ function RouteRow({ route, routes, onMove, onRemove }: RowProps) {
   return (
     <li>
       <span className="route-name">
-        <i className={`route-mark ${role}`} /> <b>v{version}</b> <span className="note">{role}</span>
+        <i className={`route-mark ${role}`} /> <b>v{version}</b> <span className="note">{arm && role === "canary" ? "arm of the bandit" : role}</span>
       </span>
       {role === "champion" ? (
         <>

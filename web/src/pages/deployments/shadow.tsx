@@ -1,12 +1,12 @@
 // What a shadow would have answered, beside what was answered: in figures, drawn one against the other, row by row.
 import type { OutputDifference, ShadowComparison } from "../../lib/records";
 import { useVerb } from "../../lib/query";
-import { count, number, percent, plural } from "../../lib/format";
+import { brief, count, number, percent, plural } from "../../lib/format";
 import { extent, linear, padded, ticks } from "../../lib/scale";
 import { Answer, Card } from "../../components/basics";
 import { useWidth } from "../../components/use-width";
 import { usePoll } from "./use-poll";
-import { latency } from "./words";
+import { compared } from "./words";
 
 const SIZE = 240;
 const LEFT = 46;
@@ -31,13 +31,14 @@ function Shadow({ shadow, onLook }: { shadow: ShadowComparison; onLook: (request
       {shadow.rows === 0 ? (
         <p className="note">Nothing has been answered by both yet.</p>
       ) : (
-        <div className="shadow-parts">
-          <div>
-            <Figures shadow={shadow} />
+        <>
+          <p className="shadow-say">{compared(shadow)}</p>
+          <Figures shadow={shadow} />
+          <div className="shadow-parts">
             <Rows shadow={shadow} onLook={onLook} />
+            {drawn && <Against output={drawn} version={shadow.version} />}
           </div>
-          {drawn && <Against output={drawn} version={shadow.version} />}
-        </div>
+        </>
       )}
     </Card>
   );
@@ -72,12 +73,6 @@ function Figures({ shadow }: { shadow: ShadowComparison }) {
               <td className="right">{number(one.correlation)}</td>
             </tr>
           ))}
-          <tr>
-            <th scope="row">latency</th>
-            <td colSpan={7} className="right">
-              median {latency(shadow.latency_ms)}, answered {latency(shadow.latency_answered_ms)}; 95 % within {latency(shadow.latency_p95_ms)}, answered {latency(shadow.latency_answered_p95_ms)}
-            </td>
-          </tr>
         </tbody>
       </table>
     </div>
@@ -107,8 +102,8 @@ function Rows({ shadow, onLook }: { shadow: ShadowComparison; onLook: (request: 
                 <span className="note"> row {one.row + 1}</span>
               </th>
               <td>{one.output}</td>
-              <td className="right mono">{one.answered}</td>
-              <td className="right mono">{one.shadow}</td>
+              <td className="right mono" title={one.answered}>{brief(one.answered)}</td>
+              <td className="right mono" title={one.shadow}>{brief(one.shadow)}</td>
             </tr>
           ))}
         </tbody>

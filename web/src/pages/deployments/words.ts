@@ -1,5 +1,5 @@
 // How a deployment, its routes and its changes are said in words.
-import type { Deployment, DeploymentChange, Route, ServingState, Traffic } from "../../lib/records";
+import type { Deployment, DeploymentChange, OutputDifference, Route, ServingState, ShadowComparison, Traffic } from "../../lib/records";
 import { duration, number, percent, plural } from "../../lib/format";
 
 /** A share with as many digits as it needs: 0.1 → "10 %", 0.125 → "12.5 %". */
@@ -36,9 +36,16 @@ export function routed(routes: readonly Route[]): string {
     .join(", ");
 }
 
+/** The versions in few words: "v4", or "v4 90 %, v5 10 %". Shadows are left out. */
+export function brief(routes: readonly Route[]): string {
+  const answering = routes.filter((route) => route.role !== "shadow" && route.weight > 0);
+  return answering.map((route) => (answering.length === 1 ? `v${route.version}` : `v${route.version} ${share(route.weight)}`)).join(", ");
+}
+
 /** What is going on, for the list: the rollout, if there is one. */
 export function rollout(deployment: Deployment): string {
-  const { canary, bandit, routes } = deployment;
+  const { canary, bandit, routes, members } = deployment;
+  if (members.length > 0 && canary === null && bandit === null && routes.length === 1) return `graph of ${plural(members.length, "model")}`;
   if (canary !== null) return `canary v${canary.version}, step ${canary.steps.length} of ${canary.policy.weights.length}`;
   if (bandit !== null) return `bandit of ${bandit.versions.map((version) => `v${version}`).join(", ")}`;
   return routes.some((route) => route.role === "canary") ? "shares set by hand" : "steady";
@@ -51,12 +58,28 @@ export function planes(states: readonly ServingState[], generation: number): { t
   if (states.length === 0) return { tone: "quiet", text: "no data plane" };
   const there = states.filter((state) => state.state !== "loading" && state.generation >= generation).length;
   if (there < states.length) return { tone: "warn", text: `loading, ${there} of ${states.length}` };
+  if (states.every((state) => state.state === "unloaded")) return { tone: "quiet", text: "asleep" };
   return { tone: "ok", text: states.length === 1 ? "ready" : `${states.length} ready` };
 }
 
-/** Requests per second over the whole time. */
-export function rate(traffic: Traffic): number {
-  return (traffic.requests * 1000) / (traffic.to_ms - traffic.from_ms) / (traffic.log_share || 1);
+/** How a deployment is served where that is not as by default, a phrase each. */
+export function served(deployment: Deployment): string[] {
+  const { min_replicas, max_replicas, idle_s, callers, rate_limit, log_share, redacted, sticky, key } = deployment;
+  const told: string[] = [];
+  if (max_replicas > 1) told.push(`${min_replicas === max_replicas ? max_replicas : `${min_replicas} to ${max_replicas}`} replicas, as the load asks for`);
+  else if (min_replicas > 0) told.push("always in memory");
+  if (idle_s > 0) told.push(`unloaded after ${duration(idle_s * 1000)} without a request; the next one is held while it is loaded`);
+  if (callers.length > 0) told.push(`answers ${callers.join(", ")} only`);
+  if (rate_limit > 0) told.push(`${number(rate_limit)} requests a second for each caller, more get 429`);
+  if (log_share < 1) told.push(`${share(log_share)} of the requests are logged`);
+  if (redacted.length > 0) told.push(`${redacted.join(", ")} never logged`);
+  if (sticky === "key") told.push(`a ${key} stays with its version`);
+  return told;
+}
+
+/** Requests per second over the whole time, of all or of some of them. */
+export function rate(traffic: Traffic, requests = traffic.requests): number {
+  return (requests * 1000) / (traffic.to_ms - traffic.from_ms) / (traffic.log_share || 1);
 }
 
 /** "12.4", "0.02", "1,204": a rate with the digits that matter. */
@@ -77,6 +100,20 @@ export function lately(traffic: Traffic | undefined, span: number): string {
   const errors = traffic.failed === 0 ? "no failure" : `**${percent(traffic.failed / traffic.requests, 2)}** failed`;
   const p95 = traffic.latency_p95_ms === null ? "" : `, 95 % within **${latency(traffic.latency_p95_ms)}**`;
   return ` **${perSecond(rate(traffic))}** requests a second${p95}, ${errors}, in the last ${over}.`;
+}
+
+/** A shadow beside what was answered, in a sentence or two. */
+export function compared(shadow: ShadowComparison): string {
+  const { version, rows, outputs } = shadow;
+  const worst = outputs.reduce<OutputDifference | undefined>((least, one) => (least === undefined || one.equal < least.equal ? one : least), undefined);
+  if (worst === undefined) return `v${version} gives nothing that what was answered gives too.`;
+  const part = worst.equal === 1 || worst.equal === 0 ? `all ${plural(rows, "row")}` : `${percent(1 - worst.equal)} of ${plural(rows, "row")}`;
+  const same = `v${version} would have answered ${part} ${worst.equal === 1 ? "the same" : "otherwise"}`;
+  const far = worst.equal === 1 || worst.difference_mean === null ? "" : `: ${outputs.length > 1 ? `${worst.output} ` : ""}by ${number(worst.difference_mean)} on average, ${number(worst.difference_max)} at most`;
+  const { latency_p95_ms: own, latency_answered_p95_ms: answered } = shadow;
+  if (own === null || answered === null || answered === 0) return `${same}${far}.`;
+  const pace = own > answered * 1.1 ? "is slower" : own < answered / 1.1 ? "is faster" : "takes as long";
+  return `${same}${far}. It ${pace}: 95 % within ${latency(own)}, beside ${latency(answered)} of what was answered.`;
 }
 
 /** The page's opening. */

@@ -5,6 +5,7 @@ import { count } from "../../lib/format";
 import { Answer } from "../../components/basics";
 import { MetricSection } from "../compare/metric-section";
 import { ByGroup } from "../compare/by-group";
+import { Contour } from "../compare/contour";
 import { Parallel } from "../compare/parallel";
 import { Scatter } from "../compare/scatter";
 import { MediaSection } from "../media/media-section";
@@ -41,6 +42,7 @@ export function Explore({ filter, order, total, show }: ExploreProps) {
                 <ByGroup runs={runs} />
                 <Scatter runs={runs} />
               </div>
+              <Contour runs={runs} />
             </>
           )}
         </>

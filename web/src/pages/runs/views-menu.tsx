@@ -9,7 +9,7 @@ import { tell } from "../../components/toast";
 
 const to = (query: string) => `/runs${query ? `?${query}` : ""}`;
 
-async function change(act: Promise<void>, said: string, undo: (() => void) | null = null): Promise<void> {
+async function change(act: Promise<unknown>, said: string, undo: (() => void) | null = null): Promise<void> {
   try {
     await act;
     invalidate(["tracking/list_views"]);

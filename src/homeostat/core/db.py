@@ -225,6 +225,11 @@ class Database:
         raise AssertionError("it is always taken back")
 
     @property
+    def writing(self) -> bool:
+        """Whether this thread is inside a write: what it reads then may be taken back."""
+        return getattr(self._open, "connection", None) is not None
+
+    @property
     def near(self) -> bool:
         """Whether the data lies on this machine: then a small read takes less than handing it to a thread would."""
         return self._patience is not None

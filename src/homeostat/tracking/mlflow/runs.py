@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.clock import now_ms
@@ -21,6 +22,7 @@ from homeostat.tracking.attributes import number_of_text
 from homeostat.tracking.experiments import insert_default
 from homeostat.tracking.folding import fold
 from homeostat.tracking.mlflow import shapes
+from homeostat.tracking.mlflow.kept import documents
 from homeostat.tracking.mlflow.wording import (
     PARAM_CHARS,
     TAG_CHARS,
@@ -132,7 +134,7 @@ async def update(ws: Workspace, args: Args) -> dict[str, Any]:
 def get(ws: Workspace, args: Args) -> dict[str, Any]:
     """A run with its data, inputs and outputs."""
     wanted = run_id(args)
-    return {"run": ws.db.read(lambda c: shapes.runs(c, [shapes.run_row(c, wanted)])[0])}
+    return {"run": msgspec.Raw(ws.db.read(lambda c: documents(ws, c, [shapes.run_row(c, wanted)[0]])[0]))}
 
 
 @rpc("POST", "2.0/mlflow/runs/delete", permission="tracking:write", audit=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from homeostat.core.foreign import Args, invalid, rpc
 from homeostat.core.foreign_search import parse_filter, parse_order
 from homeostat.core.workspace import Workspace
-from homeostat.tracking.mlflow import shapes
+from homeostat.tracking.mlflow.kept import documents
 from homeostat.tracking.mlflow.search_sql import RUNS, Search, find
 from homeostat.tracking.mlflow.wording import experiment_id_of, view_of
 
@@ -17,7 +15,7 @@ _PAGE, _LARGEST, _EXPERIMENTS, _ORDERS = 1000, 50_000, 10_000, 20
 
 
 @rpc("POST", "2.0/mlflow/runs/search", permission="tracking:read")
-def search(ws: Workspace, args: Args) -> dict[str, Any]:
+def search(ws: Workspace, args: Args) -> bytes:
     """Runs that pass a filter, in an order, page by page."""
     limit = args.integer("max_results", default=_PAGE)
     if limit > _LARGEST:
@@ -40,9 +38,12 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
         after=args.text("page_token"),
     )
 
-    def read(c: sa.Connection) -> dict[str, Any]:
-        found, after = find(c, wanted)
-        answer: dict[str, Any] = {"runs": shapes.runs(c, found)} if found else {}
-        return answer | ({"next_page_token": after} if after else {})
+    def read(c: sa.Connection) -> tuple[list[bytes], str | None]:
+        seqs, after = find(c, wanted)
+        return (documents(ws, c, seqs) if seqs else []), after
 
-    return ws.db.read(read)
+    found, after = ws.db.read(read)
+    parts = [b'"runs":[' + b",".join(found) + b"]"] if found else []
+    if after:
+        parts.append(b'"next_page_token":"' + after.encode() + b'"')
+    return b"{" + b",".join(parts) + b"}"

@@ -18,7 +18,7 @@ from homeostat.core.foreign import ForeignError, invalid
 from homeostat.core.foreign_search import Comparison, Group, Language
 from homeostat.core.patterns import glob
 from homeostat.core.statements import marks, rows
-from homeostat.tracking.mlflow.shapes import COLUMNS, RUN_NAME, TABLES
+from homeostat.tracking.mlflow.shapes import RUN_NAME, TABLES
 
 _METRICS, _PARAMS, _TAGS = ("metric", "metrics"), ("parameter", "parameters", "param", "params"), ("tag", "tags")
 RUNS = Language(
@@ -74,8 +74,8 @@ class Search(NamedTuple):
     after: str
 
 
-def find(c: sa.Connection, search: Search) -> tuple[list[Any], str | None]:
-    """The rows (`shapes.COLUMNS`) of one page, and the token of the next."""
+def find(c: sa.Connection, search: Search) -> tuple[list[int], str | None]:
+    """The numbers of the runs of one page, and the token of the next."""
     if not search.experiments:
         return [], None
     last = _read_token(search) if search.after else []
@@ -85,9 +85,8 @@ def find(c: sa.Connection, search: Search) -> tuple[list[Any], str | None]:
         found = _select(c, search, last, index_first=True)
     if len(found) <= search.limit:
         found = _select(c, search, last, index_first=False)
-    if len(found) <= search.limit:
-        return found, None
-    return found[: search.limit], _token(search, found[search.limit - 1])
+    seqs = [row[0] for row in found[: search.limit]]
+    return seqs, _token(search, found[search.limit - 1]) if len(found) > search.limit else None
 
 
 def _select(c: sa.Connection, search: Search, last: list[Any], index_first: bool) -> list[Any]:
@@ -112,10 +111,9 @@ def _select(c: sa.Connection, search: Search, last: list[Any], index_first: bool
         if key_.level != "0":
             order.append(key_.level)
         order.append(f"{key_.value} {'asc' if key_.ascending else 'desc'}")
-    sql = (
-        f"select {COLUMNS}{chosen} from {TABLES}{''.join(joins)} where {' and '.join(where)}"  # noqa: S608 - names of this file; values are bound
-        f" order by {', '.join(order)} limit ?"
-    )
+    rest = f"{''.join(joins)} where {' and '.join(where)} order by {', '.join(order)} limit ?"
+    tables = TABLES if " e." in f"{chosen}{rest}".replace("(", " ") else "tracking_run r"
+    sql = f"select r.seq{chosen} from {tables}{rest}"  # noqa: S608 - names of this file; values are bound
     return rows(c, sql, [*parameters, search.limit + 1])
 
 
@@ -257,7 +255,7 @@ def _mark(search: Search) -> str:
 
 def _token(search: Search, row: Any) -> str:
     # Floats travel in hexadecimal: infinities and the last bit survive.
-    last = [["f", value.hex()] if isinstance(value, float) else value for value in row[10:]]
+    last = [["f", value.hex()] if isinstance(value, float) else value for value in row[1:]]
     return base64.urlsafe_b64encode(msgspec.json.encode([_mark(search), last])).decode()
 
 

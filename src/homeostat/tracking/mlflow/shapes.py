@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from homeostat.tracking.artifact_roots import below
 from homeostat.tracking.mlflow.details import PARAMS, POINTS, TAGS, Pair, asked, lists
 from homeostat.tracking.mlflow.wording import not_found, status_out
 
-# The columns of a run that `run_info` takes, from tracking_run r and tracking_experiment e.
+# The columns of a run that `run_info` takes, of TABLES.
 COLUMNS = (
     "r.seq, r.id, r.experiment_id, r.name, r.status, r.lifecycle, r.owner, r.start_ms, r.end_ms, e.artifact_location"
 )
@@ -88,22 +89,25 @@ def run_row(c: sa.Connection, run_id: str) -> Any:
     return found[0]
 
 
-def runs(c: sa.Connection, found: list[Any]) -> list[Run]:
-    """Rows of COLUMNS as the protocol's Runs, with all that belongs to them."""
-    of, bound = among(c, [row[0] for row in found])
-    selects = [*(asked(c, kind, of) for kind in (PARAMS, TAGS, POINTS)), _DATASETS.format(of), _MODELS.format(of)]
-    listed, tagged, measured, used, linked = rows_of(c, [(sql, bound) for sql in selects])
+def encoded(c: sa.Connection, seqs: Sequence[int]) -> dict[int, bytes]:
+    """The protocol's Run of each of these numbers as JSON, with all that belongs to it."""
+    of, bound = among(c, seqs)
+    selects = [f"select {COLUMNS} from {TABLES} where r.seq {of}"]  # noqa: S608 - written above
+    selects += [*(asked(c, kind, of) for kind in (PARAMS, TAGS, POINTS)), _DATASETS.format(of), _MODELS.format(of)]
+    found, listed, tagged, measured, used, linked = rows_of(c, [(sql, bound) for sql in selects])
     params, tags, points = lists(c, PARAMS, listed), lists(c, TAGS, tagged), lists(c, POINTS, measured)
     datasets, models = _by_run(used), _by_run(linked)
-    return [
-        Run(
-            run_info(row),
-            RunData(_raw(points.get(row[0])), _raw(params.get(row[0])), _tags(tags.get(row[0]), row[3])),
-            _inputs(datasets.get(row[0], []), models.get(row[0], [])),
-            _outputs(models.get(row[0], [])),
+    return {
+        row[0]: msgspec.json.encode(
+            Run(
+                run_info(row),
+                RunData(_raw(points.get(row[0])), _raw(params.get(row[0])), _tags(tags.get(row[0]), row[3])),
+                _inputs(datasets.get(row[0], []), models.get(row[0], [])),
+                _outputs(models.get(row[0], [])),
+            )
         )
         for row in found
-    ]
+    }
 
 
 def _raw(written: bytes | None) -> msgspec.Raw | msgspec.UnsetType:

@@ -43,7 +43,9 @@ def search(ws: Workspace, args: Args) -> bytes:
         return (documents(ws, c, seqs) if seqs else []), after
 
     found, after = ws.db.read(read)
-    parts = [b'"runs":[' + b",".join(found) + b"]"] if found else []
-    if after:
-        parts.append(b'"next_page_token":"' + after.encode() + b'"')
-    return b"{" + b",".join(parts) + b"}"
+    if not found:
+        return b"{}"
+    # Put together in one go: there may be many megabytes.
+    found[0] = b'{"runs":[' + found[0]
+    found[-1] += b'],"next_page_token":"' + after.encode() + b'"}' if after else b"]}"
+    return b",".join(found)

@@ -62,6 +62,7 @@ PROTOCOLS = (
     "homeostat.tracking.mlflow.traces_before_3",
     "homeostat.tracking.mlflow.assessments",
     "homeostat.tracking.mlflow.issues",
+    "homeostat.tracking.mlflow.label_schemas",
     "homeostat.tracking.mlflow.datasets",
     "homeostat.tracking.mlflow.scorers",
 )

@@ -17,7 +17,7 @@ OF_RUN = (
     store.journal, store.chunk, store.artifact, store.text, store.stale,
 )  # fmt: skip
 OF_EXPERIMENT = (store.trace, store.dataset, store.experiment_tag, store.eval_dataset_experiment, store.scorer,
-                 store.issue)  # fmt: skip
+                 store.issue, store.label_schema)  # fmt: skip
 _RUN, _EXPERIMENT, _MODEL = store.run, store.experiment, store.logged_model
 
 

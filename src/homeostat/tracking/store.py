@@ -270,7 +270,8 @@ trace = sa.Table(
     sa.Column("tags", sa.Text, nullable=False),
     sa.Column("request_preview", sa.Text),
     sa.Column("response_preview", sa.Text),
-    sa.Index("tracking_trace_experiment", "experiment_id", "request_ms", "id"),
+    # All that searches and counts compare and order by: they need not open the rows, which are wide.
+    sa.Index("tracking_trace_experiment", "experiment_id", "request_ms", "id", "state", "duration_ms"),
 )
 span = sa.Table(
     "tracking_span",
@@ -297,6 +298,17 @@ issue = sa.Table(
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Index("tracking_issue_of", "experiment_id", "created_ms", "id"),
+)
+# Questions to those who review traces, by experiment.
+label_schema = sa.Table(
+    "tracking_label_schema",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("experiment_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.String(250), nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("experiment_id", "name", name="tracking_label_schema_is"),
 )
 # Which traces were said to belong to a run; said before the trace itself has arrived, too.
 trace_run = sa.Table(

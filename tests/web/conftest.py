@@ -51,6 +51,20 @@ def url(browser: Any, mock: Mock) -> Iterator[str]:
         yield address
 
 
+def counted(locator: Any, many: int) -> None:
+    """Waits until there are so many: what is fetched or measured comes a moment after what is around it."""
+    from playwright.sync_api import expect
+
+    expect(locator).to_have_count(many, timeout=15_000)
+
+
+def worded(locator: Any, texts: list[str]) -> None:
+    """Waits until these are the texts, in order."""
+    from playwright.sync_api import expect
+
+    expect(locator).to_have_text(texts, timeout=15_000)
+
+
 class Watched:
     """A page that remembers what it complained of: script errors, console errors, refused styles and scripts."""
 

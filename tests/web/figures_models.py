@@ -219,6 +219,7 @@ def graph_deployment() -> Json:
 
 def graph() -> Json:
     """What it asks: a lookup, then by the season one model or two."""
+
     def member(name: str, version: int | None = None) -> Json:
         return {"type": "model", "name": name, "version": version, "inputs": {}, "outputs": {}}
 

@@ -15,6 +15,7 @@ from homeostat.server.app import make_app
 from homeostat.serving import Ensemble, Member, PredictionClient, Route
 from tests.serving.conftest import PlaneProcess
 from tests.serving.models import register_logistic
+from tests.web.conftest import counted
 from tests.web.mock_server import serving
 
 ROWS = np.linspace(-1, 1, 120, dtype="f4").reshape(40, 1, 3)
@@ -70,7 +71,7 @@ def test_the_list_tells_who_answers_how_much_and_how_well(page: Any, ws: hs.Work
     assert "v1 100 %" in row.inner_text() and "steady" in row.inner_text()
     assert "none of them failed in the last 15 min" in page.locator(".say").inner_text()
     row.get_by_role("link", name="delay").click()
-    assert page.locator("h1").inner_text() == "delay"
+    page.locator("h1", has_text="delay").wait_for()
 
 
 def test_shares_are_set_by_keys_and_applied_by_a_button(page: Any, ws: hs.Workspace) -> None:
@@ -202,8 +203,9 @@ def test_a_graph_is_drawn_with_its_models(watched: Any, ws: hs.Workspace, plane:
     drawn = page.get_by_role("group", name="Graph of models")
     named = drawn.get_by_role("link", name=re.compile("model delay, v2, named by the graph, .* a second"))
     named.wait_for()
-    assert drawn.locator("text", has_text="mean").count() == 1 and drawn.locator("text", has_text="weight 3").count() == 1
-    assert page.locator(".chip", has_text="graph of 2 models").count() == 1
+    counted(drawn.locator("text", has_text="mean"), 1)
+    counted(drawn.locator("text", has_text="weight 3"), 1)
+    counted(page.locator(".chip", has_text="graph of 2 models"), 1)
     named.click()
     page.locator(".chip", has_text="asked by the graph pair").wait_for()
     page.get_by_role("button", name="undeploy").click()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.web import figures
-from tests.web.conftest import Watched
+from tests.web.conftest import Watched, counted, worded
 from tests.web.mock_server import Mock
 
 EVERY = [
@@ -39,8 +39,11 @@ def bold(page: Any) -> list[str]:
     return page.locator(".say b").all_inner_texts()
 
 
-def settle(page: Any) -> None:
-    """Wait until the page is drawn and nothing is asked any more (the event stream stays open)."""
+def settle(page: Any, title: str | None = None) -> None:
+    """Wait until the page is drawn and nothing is asked any more (the event stream stays open). `title`: of the page
+    that was led to, whose predecessor is still there for a moment."""
+    if title is not None:
+        page.locator("h1", has_text=re.compile(f"^{re.escape(title)}$")).wait_for()
     page.locator(".say").wait_for()
     page.locator(".skeleton").first.wait_for(state="detached")
     page.evaluate("document.fonts.ready.then(() => true)")
@@ -49,7 +52,7 @@ def settle(page: Any) -> None:
 def test_loop_opens_with_its_sentence_and_shows_the_ring(page: Any) -> None:
     page.goto("/")
     assert "All six essential variables hold" in say(page)
-    assert bold(page) == ["v4", "+0.032 AUC"]
+    worded(page.locator(".say b"), ["v4", "+0.032 AUC"])
     assert page.locator("h1").inner_text() == "flight-delay"
     ring = page.locator(".ring")
     for words in ("336,776 rows", "54 · no leak", "11 of 11 gates", "labels 96 % in", "0.742", "± 0.008", "≥ 0.72"):
@@ -76,13 +79,12 @@ def test_one_cursor_moves_through_the_whole_page(page: Any) -> None:
     chart.focus()
     for _ in range(30):
         page.keyboard.press("ArrowLeft")
-    readout = page.locator(".readout")
-    readout.wait_for()
     point = figures.quality()[-30]
-    assert f"{point['live']:.3f}" in readout.inner_text()
+    readout = page.locator(".readout", has_text=f"{point['live']:.3f}")
+    readout.wait_for()
     assert f"+{point['live'] - point['frozen']:.3f}" in readout.inner_text()
+    counted(page.locator(".vars .cursor"), 6)
     assert page.locator(".vars thead").inner_text().split("room")[1].strip().startswith("on ")
-    assert page.locator(".vars .cursor").count() == 6
 
 
 def test_a_mark_on_the_chart_opens_its_decision(page: Any) -> None:
@@ -100,10 +102,9 @@ def test_a_mark_on_the_chart_opens_its_decision(page: Any) -> None:
 def test_many_inputs_that_moved_are_told_in_part_and_shown_on_request(page: Any) -> None:
     page.goto("/loop/flight-delay?decision=dec-retrain-aug")
     rows = page.locator(".evidence tbody tr")
-    rows.first.wait_for()
-    assert rows.count() == 7
+    counted(rows, 7)
     page.get_by_role("button", name="show 6 more inputs that moved").click()
-    assert rows.count() == 13
+    counted(rows, 13)
 
 
 def test_quiet_reviews_are_folded_and_can_be_shown(page: Any) -> None:
@@ -147,7 +148,8 @@ def test_an_event_is_seen_without_reloading(page: Any, mock: Mock) -> None:
 def test_runs_sort_filter_and_keep_it_in_the_address(page: Any) -> None:
     page.goto("/runs")
     settle(page)
-    assert "1,341" in bold(page) and "0.781" in bold(page)
+    for figure in ("1,341", "0.781"):
+        page.locator(".say b", has_text=figure).wait_for()
     page.get_by_title("Sort by auc").click()
     page.locator(".row", has_text="train-v3").first.wait_for()
     assert "order=-m%3Aauc" in page.url
@@ -164,33 +166,37 @@ def test_runs_sort_filter_and_keep_it_in_the_address(page: Any) -> None:
 def test_a_long_table_draws_only_what_is_in_sight_and_fetches_the_rest(page: Any) -> None:
     page.goto("/runs?kind=run")
     settle(page)
-    rows = page.locator(".rows")
-    for _ in range(12):
-        rows.evaluate("e => { e.scrollTop = e.scrollHeight }")
-        page.wait_for_timeout(80)
-    page.locator(".found", has_text=re.compile(r"^1,201 runs$")).wait_for()
+    page.wait_for_function(
+        """() => {
+            const rows = document.querySelector(".rows");
+            rows.scrollTop = rows.scrollHeight;
+            return document.querySelector(".found").textContent.trim() === "1,201 runs";
+        }""",
+        polling=50,
+    )
     assert page.locator(".row").count() < 80
 
 
 def test_a_row_opens_by_keyboard(page: Any) -> None:
     page.goto("/runs")
     settle(page)
+    page.locator(".row").nth(2).wait_for()
     page.locator(".rows").focus()
     for key in ("j", "j", "k", "Enter"):
         page.keyboard.press(key)
     page.wait_for_url("**/runs/run-now")
-    assert "going on since" in say(page)
+    page.locator(".say", has_text="going on since").wait_for()
 
 
 def test_run_shows_steps_and_trials(page: Any) -> None:
     page.goto("/runs/run-train-4")
     settle(page)
-    assert bold(page) == ["41 s", "0.754", "0.461"]
+    worded(page.locator(".say b"), ["41 s", "0.754", "0.461"])
     page.locator(".steps li").first.wait_for()
     assert "cached" in page.locator(".steps li", has_text="collect").inner_text()
     page.locator(".steps a", has_text="tune").click()
     page.locator(".trials .trial.top").wait_for()
-    assert page.locator(".trials .trial").count() == 20
+    counted(page.locator(".trials .trial"), 20)
 
 
 def test_run_that_failed_shows_why(page: Any) -> None:
@@ -203,20 +209,20 @@ def test_run_that_failed_shows_why(page: Any) -> None:
 def test_model_shows_gates_agreement_signature_and_lineage(page: Any) -> None:
     page.goto("/models")
     settle(page)
-    assert bold(page) == ["2", "6", "1"]
+    worded(page.locator(".say b"), ["2", "6", "1"])
     page.get_by_role("link", name="flight-delay").click()
-    settle(page)
-    assert bold(page) == ["5", "2", "v4", "0.754"]
+    settle(page, "flight-delay")
+    worded(page.locator(".say b"), ["5", "2", "v4", "0.754"])
+    page.locator(".chip", has_text="v3 in shadow").wait_for()
     text = page.locator("main").inner_text()
     for words in ("7 of 7 passed", "agrees", "2.1e−7", "features FP32 [n, 28]", "lightgbm==4.7.0", "v3 in shadow"):
         assert words in text
     page.get_by_role("button", name="Version 5, refused").click()
     assert page.url.endswith("?version=5")
     failed = page.locator(".gates li.bad")
-    failed.first.wait_for()
-    assert failed.count() == 2 and "better than champion" in failed.first.inner_text()
-    page.locator(".graph .node").first.wait_for()
-    assert page.locator(".graph .node").count() == 8
+    counted(failed, 2)
+    assert "better than champion" in failed.first.inner_text()
+    counted(page.locator(".graph .node"), 8)
     page.locator(".graph a", has_text="weather").click()
     page.wait_for_url("**/data/weather")
 
@@ -224,18 +230,17 @@ def test_model_shows_gates_agreement_signature_and_lineage(page: Any) -> None:
 def test_table_shows_checks_cleaning_versions_and_what_is_inside(page: Any) -> None:
     page.goto("/data")
     settle(page)
-    assert bold(page) == ["5", "367,687", "15.1 MB"]
+    worded(page.locator(".say b"), ["5", "367,687", "15.1 MB"])
     page.get_by_role("link", name="flights").click()
-    settle(page)
-    assert bold(page) == ["336,776", "12", "6"]
+    settle(page, "flights")
+    worded(page.locator(".say b"), ["336,776", "12", "6"])
     checks = page.locator(".card", has=page.get_by_role("heading", name="Checks")).inner_text()
     assert "warning" in checks and "2,512 rows have no tail number" in checks
-    assert "31 rows dropped" in page.locator("main").inner_text()
+    page.locator("main", has_text="31 rows dropped").wait_for()
     page.get_by_role("button", name="show all 112").click()
-    assert page.get_by_role("rowheader", name="v1", exact=True).is_visible()
+    page.get_by_role("rowheader", name="v1", exact=True).wait_for()
     page.get_by_role("button", name="look inside").click()
-    page.locator(".inside svg").first.wait_for()
-    assert page.locator(".inside svg").count() == 12
+    counted(page.locator(".inside svg"), 12)
 
 
 def test_palette_finds_by_keyboard(page: Any) -> None:
@@ -249,7 +254,7 @@ def test_palette_finds_by_keyboard(page: Any) -> None:
     page.wait_for_url("**/data/weather")
     page.keyboard.press("Control+k")
     box.fill("zzzz")
-    assert "Nothing is called that" in page.get_by_role("listbox").inner_text()
+    page.get_by_role("listbox").filter(has_text="Nothing is called that").wait_for()
     page.keyboard.press("Escape")
     box.wait_for(state="detached")
 
@@ -268,7 +273,9 @@ def test_keys_lead_to_pages_and_to_the_sheet(page: Any) -> None:
     sheet.wait_for(state="detached")
     page.keyboard.press("g")
     page.keyboard.press("r")
-    settle(page)
+    page.wait_for_url("**/runs")
+    settle(page, "Runs")
+    page.get_by_role("combobox", name="Find runs").wait_for()
     page.keyboard.press("/")
     page.keyboard.type("gm")
     assert page.get_by_role("combobox", name="Find runs").input_value() == "gm", "keys are letters while one types"
@@ -330,9 +337,38 @@ def test_an_error_is_readable_and_heals(watched: Watched, mock: Mock) -> None:
     watched.complaints.clear()
 
 
-def test_an_unknown_model_is_told_so(watched: Watched) -> None:
+@pytest.mark.parametrize(
+    ("code", "status", "hint", "way"),
+    [
+        ("unauthenticated", 401, "send a token", "log in"),
+        ("permission_denied", 403, "ask for `homeostat team create-token ann --role editor`", None),
+        ("unreachable", None, "Start it with homeostat up", None),
+    ],
+)
+def test_a_page_that_may_not_or_cannot_be_shown_says_what_to_do(
+    watched: Watched, code: str, status: int | None, hint: str, way: str | None
+) -> None:
+    page = watched.page
+    body = {"error": {"code": code, "message": "No.", "hint": hint, "facts": {}}}
+    page.route(
+        "**/api/v1/serving/list_deployments",
+        lambda route: route.abort() if status is None else route.fulfill(status=status, json=body),
+    )
+    page.goto("/deployments")
+    trouble = page.get_by_role("alert").filter(has_text=hint.replace("`", ""))
+    trouble.wait_for()
+    if "`" in hint:
+        assert trouble.locator("code").inner_text() == "homeostat team create-token ann --role editor"
+    if way is not None:
+        assert trouble.get_by_role("link", name=way).get_attribute("href") == "/login"
+    assert watched.complaints  # browsers log what was refused
+    watched.complaints.clear()
+
+
+def test_an_unknown_model_is_told_so_and_leads_to_those_there_are(watched: Watched) -> None:
     watched.page.goto("/loop/nobody")
-    assert "nobody" in watched.page.get_by_role("alert").inner_text()
+    watched.page.get_by_role("alert").filter(has_text="nobody").wait_for()
+    assert watched.page.get_by_role("link", name="every loop").get_attribute("href") == "/loop"
     assert all("404" in complaint for complaint in watched.complaints)
     watched.complaints.clear()
 
@@ -340,4 +376,4 @@ def test_an_unknown_model_is_told_so(watched: Watched) -> None:
 def test_an_unknown_page_leads_home(page: Any) -> None:
     page.goto("/loop/a/b")
     page.get_by_role("link", name="Go to the Loop").click()
-    assert "hold" in say(page)
+    page.locator(".say", has_text="hold").wait_for()

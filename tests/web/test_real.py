@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 import homeostat as hs
 from homeostat.server.app import make_app
-from tests.web.conftest import Watched
+from tests.web.conftest import Watched, counted
 from tests.web.mock_server import serving
 
 
@@ -116,9 +116,9 @@ def test_the_configuration_of_an_empty_loop_can_be_applied(page: Any) -> None:
     with hs.open("./.homeostat") as ws:
         ws.loop.apply(config)
     page.reload()
-    assert page.locator("h1").inner_text() == "delay"
-    assert page.locator(".vars tbody tr").count() == 2
-    assert "of 1,000 rows" in page.locator(".vars").inner_text()
+    page.locator("h1", has_text="delay").wait_for()
+    counted(page.locator(".vars tbody tr"), 2)
+    page.locator(".vars", has_text="of 1,000 rows").wait_for()
 
 
 def test_a_table_asks_for_expectations_that_can_be_declared(page: Any) -> None:

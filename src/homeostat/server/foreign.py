@@ -145,7 +145,7 @@ def _check(actor: Actor, permission: str) -> None:
     if not actor.may(permission):
         raise PermissionDenied(
             f"'{actor.name}' may not do this: it needs {permission}",
-            hint="ask an administrator for a token with another role",
+            hint="ask an administrator for a token with another role: `homeostat team create-token USER --role ROLE`",
             permission=permission,
         )
 

@@ -55,7 +55,8 @@ def _checked(route: Guarded) -> Endpoint:
             if not actor.may(route.permission):
                 raise PermissionDenied(
                     f"'{actor.name}' may not do this: it needs {route.permission}",
-                    hint="ask an administrator for a token with another role",
+                    hint="ask an administrator for a token with another role: "
+                    "`homeostat team create-token USER --role ROLE`",
                     permission=route.permission,
                 )
         return await route.endpoint(request)

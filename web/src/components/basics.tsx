@@ -4,6 +4,7 @@ import type { Query } from "../lib/query";
 import { emphasise, STATE_TONES, STATE_WORDS, type Tone } from "../lib/describe";
 import { ago, exact, stamp } from "../lib/format";
 import type { LoopState, RunStatus, State } from "../lib/records";
+import { href, Link, usePath } from "../lib/router";
 import { Icon, type IconName } from "./icon";
 
 const TONE_ICONS: Record<Tone, IconName> = { ok: "check", warn: "warn", bad: "cross", quiet: "ring", accent: "dot" };
@@ -112,9 +113,18 @@ export function Trouble({ error }: { error: { message: string; hint: string; cod
         <b>{error.message}</b>
         {error.hint && <p>{error.hint.split("`").map((piece, i) => (i % 2 === 1 ? <code key={i}>{piece}</code> : piece))}</p>}
         <p className="mono quiet">{error.code}</p>
+        <WayOn code={error.code} />
       </div>
     </div>
   );
+}
+
+/** Where to go from an error that this page cannot heal from by itself. */
+function WayOn({ code }: { code: string }) {
+  const [place = ""] = usePath();
+  // The login is a page of the server, not of this application.
+  if (code === "unauthenticated") return <a href={href("/login")}>log in</a>;
+  return code === "not_found" && place !== "" ? <Link to={`/${place}`}>{place === "loop" ? "every loop" : `all ${place}`}</Link> : null;
 }
 
 /** Shows a query's result, or why there is none yet. A result already shown stays while the server is away. */

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 import homeostat as hs
+from homeostat.core import statements
 from homeostat.core.doctor import examine
 from homeostat.core.errors import Corrupt, Unavailable
 from homeostat.core.schema import VERSION, version_table
@@ -152,8 +153,34 @@ def test_a_read_finds_another_connection_when_those_it_had_were_ended(any_ws: hs
                 "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
                 " where datname = current_database() and pid <> pg_backend_pid()"
             )
+        assert any_ws.db.look(lambda c: c.execute(sa.text("select 7")).scalar()) == 7
         assert any_ws.db.read(lambda c: c.execute(sa.text("select 7")).scalar()) == 7
         any_ws.db.read(nested)
+
+
+def test_a_write_finds_another_connection_when_the_one_it_had_was_ended(any_ws: hs.Workspace):
+    if not any_ws.url.startswith("postgresql:"):
+        pytest.skip("SQLite's connections are files")
+    psycopg = pytest.importorskip("psycopg")
+    tag = "update tracking_experiment set lifecycle = lifecycle where id = ?"
+
+    def end(c: sa.Connection) -> None:
+        """The first time, while it is written."""
+        pid = statements.rows(c, "select pg_backend_pid()")[0][0]
+        if not ended:
+            with psycopg.connect(any_ws.url, autocommit=True) as admin:
+                ended.append(admin.execute("select pg_terminate_backend(%s, 5000)", (pid,)).fetchone())
+        statements.put(c, tag, (len(ended),))
+
+    for _ in range(2):
+        ended: list[object] = []
+        any_ws.db.write(end)
+        with psycopg.connect(any_ws.url, autocommit=True) as admin:
+            admin.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        assert any_ws.db.write(lambda c: statements.rows(c, "select 7")) == [(7,)]
 
 
 def test_a_read_is_of_one_moment(any_ws: hs.Workspace):

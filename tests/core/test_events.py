@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 import homeostat as hs
+from homeostat.core import statements
 from homeostat.core.context import acting_as, acting_run
 from homeostat.core.events import StoredEvent, dispatch, events_after, last_event_id, publish
 from homeostat.core.leases import table as leases
@@ -191,7 +192,8 @@ def test_a_writer_that_is_slow_to_commit_holds_back_the_ids_after_its_own(
         pytest.skip("SQLite has one writer at a time")
     begun, go_on = threading.Event(), threading.Event()
 
-    def wait(_: sa.Connection) -> None:
+    def wait(connection: sa.Connection) -> None:
+        statements.settle(connection)  # what was put off: the lock is held from here on
         begun.set()
         assert go_on.wait(60)
 

@@ -182,6 +182,29 @@ class Database:
             self._not_before = end + _RARELY * self._takes
         return True
 
+    def look(self, fn: Callable[[sa.Connection], T]) -> T:
+        """What `fn(connection)` finds by one statement, which needs no transaction: to begin and end one costs as much.
+
+        Rows that wait in the inbox stay there.
+        """
+        joined: sa.Connection | None = getattr(self._open, "connection", None)
+        if joined is not None:
+            return fn(joined)
+        try:
+            for last in (False, True):
+                with self.reader.connect() as connection:
+                    try:
+                        return fn(connection)
+                    except exc.DBAPIError as error:
+                        if last or not error.connection_invalidated:
+                            raise
+                self.reader.dispose()  # it was lost since it was last used, and so are those beside it
+        except exc.DBAPIError as error:
+            raise translate(error) from error
+        except OverflowError as error:
+            raise _too_large(error) from error
+        raise AssertionError("it has found something, or failed")
+
     def read(self, fn: Callable[[sa.Connection], T], settled: bool = True) -> T:
         """`fn(connection)` on one consistent snapshot, beside any writer.
 
@@ -318,7 +341,10 @@ class Database:
                 sleep(_PAUSE_S * 2 ** (_TRIES - tries))
                 # One by one: a group takes rows in the order of its members, which another process may not share.
                 return [done for job in jobs for done in self._commit([job], tries=tries - 1)]
-            failure = translate(error) if isinstance(error, exc.DBAPIError) else error
+            failure = error
+            if isinstance(error, exc.DBAPIError):
+                # What a lone one put off fails here, as a statement of it.
+                failure = _told(error) if len(jobs) == 1 else translate(error)
             done = [(future, None, failure) for _, future, _ in jobs]
         finally:
             self._open.connection = None
@@ -344,17 +370,24 @@ def _tell(done: list[_Done]) -> None:
 
 
 def _attempt(connection: sa.Connection, fn: Write, context: Context) -> tuple[Any, BaseException | None]:
-    statements.change(connection, "savepoint job")
-    result, failure = _attempt_alone(connection, fn, context)
-    try:
-        if failure is not None:
+    def whole(connection: sa.Connection) -> Any:
+        result = fn(connection)
+        # What was put off is this job's: whatever is wrong with it fails nobody else.
+        statements.put(connection, "release savepoint job")
+        statements.settle(connection)
+        return result
+
+    statements.put(connection, "savepoint job")
+    result, failure = _attempt_alone(connection, whole, context)
+    if failure is not None:
+        try:
             statements.change(connection, "rollback to savepoint job")
-        statements.change(connection, "release savepoint job")
-    except exc.DBAPIError as error:
-        # A full disk may take all of a transaction back, savepoints too: then that is what went wrong.
-        if failure is None or _may_succeed_again(error):
-            raise
-        raise failure from error
+            statements.change(connection, "release savepoint job")
+        except exc.DBAPIError as error:
+            # A full disk may take all of a transaction back, savepoints too: then that is what went wrong.
+            if _may_succeed_again(error):
+                raise
+            raise failure from error
     return result, failure
 
 
@@ -364,12 +397,16 @@ def _attempt_alone(connection: sa.Connection, fn: Write, context: Context) -> tu
     except exc.DBAPIError as error:
         if _may_succeed_again(error):
             raise
-        # A constraint that does not hold belongs to whoever asked; they know what it means.
-        return None, error if isinstance(error, exc.IntegrityError) else translate(error)
+        return None, _told(error)
     except OverflowError as error:
         return None, _too_large(error)
     except BaseException as error:
         return None, error
+
+
+def _told(error: exc.DBAPIError) -> BaseException:
+    # A constraint that does not hold belongs to whoever asked; they know what it means.
+    return error if isinstance(error, exc.IntegrityError) else translate(error)
 
 
 def _may_succeed_again(error: exc.DBAPIError) -> bool:

@@ -73,7 +73,7 @@ def publish(ws: Workspace, connection: sa.Connection, event: Event) -> None:
     row = (name, now_ms(), current_actor(), current_run(), to_json(payload))
 
     def append(last: sa.Connection) -> None:
-        statements.change(last, _INSERT[last.dialect.name], row)
+        statements.put(last, _INSERT[last.dialect.name], row)
 
     ws.db.before_commit(append, _LOCK)
 

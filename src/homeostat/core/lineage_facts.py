@@ -56,7 +56,7 @@ def _record(
     fact = (run_id, direction, kind, asset, version, now_ms())
 
     def add(to: sa.Connection) -> None:
-        statements.change(to, _ADD, fact)
+        statements.put(to, _ADD, fact)
 
     if connection is not None:
         add(connection)

@@ -6,16 +6,33 @@ for it. Placeholders are `?`; a driver's errors become SQLAlchemy's, so that the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+WIRE = "homeostat.wire"
+
+
+class Wire(Protocol):
+    """How statements of a transaction reach a database elsewhere: several in one exchange. Found in a connection's
+    `info` where there is one."""
+
+    def later(self, sql: str, parameters: Sequence[Any] = ()) -> None: ...
+
+    def ask(self, *asked: tuple[str, Sequence[Any]]) -> list[tuple[list[Any], int]]: ...
+
+    def settle(self) -> None: ...
+
+    def commit(self) -> None: ...
+
 
 def rows(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
     """Every row that `sql` gives, as tuples."""
+    if (wire := _wire(c)) is not None:
+        return _asked(c, wire, (sql, parameters))[0][0]
     cursor = c.connection.cursor()
     try:
         cursor.execute(_for(c.dialect.name, sql), parameters)
@@ -28,6 +45,7 @@ def rows(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any
 
 def each(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
     """What `rows` gives, one by one: for many thousand of which nothing but a little is kept."""
+    settle(c)
     cursor: Any = c.connection.cursor()
     try:
         cursor.execute(_for(c.dialect.name, sql), parameters)
@@ -42,6 +60,8 @@ def rows_of(c: sa.Connection, asked: Sequence[tuple[str, Sequence[Any]]]) -> lis
     """What `rows` gives for each of several statements; a database elsewhere is asked them all at once."""
     if c.dialect.name == "sqlite":
         return [rows(c, sql, parameters) for sql, parameters in asked]
+    if (wire := _wire(c)) is not None:
+        return [found for found, _ in _asked(c, wire, *asked)]
     # While the first answer is taken in, the server is at the next.
     cursors: list[Any] = []
     try:
@@ -59,6 +79,7 @@ def rows_of(c: sa.Connection, asked: Sequence[tuple[str, Sequence[Any]]]) -> lis
 
 def rows_of_last(c: sa.Connection, sql: str) -> list[Any]:
     """Every row that the last of several statements gives, which are asked at once; of a database elsewhere only."""
+    settle(c)
     cursor: Any = c.connection.cursor()
     try:
         cursor.execute(sql, prepare=False)
@@ -73,6 +94,8 @@ def rows_of_last(c: sa.Connection, sql: str) -> list[Any]:
 
 def change(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> int:
     """Execute `sql`; the number of rows it changed."""
+    if (wire := _wire(c)) is not None:
+        return _asked(c, wire, (sql, parameters))[0][1]
     cursor = c.connection.cursor()
     try:
         cursor.execute(_for(c.dialect.name, sql), parameters)
@@ -83,9 +106,41 @@ def change(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> int:
         cursor.close()
 
 
+def put(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> None:
+    """Execute `sql`, of which nobody needs to know the rows it changed.
+
+    In a write to a database elsewhere that is done with what is asked next, or at the end of the write: then it is
+    that which raises what is wrong with it.
+    """
+    wire = _wire(c)
+    if wire is None:
+        change(c, sql, parameters)
+        return
+    try:
+        wire.later(sql, parameters)
+    except c.dialect.loaded_dbapi.Error as error:  # a value that cannot be kept
+        raise _wrapped(c, sql, error) from error
+
+
+def settle(c: sa.Connection) -> None:
+    """Execute what was put off, if anything was."""
+    if (wire := _wire(c)) is not None:
+        _told(c, wire.settle)
+
+
+def commit(c: sa.Connection) -> None:
+    """Execute what was put off, and end the transaction. For the database itself."""
+    if (wire := _wire(c)) is not None:
+        _told(c, wire.commit)
+
+
 def change_many(c: sa.Connection, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
-    """Execute `sql` once for each of `parameters`."""
+    """Execute `sql` once for each of `parameters`, as `put` does."""
     if not parameters:
+        return
+    if _wire(c) is not None:
+        for each in parameters:
+            put(c, sql, each)
         return
     cursor = c.connection.cursor()
     try:
@@ -111,6 +166,24 @@ def among(c: sa.Connection, numbers: Sequence[int]) -> tuple[str, list[Any]]:
     if c.dialect.name == "sqlite":
         return "in (select value from json_each(?))", [f"[{listed}]"]
     return "= any(cast(? as bigint[]))", [f"{{{listed}}}"]  # as text: the driver takes longer for a list
+
+
+def _wire(c: sa.Connection) -> Wire | None:
+    return None if c.dialect.name == "sqlite" else c.info.get(WIRE)
+
+
+def _asked(c: sa.Connection, wire: Wire, *asked: tuple[str, Sequence[Any]]) -> list[tuple[list[Any], int]]:
+    try:
+        return wire.ask(*asked)
+    except c.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(c, "; ".join(sql for sql, _ in asked), error) from error
+
+
+def _told(c: sa.Connection, call: Callable[[], None]) -> None:
+    try:
+        call()
+    except c.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(c, "what was put off", error) from error
 
 
 @lru_cache(2000)

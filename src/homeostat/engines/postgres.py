@@ -22,7 +22,16 @@ def open_postgres(url: str) -> Database:
     """The database behind `postgresql://user:password@host:port/name`."""
     require("psycopg", extra="postgres")
     target = urlsplit(url)._replace(scheme="postgresql+psycopg").geturl()
-    writer = sa.create_engine(target, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    # Its transactions are begun and ended by the wire, which also prepares what is asked often.
+    writer = sa.create_engine(
+        target,
+        pool_size=1,
+        max_overflow=0,
+        pool_pre_ping=True,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"prepare_threshold": None},
+    )
+    _wire(writer)
     # Its transactions are begun by `_snapshot`.
     reader = sa.create_engine(target, pool_size=4, max_overflow=12, isolation_level="AUTOCOMMIT")
     event.listen(reader, "connect", _suited)
@@ -52,6 +61,30 @@ def _snapshot(reader: sa.Engine, look: str) -> Generator[tuple[sa.Connection, bo
         statements.rows_of_last(connection, "commit")
     finally:
         connection.close()
+
+
+def _wire(engine: sa.Engine) -> None:
+    """Let statements of its transactions share exchanges, what begins and what ends a transaction among them."""
+    from homeostat.engines.postgres_wire import BEGIN, PostgresWire  # needs psycopg
+
+    def connected(connection: Any, record: Any) -> None:
+        record.info[statements.WIRE] = PostgresWire(connection)
+
+    def begin(connection: sa.Connection) -> None:
+        statements.put(connection, BEGIN)
+
+    def executes(connection: sa.Connection, *_: Any) -> None:
+        statements.settle(connection)
+
+    def rolls_back(connection: sa.Connection) -> None:
+        if not connection.invalidated:  # else there is nothing left to forget
+            connection.info[statements.WIRE].forget()
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "before_cursor_execute", executes)
+    event.listen(engine, "commit", statements.commit)
+    event.listen(engine, "rollback", rolls_back)
 
 
 def _line(url: str, sql: str, loop: AbstractEventLoop) -> Line:

@@ -39,7 +39,7 @@ def set_alias(
     check_alias(alias)
 
     def change(c: sa.Connection) -> AliasMove:
-        return move(ws, c, store.hold(c, model), alias, version, expect, reason)
+        return move(ws, c, model, alias, version, expect, reason)
 
     return ws.db.write(change)
 
@@ -49,7 +49,7 @@ def delete_alias(ws: Workspace, model: str, alias: str, reason: str = "") -> Ali
     """Remove an alias; `moved` is False when there is none. Raises: Refused where a rule asks for approvals first."""
 
     def change(c: sa.Connection) -> AliasMove:
-        return move(ws, c, store.hold(c, model), alias, None, None, reason)
+        return move(ws, c, model, alias, None, None, reason)
 
     return ws.db.write(change)
 
@@ -57,18 +57,18 @@ def delete_alias(ws: Workspace, model: str, alias: str, reason: str = "") -> Ali
 def move(
     ws: Workspace,
     c: sa.Connection,
-    held: store.Held,
+    model: str,
     alias: str,
     version: int | None,
     expect: int | None,
     reason: str,
     approved: bool = False,
 ) -> AliasMove:
-    """Move an alias of a held model within the open transaction; `approved`, whatever rule there is.
+    """Move an alias within the open transaction, which then holds the model; `approved`, whatever rule there is.
 
     Raises as `set_alias`.
     """
-    before = store.before_move(c, held, alias, version)
+    held, before = store.hold_for_move(c, model, alias, version)
     now = before.version
     if now != version and not approved:
         _need_no_rule(held, alias, before.rule)
@@ -81,10 +81,10 @@ def move(
             model=held.name, alias=alias, version=now,
         )  # fmt: skip
     if before.target is None:
-        statements.change(c, _DROP, (held.name, alias))
+        statements.put(c, _DROP, (held.name, alias))
     else:
         _must_be_fit(before.target)
-        statements.change(c, _POINT, (held.name, alias, version))
+        statements.put(c, _POINT, (held.name, alias, version))
     made = _move(held.name, alias, now, version, reason)
     chronicle.append(
         c, held, "alias_moved", alias=alias, previous=now, version=version, reason=reason, at_ms=made.at_ms,

@@ -157,7 +157,7 @@ def _vote(ws: Workspace, c: sa.Connection, id: str, verdict: str, reason: str) -
     if verdict == "reject":
         done = msgspec.structs.replace(done, status="rejected")
     elif rule is None or sum(kept.verdict == "approve" for kept in votes) >= rule.needed:
-        move(ws, c, held, request.alias, request.version, request.previous or 0, request.reason, approved=True)
+        move(ws, c, name, request.alias, request.version, request.previous or 0, request.reason, approved=True)
         done = msgspec.structs.replace(done, status="moved")
     kept = msgspec.structs.replace(done, missing="")
     c.execute(sa.update(store.request).where(store.request.c.id == id).values(status=done.status, record=to_json(kept)))

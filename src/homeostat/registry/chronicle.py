@@ -51,7 +51,7 @@ def append(
         "version": version, "at_ms": at_ms or now_ms(), "actor": current_actor(), "run_id": current_run(),
         "reason": reason, "detail": to_json(detail or {}), "before": before,
     }  # fmt: skip
-    statements.change(c, _APPEND, (*entry.values(), _digest(entry)))
+    statements.put(c, _APPEND, (*entry.values(), _digest(entry)))
 
 
 @verb(permission="registry:read")

@@ -60,7 +60,7 @@ def delete_version(ws: Workspace, model: str, version: int, reason: str = "") ->
         aliases = store.one(c, model, version).aliases
         need_unused(ws, c, "model", model, version)
         for alias in aliases:
-            move(ws, c, held, alias, None, None, reason or f"version {version} was deleted")
+            move(ws, c, model, alias, None, None, reason or f"version {version} was deleted")
         _mark(c, model, version, now_ms())
         chronicle.append(c, held, "version_deleted", version=version, reason=reason)
         publish(ws, c, ModelChanged(model=model, change="deleted", version=version))

@@ -139,8 +139,8 @@ _ADD = (
 _POINTS_AT = "select version from registry_alias where model = ? and alias = ?"
 # What a move of an alias depends on.
 _BEFORE_MOVE = (
-    f"select ({_POINTS_AT}), (select record from registry_rule where model_id = ? and alias = ?),"  # noqa: S608 - above
-    " (select digest from registry_history where model_id = ? order by id desc limit 1),"
+    f"select ({_POINTS_AT}), (select record from registry_rule where model_id = ({_ID}) and alias = ?),"  # noqa: S608 - above
+    f" (select digest from registry_history where model_id = ({_ID}) order by id desc limit 1),"
     " (select record from registry_version where model = ? and version = ? and deleted_ms is null)"
 )
 # A version's row, its aliases and its tags, told apart by the first column; WHICH stands for a number.
@@ -208,16 +208,20 @@ class BeforeMove(msgspec.Struct, frozen=True):
     target: ModelVersion | None
 
 
-def before_move(c: sa.Connection, held: Held, alias: str, number: int | None) -> BeforeMove:
-    """What a move of a held model's alias to the version `number` depends on. Raises NotFound for no such version."""
-    wanted = -1 if number is None else number
-    if not -(2**31) <= wanted < 2**31:
-        one(c, held.name, wanted)
-    asked = (held.name, alias, held.id, alias, held.id, held.name, wanted)
-    version, rule, digest, target = statements.rows(c, _BEFORE_MOVE, asked)[0]
+def hold_for_move(c: sa.Connection, name: str, alias: str, number: int | None) -> tuple[Held, BeforeMove]:
+    """`hold` a model, and what a move of its alias to the version `number` depends on.
+
+    Raises: NotFound for no such model or version.
+    """
+    wanted = number if number is not None and -(2**31) <= number < 2**31 else -1
+    asked = (name, alias, name, alias, name, name, wanted)
+    held, found = statements.rows_of(c, [(_HOLD, (now_ms(), 0, name)), (_BEFORE_MOVE, asked)])
+    if not held:
+        raise unknown_model(name)
+    version, rule, digest, target = found[0]
     if target is None and number is not None:
-        one(c, held.name, number)
-    return BeforeMove(
+        one(c, name, number)
+    return Held(held[0][0], name, held[0][1]), BeforeMove(
         version, rule and from_json(rule, ApprovalRule), digest, target and from_json(target, ModelVersion)
     )
 
@@ -233,7 +237,7 @@ def add(c: sa.Connection, made: ModelVersion, once: str | None) -> None:
     kept = to_json(msgspec.structs.replace(made, tags={}, aliases=[]))
     at = made.created_ms
     row = (made.model, made.version, once, made.run_id, made.source, made.stage, at, at, kept)
-    statements.change(c, _ADD, row)
+    statements.put(c, _ADD, row)
     put_tags(c, made.model, made.version, made.tags)
 
 
@@ -244,18 +248,22 @@ def select_versions() -> sa.Select[Any]:
 
 def one(c: sa.Connection, name: str, number: int) -> ModelVersion:
     """A version with its aliases and tags. Raises NotFound that says which versions there are."""
-    found = None
-    if GONE not in name and -(2**31) <= number < 2**31:
-        found = _whole(name, statements.rows(c, _ONE, (name, number) * 3))
-    if found is not None:
+    if (found := there(c, name, number)) is not None:
         return found
     id_of(c, name)
-    there = sa.select(sa.func.min(version.c.version), sa.func.max(version.c.version)).where(
+    numbers = sa.select(sa.func.min(version.c.version), sa.func.max(version.c.version)).where(
         version.c.model == name, version.c.deleted_ms.is_(None)
     )
-    first, last = c.execute(there).one()
+    first, last = c.execute(numbers).one()
     hint = f"it has versions {first} to {last}" if last else "it has no version"
     raise NotFound(f"model '{name}' has no version {number}", hint=hint, model=name, version=number)
+
+
+def there(c: sa.Connection, name: str, number: int) -> ModelVersion | None:
+    """A version with its aliases and tags; None where there is none."""
+    if GONE in name or not -(2**31) <= number < 2**31:
+        return None
+    return _whole(name, statements.rows(c, _ONE, (name, number) * 3))
 
 
 def by_alias(c: sa.Connection, name: str, alias: str) -> ModelVersion | None:

@@ -95,14 +95,16 @@ def get_version(ws: Workspace, model: str, version: int | None = None, alias: st
     if version is not None and alias is not None:
         raise InvalidInput("a version is named by a number or by an alias, not by both")
 
-    def read(c: sa.Connection) -> ModelVersion:
+    def look(c: sa.Connection) -> ModelVersion | None:
         if version is not None:
-            return store.one(c, model, version)
-        if alias is None:
-            return store.newest(c, model) or store.one(c, model, 1)
-        found = store.by_alias(c, model, alias)
-        if found is not None:
+            return store.there(c, model, version)
+        return store.newest(c, model) if alias is None else store.by_alias(c, model, alias)
+
+    def miss(c: sa.Connection) -> ModelVersion:
+        if (found := look(c)) is not None:
             return found
+        if alias is None:
+            return store.one(c, model, 1 if version is None else version)
         store.id_of(c, model)
         names = sorted(c.execute(sa.select(store.alias.c.alias).where(store.alias.c.model == model)).scalars())
         raise NotFound(
@@ -112,7 +114,7 @@ def get_version(ws: Workspace, model: str, version: int | None = None, alias: st
             alias=alias[:128],
         )
 
-    return ws.db.read(read, settled=False)
+    return ws.db.look(look) or ws.db.read(miss, settled=False)
 
 
 @verb(permission="registry:read")

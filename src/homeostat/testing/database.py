@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event
+from sqlalchemy import event, exc
 
+from homeostat.core import statements
 from homeostat.core.context import acting_as, current_actor
 from homeostat.core.db import Database
 from homeostat.core.errors import HomeostatError, InvalidInput, Unavailable
@@ -37,6 +38,15 @@ def put(name: str, **values: Any) -> Callable[[sa.Connection], None]:
         connection.execute(sa.insert(item).values(name=name, **values))
 
     return insert
+
+
+_OFF = "insert into suite_item (name, position) values (?, ?)"
+_ALL = "select name from suite_item order by name"
+
+
+def off(name: str, position: int) -> Callable[[sa.Connection], None]:
+    """A write of one row that is put off."""
+    return lambda connection: statements.put(connection, _OFF, (name, position))
 
 
 def names(connection: sa.Connection) -> set[str]:
@@ -266,6 +276,66 @@ class DatabaseSuite:
             database.read(wrong)
         database.write(put("still works"))
         assert database.read(names) == {"still works"}
+
+    def test_what_was_put_off_comes_before_what_is_asked_next(self, database: Database) -> None:
+        def write(connection: sa.Connection) -> list[object]:
+            off("a", 1)(connection)
+            off("b", 2)(connection)
+            found: list[object] = [sorted(row[0] for row in statements.rows(connection, "select name from suite_item"))]
+            off("c", 3)(connection)
+            found.append(statements.change(connection, "update suite_item set position = position + ?", (10,)))
+            off("d", 4)(connection)
+            found.append(names(connection))  # by SQLAlchemy
+            asked = [("select position from suite_item where name = ?", (name,)) for name in "ad"]
+            statements.change_many(connection, _OFF, [("e", 5), ("f", 6)])
+            return [
+                *found,
+                statements.rows_of(connection, asked),
+                [row[0] for row in statements.each(connection, _ALL)],
+            ]
+
+        for _ in range(4):  # in the end what is asked often is prepared
+            database.write(lambda c: statements.put(c, "delete from suite_item"))
+            wrote = database.write(write)
+            assert wrote == [["a", "b"], 3, {"a", "b", "c", "d"}, [[(11,)], [(4,)]], list("abcdef")]
+            assert database.look(lambda c: statements.rows(c, _ALL)) == [(name,) for name in "abcdef"]
+
+    def test_what_was_put_off_fails_whoever_asked_for_it(self, database: Database) -> None:
+        outcomes = together(database, [off("a", 1), off("a", 2), off("b", 3), off("a", 4)])
+        assert [type(outcome).__name__ for outcome in outcomes] == [
+            "NoneType", "IntegrityError", "NoneType", "IntegrityError",
+        ]  # fmt: skip
+        assert database.read(names) == {"first", "a", "b"}
+        for _ in range(2):
+            with pytest.raises(exc.IntegrityError):
+                database.write(lambda c: (off("lost", 1)(c), off("b", 2)(c)))
+            with pytest.raises(HomeostatError, match="no_such_table"):
+                database.write(lambda c: (off("lost", 1)(c), statements.put(c, "delete from no_such_table")))
+        database.write(off("c", 5))
+        assert database.read(names) == {"first", "a", "b", "c"}
+
+    def test_what_was_put_off_by_who_fails_is_never_done(self, database: Database) -> None:
+        def fail(connection: sa.Connection) -> None:
+            off("lost", 1)(connection)
+            raise RuntimeError("stop")
+
+        with pytest.raises(RuntimeError, match="stop"):
+            database.write(fail)
+        outcomes = together(database, [off("a", 1), fail, off("b", 2)])
+        assert [type(outcome) for outcome in outcomes] == [type(None), RuntimeError, type(None)]
+        assert database.read(names) == {"first", "a", "b"}
+
+    def test_values_come_back_as_they_went_by_statements_too(self, database: Database) -> None:
+        given = ("row", -(2**31), 2**63 - 1, 0.1 + 0.2, "Ω – 中文 🛩\n" * 100_000, bytes(range(256)) * 40_000, True)
+        asked = "select name, position, big, real, text, data, flag from suite_item"
+        put_one = "insert into suite_item (name, position, big, real, text, data, flag) values (?, ?, ?, ?, ?, ?, ?)"
+        for name in ("a", "b", "c", "d"):
+            row = (name, *given[1:])
+            assert database.write(lambda c, row=row: statements.change(c, put_one, row)) == 1
+            nothing = (f"no {name}", None, None, None, None, None, None)
+            assert database.write(lambda c, row=nothing: statements.change(c, put_one, row)) == 1
+            found = database.write(lambda c, name=name: statements.rows(c, f"{asked} where name like ?", (f"%{name}",)))
+            assert sorted(found) == [row, nothing]
 
     def test_a_number_beyond_64_bits_is_refused(self, database: Database) -> None:
         with pytest.raises(InvalidInput):

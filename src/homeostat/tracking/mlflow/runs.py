@@ -16,6 +16,7 @@ from homeostat.core.events import publish
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
 from homeostat.core.ids import new_hex_id
 from homeostat.core.statements import change, change_many, marks, rows
+from homeostat.core.statements import put as put_off
 from homeostat.core.turns import turns
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.attributes import number_of_text
@@ -41,9 +42,10 @@ T = TypeVar("T")
 _INSERT = (
     "insert into tracking_run (id, experiment_id, name, status, lifecycle, owner, actor, kind, parent_id, start_ms,"
     " source, code_version, pending, told_ms)"
-    " values (?, ?, ?, 'running', 'active', ?, ?, 'run', ?, ?, ?, ?, 0, 0) returning seq"
+    " values (?, ?, ?, 'running', 'active', ?, ?, 'run', ?, ?, ?, ?, 0, 0)"
 )
 _PUT_TAGS = "insert into tracking_tag (run_seq, key, value) values "
+_NEW_TAG = "((select seq from tracking_run where id = ?), ?, ?)"
 PUT_TAG = (
     "insert into tracking_tag (run_seq, key, value) values (?, ?, ?)"
     " on conflict (run_seq, key) do update set value = excluded.value"
@@ -92,10 +94,10 @@ async def create(ws: Workspace, args: Args) -> dict[str, Any]:
             source,
             commit,
         )
-        seq = rows(c, _INSERT, values)[0][0]
+        put_off(c, _INSERT, values)
         if tags:
-            each = [given for key, value in tags.items() for given in (seq, key, value)]
-            change(c, _PUT_TAGS + ", ".join(["(?, ?, ?)"] * len(tags)), each)
+            each = [given for key, value in tags.items() for given in (made, key, value)]
+            put_off(c, _PUT_TAGS + ", ".join([_NEW_TAG] * len(tags)), each)
         told = RunStarted(run_id=made, experiment=where[1], kind="run", parent_id=parent if known else None)
         publish(ws, c, told)
         return where[0]

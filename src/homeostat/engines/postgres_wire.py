@@ -1,0 +1,187 @@
+"""Statements that reach PostgreSQL together: what is put off goes along with whatever is asked next, in one exchange.
+
+To wait for each answer costs more than the statements do, and so does what the driver does around each of them. So
+this is libpq's pipeline, asked directly; values are converted by the driver, as everywhere else.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from psycopg import Connection, Error, OperationalError, pq
+from psycopg.abc import Transformer as Converter
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq.abc import PGconn, PGresult
+
+# A statement is prepared when it is asked for the third time; so many are at most.
+_OFTEN, _MOST = 3, 200
+
+BEGIN = "begin"
+_FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
+
+
+class _Asked(NamedTuple):
+    sql: str
+    converter: Converter
+    values: Sequence[Any] | None
+
+
+class PostgresWire:
+    """A driver's connection, for statements that may share an exchange. It begins and ends no transaction by itself.
+
+    A statement that fails ends the exchange: those after it are not executed, and its error is raised.
+    """
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._put_off: list[_Asked] = []
+        self._seen: dict[str, int] = {}
+        # Statements with the types of their values, as far as they are prepared.
+        self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}
+        self._count = 0
+        self._stale = False
+        self._poll = select.poll()
+        self._poll.register(connection.pgconn.socket, select.POLLIN)
+
+    def later(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Execute it with what is asked next."""
+        converter = Transformer.from_context(self._connection)
+        values = converter.dump_sequence(parameters, [PyFormat.AUTO] * len(parameters)) if parameters else None
+        self._put_off.append(_Asked(sql, converter, values))
+
+    def ask(self, *asked: tuple[str, Sequence[Any]]) -> list[tuple[list[Any], int]]:
+        """The rows that each gives, as tuples, and how many it changed; what was put off is executed before."""
+        for sql, parameters in asked:
+            self.later(sql, parameters)
+        converters = [one.converter for one in self._put_off[-len(asked) :]]
+        return list(map(_rows, converters, self._exchange()[-len(asked) :]))
+
+    def settle(self) -> None:
+        """Execute what was put off."""
+        if self._put_off:
+            self._exchange()
+
+    def forget(self) -> None:
+        """Never mind what was put off."""
+        self._put_off.clear()
+
+    def commit(self) -> None:
+        """End the transaction, if it has begun, with what was put off."""
+        if len(self._put_off) == 1 and self._put_off[0].sql == BEGIN:
+            self._put_off.clear()
+            return
+        self.later("commit")
+        self._exchange()
+
+    def _exchange(self) -> list[PGresult]:
+        asked, self._put_off = self._put_off, []
+        connection = self._connection.pgconn
+        connection.enter_pipeline_mode()
+        if self._stale:
+            connection.send_query_params(b"deallocate all", None)
+        skipped, self._stale = int(self._stale), False
+        sent = [self._send(connection, one) for one in asked]
+        connection.pipeline_sync()
+        results = self._results(connection)[skipped:]
+        connection.exit_pipeline_mode()
+        failure = next((each for each in results if each.status in _FAILED), None)
+        if failure is not None:
+            raise self._failed(failure)
+        answers: list[PGresult] = []
+        rest = iter(results)
+        for prepared in sent:
+            if prepared is not None:
+                next(rest)
+                key, name = prepared
+                self._names[key] = name
+            answers.append(next(rest))
+        return answers
+
+    def _send(self, connection: PGconn, asked: _Asked) -> tuple[tuple[str, tuple[int, ...]], bytes] | None:
+        """What was prepared for it, if anything."""
+        sql, converter, values = asked
+        types, formats = (converter.types or (), converter.formats) if values else ((), None)
+        key = (sql, types)
+        name, made = self._names.get(key), None
+        if name is None and self._often(sql):
+            self._count += 1
+            name = b"hs_%d" % self._count
+            connection.send_prepare(name, _numbered(sql), types)
+            made = (key, name)
+        if name is None:
+            connection.send_query_params(_numbered(sql), values, types, formats)
+        else:
+            connection.send_query_prepared(name, values, formats)
+        return made
+
+    def _often(self, sql: str) -> bool:
+        if len(self._names) >= _MOST:
+            return False
+        if len(self._seen) > 10 * _MOST:
+            self._seen.clear()
+        self._seen[sql] = seen = self._seen.get(sql, 0) + 1
+        return seen >= _OFTEN
+
+    def _results(self, connection: PGconn) -> list[PGresult]:
+        found: list[PGresult] = []
+        unsent, ended = connection.flush(), False
+        while True:
+            while unsent or connection.is_busy():
+                self._wait(connection, bool(unsent))
+                unsent = unsent and connection.flush()
+            result = connection.get_result()
+            if result is None:
+                if ended:
+                    raise OperationalError("the connection is closed")
+                ended = True
+                continue
+            ended = False
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                return found
+            found.append(result)
+
+    def _wait(self, connection: PGconn, unsent: bool) -> None:
+        if unsent:
+            self._poll.modify(connection.socket, select.POLLIN | select.POLLOUT)
+        self._poll.poll()
+        if unsent:
+            self._poll.modify(connection.socket, select.POLLIN)
+        connection.consume_input()
+
+    def _failed(self, result: PGresult) -> Error:
+        error = error_from_result(result, self._connection.info.encoding)
+        if not (error.sqlstate or "").startswith("23"):
+            # Whatever was wrong, it is not to be in the way again: tables may have changed under what is prepared.
+            self._names.clear()
+            self._seen.clear()
+            self._stale = True
+        return error
+
+
+def _rows(converter: Converter, result: PGresult) -> tuple[list[Any], int]:
+    changed = result.command_tuples or 0
+    if result.status != pq.ExecStatus.TUPLES_OK:
+        return [], changed
+    converter.set_pgresult(result)
+    return list(converter.load_rows(0, result.ntuples, tuple)), changed
+
+
+_known: dict[str, bytes] = {}
+
+
+def _numbered(sql: str) -> bytes:
+    r"""A statement with its placeholders as PostgreSQL knows them.
+
+    >>> _numbered("select ? where ? > 0")
+    b'select $1 where $2 > 0'
+    """
+    found = _known.get(sql)
+    if found is None:
+        first, *rest = sql.split("?")
+        found = "".join([first, *(f"${number}{part}" for number, part in enumerate(rest, 1))]).encode()
+        if len(_known) < 10 * _MOST:
+            _known[sql] = found
+    return found

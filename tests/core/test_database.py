@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from homeostat.core import statements
 from homeostat.core.doctor import examine
 from homeostat.core.errors import Corrupt, Unavailable
 from homeostat.core.schema import VERSION, version_table
+from homeostat.engines.postgres import open_postgres
 
 
 def test_a_damaged_database_says_so(tmp_path: Path):
@@ -181,6 +183,41 @@ def test_a_write_finds_another_connection_when_the_one_it_had_was_ended(any_ws: 
                 " where datname = current_database() and pid <> pg_backend_pid()"
             )
         assert any_ws.db.write(lambda c: statements.rows(c, "select 7")) == [(7,)]
+
+
+def test_an_event_loop_does_not_wait_for_rows_that_another_process_holds(any_ws: hs.Workspace):
+    if not any_ws.url.startswith("postgresql:"):
+        pytest.skip("SQLite has one writer at a time")
+    psycopg = pytest.importorskip("psycopg")
+    run = any_ws.tracking.create_run()
+    rename = "update tracking_run set name = ? where id = ?"
+    with psycopg.connect(any_ws.url) as other:
+        other.execute("update tracking_run set name = 'theirs' where id = %s", (run.id,))
+        asked = [lambda c, name=name: statements.change(c, rename, (name, run.id)) for name in ("a", "b")]
+        # On one and the same thread: were it to wait here, nobody could let it go on.
+        results = any_ws.db.submit_all([(fn, copy_context()) for fn in asked])
+        assert not any(result.done() for result in results)
+        other.commit()
+    assert [result.result(60) for result in results] == [1, 1]
+    assert any_ws.tracking.get_run(run.id).name == "b"
+
+
+@pytest.mark.parametrize(
+    ("url", "near"),
+    [
+        ("postgresql://ann@localhost:5432/x", True),
+        ("postgresql://127.0.0.1/x", True),
+        ("postgresql://ann@/x?host=/run/postgresql", True),
+        ("postgresql://db.example.org/x", False),
+        ("postgresql://localhost/x?host=db.example.org", False),
+        ("postgresql://localhost,db.example.org/x", False),
+    ],
+)
+def test_a_server_on_this_machine_is_near(url: str, near: bool):
+    pytest.importorskip("psycopg")
+    database = open_postgres(url)
+    assert database.near == near
+    database.close()
 
 
 def test_a_read_is_of_one_moment(any_ws: hs.Workspace):

@@ -56,6 +56,10 @@ class _TakenBack(Exception):
     """What was seen in a write that is not to be."""
 
 
+class _InTheWay(Exception):
+    """Nothing was written, because of somebody else: it may be tried again, by who can wait."""
+
+
 class Inbox(NamedTuple):
     """A table that is appended to and no more, because that is quick; `settle` puts its rows where readers look."""
 
@@ -81,10 +85,10 @@ class Line(Protocol):
 class Database:
     """A database with one writer at a time. `writer` and `reader` are engines on the same data.
 
-    `patience(connection, waits)` sets whether the writer waits for other processes or fails at once; None where every
-    write waits for something, such as the network: then the writer thread does them all, but for those that a `line`
-    takes, where there are such. `snapshot(reader, look)` gives a connection in a transaction of its own to read on, and
-    whether the statement `look`, unless it is empty, gives a row there.
+    `patience(connection, waits)` sets whether the writer waits for other processes or fails almost at once; None where
+    every write waits for something, such as the network: then the writer thread does them all, but for those that a
+    `line` takes, where there are such. `snapshot(reader, look)` gives a connection in a transaction of its own to read
+    on, and whether the statement `look`, unless it is empty, gives a row there.
     """
 
     def __init__(
@@ -172,7 +176,12 @@ class Database:
             except exc.DBAPIError:  # another process is writing; or worse, which the thread will find out
                 self._let_go()
                 return False
-            done = self._commit(jobs, transaction)
+            try:
+                done = self._commit(jobs, transaction)
+            except _InTheWay:
+                now = monotonic()
+                self._not_before = now + _RARELY * (now - start)
+                return False
         finally:
             self._turn.release()
         _tell(done)
@@ -335,6 +344,8 @@ class Database:
                     fn(connection)
         except BaseException as error:
             self._let_go()
+            if begun is not None and isinstance(error, exc.DBAPIError) and _may_succeed_again(error):
+                raise _InTheWay from error
             if tries > 1 and isinstance(error, exc.DBAPIError) and _may_succeed_again(error):
                 self._open.connection = None
                 # Not at once, or whom it was in the way of finds it there again.
@@ -411,8 +422,8 @@ def _told(error: exc.DBAPIError) -> BaseException:
 
 def _may_succeed_again(error: exc.DBAPIError) -> bool:
     """True when nothing was wrong with the statement: the connection broke, or another process was in the way."""
-    deadlock, serialisation = "40P01", "40001"
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in (deadlock, serialisation)
+    deadlock, serialisation, locked = "40P01", "40001", "55P03"
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in (deadlock, serialisation, locked)
 
 
 def _too_large(error: OverflowError) -> InvalidInput:

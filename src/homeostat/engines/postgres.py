@@ -6,7 +6,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -15,6 +15,8 @@ from homeostat.core import statements
 from homeostat.core.db import Database, Line
 from homeostat.core.extras import require
 
+# How long a write may wait for another process's where it holds up others.
+_HARDLY_MS = 5
 _BEGIN = "begin isolation level repeatable read; "
 
 
@@ -35,7 +37,19 @@ def open_postgres(url: str) -> Database:
     # Its transactions are begun by `_snapshot`.
     reader = sa.create_engine(target, pool_size=4, max_overflow=12, isolation_level="AUTOCOMMIT")
     event.listen(reader, "connect", _suited)
-    return Database(writer, reader, url, line=_line, snapshot=_snapshot)
+    return Database(writer, reader, url, _patience if _near(url) else None, _line, _snapshot)
+
+
+def _near(url: str) -> bool:
+    """Whether it runs on this machine: then a small write takes less than handing it to a thread and back does."""
+    parts = urlsplit(url)
+    hosts = parse_qs(parts.query).get("host", [parts.hostname or ""])
+    return all(host.startswith("/") or host in ("", "localhost", "127.0.0.1", "::1") for host in hosts)
+
+
+def _patience(connection: sa.Connection, waits: bool) -> None:
+    """Whether to wait, as long as it takes, for rows that another process is changing."""
+    statements.change(connection, f"set lock_timeout = {0 if waits else _HARDLY_MS}")
 
 
 @contextmanager

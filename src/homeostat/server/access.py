@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from homeostat.core.attempts import Attempts
@@ -23,6 +24,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.server.answers import error_response, send_foreign_error
 
 COOKIE = "homeostat_token"
+_HEADERS = (b"host", b"origin", b"sec-fetch-site", b"authorization", b"cookie")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 # Where foreign protocols are spoken (`foreign.py`), errors included. Ours is below /api/v1/.
@@ -52,6 +54,7 @@ class Actor(Record):
 ANONYMOUS = Actor(name="", permissions=())
 
 
+@lru_cache(64)
 def is_loopback(host: str) -> bool:
     """Whether `host` names this machine only.
 
@@ -75,11 +78,12 @@ class Access:
         self.workspace = workspace
         self.host = host
         self.open_to_local = open_to_local
+        self._local = Actor(name=workspace.settings.actor)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        headers = Headers(scope=scope)
+        headers = _asked_for(scope)
         try:
             self._check_host(headers)
             if scope["method"] not in _SAFE:
@@ -91,17 +95,14 @@ class Access:
             return await error_response(error)(scope, receive, send)
         return await self.app(scope, receive, send)
 
-    def _check_host(self, headers: Headers) -> None:
-        try:
-            name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-        except ValueError:  # such as a bracket that is never closed
-            name = ""
+    def _check_host(self, headers: Mapping[str, str]) -> None:
+        name = _host_of(headers.get("host", ""))
         if self.open_to_local and not is_loopback(name):
             raise PermissionDenied(
                 f"this server answers on loopback only, not as {name[:80]!r}", hint="use http://127.0.0.1"
             )
 
-    async def _actor(self, scope: Scope, headers: Headers) -> Actor:
+    async def _actor(self, scope: Scope, headers: Mapping[str, str]) -> Actor:
         try:
             token = token_of(headers)
             if token:
@@ -109,9 +110,24 @@ class Access:
                 return Actor(name=found.name, permissions=tuple(found.permissions))
         except Unauthenticated as error:
             raise self.attempts.wrong(address_of(scope), error) from None
-        if self.open_to_local:
-            return Actor(name=self.workspace.settings.actor)
-        return ANONYMOUS
+        return self._local if self.open_to_local else ANONYMOUS
+
+
+def _asked_for(scope: Scope) -> dict[str, str]:
+    """The headers that matter here, the first of each name."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        if name in _HEADERS:
+            found.setdefault(name.decode(), value.decode("latin-1"))
+    return found
+
+
+@lru_cache(64)
+def _host_of(header: str) -> str:
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:  # such as a bracket that is never closed
+        return ""
 
 
 def address_of(scope: Scope) -> str:
@@ -120,7 +136,7 @@ def address_of(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
-def token_of(headers: Headers) -> str:
+def token_of(headers: Mapping[str, str]) -> str:
     """The token that a request names its sender by, whichever way it came; "" without one."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -142,7 +158,7 @@ def _password(value: str) -> str:
         raise Unauthenticated("the Authorization header is not well formed", hint="send user:token as Basic") from None
 
 
-def _check_origin(headers: Headers) -> None:
+def _check_origin(headers: Mapping[str, str]) -> None:
     origin = headers.get("origin")
     site = headers.get("sec-fetch-site")
     if origin is not None and origin.partition("://")[2] != headers.get("host"):

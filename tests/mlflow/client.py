@@ -24,8 +24,10 @@ def find_python() -> Path | None:
 class Client:
     """Runs scripts that use the client, each in a fresh process, against the server at `url`."""
 
-    def __init__(self, python: Path, url: str, folder: Path) -> None:
+    def __init__(self, python: Path, url: str, folder: Path, home: Path) -> None:
         self.url = url
+        self.python = python
+        self.home = home  # the server's
         self._folder = folder
         self._count = 0
         self._said = open(folder / "host.log", "w+")  # noqa: SIM115 - open as long as the host runs

@@ -18,9 +18,10 @@ def mlflow_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     if python is None:
         pytest.skip("the MLflow client is not installed (`make test` does it, or name a Python that has it in"
                     " HOMEOSTAT_MLFLOW_PYTHON): its tests are not run")  # fmt: skip
-    server = Up(tmp_path_factory.mktemp("mlflow") / "home")
+    home = tmp_path_factory.mktemp("mlflow") / "home"
+    server = Up(home)
     try:
-        client = Client(python, server.url, tmp_path_factory.mktemp("client"))
+        client = Client(python, server.url, tmp_path_factory.mktemp("client"), home)
         yield client
         client.stop()
     finally:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 import homeostat as hs
+from homeostat.cli.main import main
 from homeostat.core.errors import InvalidInput, Refused
 from tests.mlflow.client import Client
 
@@ -33,7 +34,7 @@ with mlflow.start_run():
     mlflow.sklearn.log_model(piped, name="m", registered_model_name="served-pickle",
                              serialization_format="cloudpickle", signature=mlflow.models.infer_signature(X))
     mlflow.lightgbm.log_model(trees, name="m", registered_model_name="served-trees")
-    mlflow.pyfunc.log_model(python_model=Half(), name="m", registered_model_name="served-code", input_example=X[:3])
+    mlflow.pyfunc.log_model(python_model=Half(), name="m", registered_model_name="served-code")
 client = MlflowClient()
 client.create_registered_model("served-elsewhere")
 client.create_model_version("served-elsewhere", "s3://bucket/model")
@@ -49,7 +50,7 @@ def test_what_is_registered_is_deployed_as_it_is(mlflow_client: Client) -> None:
             ws.serving.deploy(name)
         for name in wanted:
             ws.serving.wait_ready(name, timeout_s=120)
-        with pytest.raises(InvalidInput, match="none of it runs here"):
+        with pytest.raises(InvalidInput, match="of own code says no signature"):
             ws.serving.deploy("served-code")
         with pytest.raises(Refused, match="it lies at s3://bucket/model"):
             ws.serving.deploy("served-elsewhere")
@@ -67,4 +68,109 @@ def test_what_is_registered_is_deployed_as_it_is(mlflow_client: Client) -> None:
         for name, version in before.items():
             assert version.flavor == "mlflow"
             assert ws.registry.get_version(name) == version, "what was registered stays as it is"
+            ws.serving.undeploy(name)
+
+
+OWN = """
+import json
+from pathlib import Path
+import mlflow, numpy as np, pandas as pd
+
+Path("doubled.py").write_text('''
+import mlflow
+
+class Doubled(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input["a"] * 2
+
+mlflow.models.set_model(Doubled())
+''')
+Path("own_loader.py").write_text('''
+import own_words
+
+class Words:
+    def __init__(self, path):
+        self.limit = float(open(path).read())
+
+    def predict(self, rows):
+        high = rows["a"] > self.limit
+        return rows[[]].assign(level=high.map({True: own_words.HIGH, False: "low"}), length=rows["word"].str.len())
+
+def _load_pyfunc(path):
+    return Words(path)
+''')
+Path("own_words.py").write_text("HIGH = 'high'")
+Path("limit.txt").write_text("0.5")
+
+class Half(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.by = float(open(context.artifacts["by"]).read())
+
+    def predict(self, context, model_input, params=None):
+        return model_input.iloc[:, 0].to_numpy() * self.by
+
+class Sums(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        assert isinstance(model_input, np.ndarray)
+        return model_input.sum(axis=1)
+
+Path("by.txt").write_text("0.5")
+X = pd.DataFrame({"a": [0.25, 1.5], "b": [1.0, -1.0]})
+words = pd.DataFrame({"a": [0.25, 1.5], "word": ["one", "three"], "day": pd.to_datetime(["2024-01-01", "2024-05-02"])})
+matrix = np.array([[1, 2, 3], [4, 5, 6]], "f4")
+mlflow.set_experiment("own code")
+own = {"name": "m", "pip_requirements": ["mlflow==" + mlflow.__version__, "pandas"]}
+infer = mlflow.models.infer_signature
+with mlflow.start_run():
+    mlflow.pyfunc.log_model(python_model=Half(), artifacts={"by": "by.txt"}, registered_model_name="own-class",
+                            signature=infer(X, X["a"].to_numpy()), input_example=X, **own)
+    mlflow.pyfunc.log_model(python_model="doubled.py", registered_model_name="own-script",
+                            signature=infer(X, X["a"]), **own)
+    mlflow.pyfunc.log_model(loader_module="own_loader", code_paths=["own_loader.py", "own_words.py"],
+                            data_path="limit.txt", registered_model_name="own-loader",
+                            signature=infer(words, pd.DataFrame({"level": ["low"], "length": [3]})), **own)
+    mlflow.pyfunc.log_model(python_model=Sums(), registered_model_name="own-tensors",
+                            signature=infer(matrix, matrix.sum(axis=1)), **own)
+"""
+
+
+def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client: Client) -> None:
+    mlflow_client.check(OWN)
+    names = ["own-class", "own-script", "own-loader", "own-tensors"]
+    with hs.open(mlflow_client.url) as ws:
+        with pytest.raises(Refused, match=r"needs an environment of its own.*mlflow==\S+ is missing"):
+            ws.serving.deploy("own-class")
+        named = ["environment", "own-class", "--use", str(mlflow_client.python), "--home", str(mlflow_client.home)]
+        assert main(named) == 0  # the others declare the same
+        for name in names:
+            ws.serving.deploy(name)
+        for name in names:
+            ws.serving.wait_ready(name, timeout_s=300)
+        url: str = ws.serving.endpoint().rest_url
+        mlflow_client.check(f"""
+            import json, numpy as np, pandas as pd
+            from urllib.request import Request, urlopen
+            from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
+            def ask(name, rows):
+                at = ScoringServerClient("127.0.0.1", "{url.rpartition(":")[2]}/v2/models/" + name)
+                return at.invoke(rows).get_predictions()
+
+            def infer(name, *tensors):
+                asked = [dict(zip(("name", "datatype", "shape", "data"), one)) for one in tensors]
+                body = json.dumps(dict(inputs=asked)).encode()
+                with urlopen(Request("{url}/v2/models/" + name + "/infer", body)) as answer:
+                    return {{one["name"]: one["data"] for one in json.load(answer)["outputs"]}}
+
+            X = pd.DataFrame(dict(b=[1.0, -1.0, 0.0], a=[0.25, 1.5, -2.0]))
+            assert ask("own-class", X).iloc[:, 0].tolist() == [0.125, 0.75, -1.0]
+            assert ask("own-script", X).iloc[:, 0].tolist() == [0.5, 3.0, -4.0]
+            told = infer("own-loader", ("a", "FP64", [2], [0.25, 1.5]), ("word", "BYTES", [2], ["one", "three"]),
+                         ("day", "BYTES", [2], ["2024-01-01", "2024-05-02"]))
+            assert told == dict(level=["low", "high"], length=[3, 5]), told
+            told = infer("own-tensors", ("input0", "FP32", [2, 3], [1, 2, 3, 4, 5, 6]))
+            assert told == dict(prediction=[6, 15]), told
+        """)
+        for name in names:
+            assert ws.registry.get_version(name).flavor == "mlflow"
             ws.serving.undeploy(name)

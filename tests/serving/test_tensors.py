@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from homeostat.core.errors import InvalidInput
-from homeostat.serving import tensors
+from homeostat.serving import tensor_json, tensors
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
 NUMBERS = [name for name in tensors.NUMPY if name not in ("BYTES", "BF16", "FP16")]
@@ -32,8 +33,8 @@ def test_numbers_survive_json_flat_and_nested(
     dtype = tensors.NUMPY[datatype]
     finite = {"allow_nan": False, "allow_infinity": False} if dtype.kind == "f" else None
     array = data.draw(hnp.arrays(dtype, shape, elements=finite))
-    text = tensors.msgspec.json.encode(array.tolist()) if nested else tensors.to_json(datatype, array)
-    back = tensors.from_json("x", datatype, shape, text)
+    text = msgspec.json.encode(array.tolist()) if nested else tensor_json.to_json(datatype, array)
+    back = tensor_json.from_json("x", datatype, shape, text)
     assert back.dtype == array.dtype
     np.testing.assert_array_equal(back, array)
 
@@ -50,7 +51,7 @@ def test_byte_strings_survive(items: list[bytes], column: bool) -> None:
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20)))
 def test_texts_survive_json(texts: list[str]) -> None:
     array = np.array([text.encode() for text in texts], dtype=object)
-    back = tensors.from_json("x", "BYTES", (len(texts),), tensors.to_json("BYTES", array))
+    back = tensor_json.from_json("x", "BYTES", (len(texts),), tensor_json.to_json("BYTES", array))
     assert [item.decode() for item in back.tolist()] == texts
 
 
@@ -65,10 +66,10 @@ def test_bf16_keeps_the_upper_half(array: np.ndarray) -> None:
 
 
 def test_null_stands_for_nan_both_ways() -> None:
-    array = tensors.from_json("x", "FP32", (3,), b"[1, null, 2.5]")
+    array = tensor_json.from_json("x", "FP32", (3,), b"[1, null, 2.5]")
     assert math.isnan(array[1])
-    assert tensors.to_json("FP32", array) == b"[1.0,null,2.5]"
-    assert tensors.from_json("x", "FP64", (1, 2), b"[[null, 1]]")[0, 1] == 1
+    assert tensor_json.to_json("FP32", array) == b"[1.0,null,2.5]"
+    assert tensor_json.from_json("x", "FP64", (1, 2), b"[[null, 1]]")[0, 1] == 1
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_null_stands_for_nan_both_ways() -> None:
 )
 def test_json_that_does_not_fit_is_told(datatype: str, shape: tuple[int, ...], text: bytes, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
-        tensors.from_json("x", datatype, shape, text)
+        tensor_json.from_json("x", datatype, shape, text)
 
 
 @given(st.binary(max_size=40), st.integers(0, 5))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pickletools
 import platform
+import re
 import sys
+from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 
+from homeostat.core.errors import InvalidInput
 from homeostat.registry import skops_form
 from homeostat.registry.estimators import distributions
 
@@ -16,6 +20,9 @@ _OF_FLAVOR = {
     "catboost": ["catboost", "numpy"], "sklearn": ["sklearn", "numpy"], "torch": ["torch", "numpy"],
     "onnx": ["onnxruntime", "numpy"],
 }  # fmt: skip
+
+
+_NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(.*)\Z")
 
 
 def environment_of(flavor: str, file: str, data: bytes, with_onnx: bool) -> list[str]:
@@ -34,6 +41,37 @@ def environment_of(flavor: str, file: str, data: bytes, with_onnx: bool) -> list
         for name in distributions().get(module, []):
             found.add(f"{name.lower()}=={metadata.version(name)}")
     return sorted(found)
+
+
+def split_requirement(line: str) -> tuple[str, str]:
+    """The distribution that a requirement names, and what it says of it.
+
+    >>> split_requirement("scikit-learn[all] >=1.5; python_version > '3'")
+    ('scikit-learn', ">=1.5; python_version > '3'")
+    """
+    match = _NAME.match(line)
+    if match is None:
+        raise InvalidInput(f"'{line[:100]}' is no requirement", hint="such as scikit-learn==1.8.0")
+    return match[1], match[2]
+
+
+def declared(environment: Sequence[str] | str | Path, words: bool) -> list[str]:
+    """The requirements that an environment of the model's own must hold: lines, or a file of them.
+
+    What every such model takes is added as it is here: NumPy, cloudpickle, and pandas for columns of text (`words`).
+    """
+    if isinstance(environment, str | Path):
+        try:
+            environment = Path(environment).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{environment} cannot be read as a list of requirements: {error}") from error
+    lines = {line.partition(" #")[0].strip() for line in environment}
+    lines = {line for line in lines if line and not line.startswith(("#", "-"))}
+    named = {split_requirement(line)[0].lower() for line in lines}
+    for name in ("numpy", "cloudpickle", *(["pandas"] if words else [])):
+        if name not in named:
+            lines.add(f"{name}=={metadata.version(name)}")
+    return sorted(lines)
 
 
 def _pickled_modules(data: bytes) -> set[str]:

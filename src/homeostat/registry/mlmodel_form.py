@@ -205,8 +205,8 @@ def _flavors(package: Package, python: str, types: list[str] | None) -> dict[str
             flavors["python_function"] = {
                 "loader_module": "homeostat_pickled", "code": "code", "data": package.file, **env
             }  # fmt: skip
-        case "graph":
-            pass  # nothing of MLflow's loads it: the data plane asks its members
+        case "graph" | "pyfunc":
+            pass  # nothing of MLflow's loads a graph: the data plane asks its members; the other lies in the package
     return flavors
 
 

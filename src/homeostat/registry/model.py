@@ -12,10 +12,12 @@ import msgspec
 from homeostat.core.event import Event
 from homeostat.core.records import Record
 
-# "graph": a declaration of what asks what, answered by other models.
-Flavor = Literal["lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python", "graph"]
+# "graph": a declaration of what asks what, answered by other models. "pyfunc": a folder that MLflow itself loads.
+Flavor = Literal["lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python", "graph", "pyfunc"]
 # How a version is kept: as a package of ours, as an MLflow model's folder, or elsewhere ("other": named, not held).
-Kept = Literal["lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python", "graph", "mlflow", "other"]
+Kept = Literal[
+    "lightgbm", "xgboost", "catboost", "sklearn", "torch", "onnx", "python", "graph", "pyfunc", "mlflow", "other",
+]  # fmt: skip
 Status = Literal["pending", "valid", "refused"]
 Stage = Literal["None", "Staging", "Production", "Archived"]
 
@@ -73,7 +75,7 @@ class Package(Record):
     @property
     def runs_code(self) -> bool:
         """Whether loading the model's own form runs what its maker put into it."""
-        return self.flavor in ("sklearn", "torch", "python") and not self.file.endswith(".skops")
+        return self.flavor in ("sklearn", "torch", "python", "pyfunc") and not self.file.endswith(".skops")
 
 
 class DataVersion(Record):

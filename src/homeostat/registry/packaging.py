@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,13 +22,13 @@ from homeostat.core.records import plain
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
 from homeostat.registry import onnx_form, safetensors, samples, torch_form
-from homeostat.registry.environment import environment_of
+from homeostat.registry.environment import declared, environment_of
 from homeostat.registry.estimators import read_original
 from homeostat.registry.files import put_package
 from homeostat.registry.manifest import MANIFEST
 from homeostat.registry.model import FEATURES, DataVersion, Field, ModelVersion, OnnxReport, Package, Signature
 from homeostat.registry.original import Original
-from homeostat.registry.python_form import ARTIFACTS
+from homeostat.registry.python_form import ARTIFACTS, REQUIREMENTS
 
 _SAMPLE = "sample.arrow"
 _Path = str | os.PathLike[str]
@@ -43,6 +44,7 @@ def package_model(
     onnx: bool = True,
     pickled: bool = True,
     artifacts: Artifacts | None = None,
+    environment: Sequence[str] | _Path | None = None,
 ) -> Package:
     """Write a package of `estimator` into the folder `dest` and give its manifest.
 
@@ -54,7 +56,8 @@ def package_model(
     the manifest says why where there is none. Functions and classes of your own modules go into the package.
     `pickled=False` keeps a scikit-learn model with skops, which runs no code when it is loaded, and refuses what cannot
     be kept so. `artifacts` are files that a class reads: a folder, or files and folders by the names they get. Whoever
-    loads the package makes one object of the class and calls its `load(folder)`.
+    loads the package makes one object of the class and calls its `load(folder)`. `environment` are requirements
+    (or a file of them) that a model of own code or of scikit-learn is served with, in a Python of its own if need be.
 
     Raises: InvalidInput for a model that is not fitted or a sample that does not fit it.
 
@@ -96,6 +99,8 @@ def package_model(
         (folder / onnx_form.FILE).write_bytes(graph)
     samples.write_sample(frame, folder / _SAMPLE)
     needed = environment_of(original.flavor, original.file, original.data, graph is not None)
+    if environment is not None:
+        needed = _declare(environment, original, bool(words), folder)
     package = Package(
         format=1, flavor=original.flavor, file=original.file, onnx=report, signature=signature, sample=_SAMPLE,
         environment=needed, created_by=maker(), classes=original.classes,
@@ -120,6 +125,7 @@ def log_model(
     onnx: bool = True,
     pickled: bool = True,
     artifacts: Artifacts | None = None,
+    environment: Sequence[str] | _Path | None = None,
 ) -> ModelVersion:
     """Package `estimator` and register it as the next version of `model`: `package_model`, then `register`.
 
@@ -132,7 +138,10 @@ def log_model(
     (1, 'sklearn', True)
     """
     with tempfile.TemporaryDirectory(prefix="homeostat-package-") as folder:
-        package_model(estimator, sample, folder, tolerance=tolerance, onnx=onnx, pickled=pickled, artifacts=artifacts)
+        package_model(
+            estimator, sample, folder, tolerance=tolerance, onnx=onnx, pickled=pickled, artifacts=artifacts,
+            environment=environment,
+        )  # fmt: skip
         digest = put_package(ws, folder)
     return ws.registry.register(
         model=model, package=digest, run_id=run_id, metrics=metrics, params=params, data=data, tags=tags,
@@ -182,6 +191,16 @@ def _keep_artifacts(artifacts: Artifacts | None, folder: Path) -> Path | None:
         else:
             raise InvalidInput(f"there is no {'file or ' if name else ''}folder {found} to bring along")
     return kept
+
+
+def _declare(environment: Sequence[str] | _Path, original: Original, words: bool, folder: Path) -> list[str]:
+    """Write what the model's environment must hold; the package's own list of it."""
+    if original.file != "model.pkl":
+        raise InvalidInput(f"a model of {original.flavor} is data and runs with what the server has",
+                           hint="leave out environment; it is for own code and pickled models")  # fmt: skip
+    lines = declared(environment if isinstance(environment, Sequence) else Path(environment), words)
+    (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return sorted({*lines, f"python=={platform.python_version()}"})
 
 
 def _known_outputs(original: Original, frame: Any, words: list[str]) -> list[Field]:

@@ -59,7 +59,7 @@ def answer_of_own(made: Any) -> Callable[[Any], Any]:
     def answer(rows: Any) -> Any:
         for call in calls:
             rows = call(rows)
-        return _named(rows)
+        return as_arrays(rows)
 
     return answer
 
@@ -118,7 +118,7 @@ def _asked(made: Any) -> Callable[[Any], Any]:
     return getattr(made, "predict", made)
 
 
-def _named(given: Any) -> Any:
+def as_arrays(given: Any) -> Any:
     """A dict for what names its parts (a dict, a data frame, an array of records), else one array."""
     import numpy as np
 

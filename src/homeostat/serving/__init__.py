@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from homeostat.serving.deployments import rollback as rollback
     from homeostat.serving.deployments import set_routes as set_routes
     from homeostat.serving.deployments import undeploy as undeploy
+    from homeostat.serving.environments import Environment as Environment
     from homeostat.serving.feedback import record_feedback as record_feedback
     from homeostat.serving.graph_deployments import DeclaredGraph as DeclaredGraph
     from homeostat.serving.graph_deployments import deploy_graph as deploy_graph
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from homeostat.serving.model import VersionTraffic as VersionTraffic
     from homeostat.serving.model_server import serve_folder as serve_folder
     from homeostat.serving.one_request import logged_request as logged_request
+    from homeostat.serving.own_environment import create_environment as create_environment
     from homeostat.serving.planes import endpoint as endpoint
     from homeostat.serving.planes import states as states
     from homeostat.serving.planes import wait_ready as wait_ready

@@ -13,7 +13,7 @@ import binascii
 import numpy as np
 
 from homeostat.core.errors import InvalidInput
-from homeostat.serving import tensors
+from homeostat.serving import tensor_json, tensors
 
 
 def as_declared(
@@ -24,7 +24,7 @@ def as_declared(
     Raises: InvalidInput when a value cannot be converted; a datatype of another kind is left for the signature check.
     """
     tensors.check_datatype(name, sent)
-    read = tensors.from_bytes if binary else tensors.from_json
+    read = tensors.from_bytes if binary else tensor_json.from_json
     if content == "base64" and sent == "BYTES":
         array = read(name, sent, shape, data)
         try:

@@ -17,7 +17,7 @@ import numpy as np
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import Record
-from homeostat.serving import tensors
+from homeostat.serving import tensor_json, tensors
 from homeostat.serving.content import as_declared
 
 FEATURES = "features"
@@ -190,7 +190,7 @@ class MatrixContract(Contract):
                 raise InvalidInput(f"input '{name}': expected shape [rows, {self.width}], got {shape[:8]}")
             rows = shape[0]
             if not binary:
-                return rows, tensors.floats_from_json(name, shape, data)
+                return rows, tensor_json.floats_from_json(name, shape, data)
             if len(data) != rows * self.row_bytes:
                 tensors.from_bytes(name, "FP32", shape, data)  # says what is wrong
             return rows, data
@@ -277,7 +277,7 @@ class TensorsContract(ColumnsContract):
             want not in (-1, got) for want, got in zip(spec.shape, shape, strict=True)
         ):
             raise InvalidInput(f"input '{wire.name}': expected shape {spec.shape}, got {shape[:8]}")
-        read = tensors.from_bytes if binary else tensors.from_json
+        read = tensors.from_bytes if binary else tensor_json.from_json
         return (shape[0] if self.batchable else 1), read(wire.name, wire.datatype, shape, data)
 
 
@@ -310,7 +310,7 @@ def _column(wire: WireTensor, spec: TensorSpec, binary: bool, data: bytes) -> tu
     shape = wire.shape
     if not shape or len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
         raise InvalidInput(f"input '{wire.name}': a column has the shape [rows], got {shape[:8]}")
-    read = tensors.from_bytes if binary else tensors.from_json
+    read = tensors.from_bytes if binary else tensor_json.from_json
     return shape[0], read(wire.name, wire.datatype, shape[:1], data)
 
 
@@ -319,7 +319,7 @@ def _keys(wire: WireTensor, binary: bool, data: bytes) -> list[Any]:
         raise InvalidInput(f"input '{wire.name}': a key is BYTES or INT64, {wire.datatype[:20]} was sent")
     count = tensors.count_of(wire.name, wire.shape)
     if not binary:
-        values = tensors.from_json(wire.name, wire.datatype, [count], data).tolist()
+        values = tensor_json.from_json(wire.name, wire.datatype, [count], data).tolist()
     elif wire.datatype == "INT64":
         values = tensors.from_bytes(wire.name, "INT64", [count], data).tolist()
     else:
@@ -335,7 +335,7 @@ def _times(wire: WireTensor, binary: bool, data: bytes) -> bytes:
         raise _wrong_datatype(wire, "INT64")
     count = tensors.count_of(wire.name, wire.shape)
     if not binary:
-        data = tensors.from_json(wire.name, "INT64", [count], data).tobytes()
+        data = tensor_json.from_json(wire.name, "INT64", [count], data).tobytes()
     elif len(data) != 8 * count:
         tensors.from_bytes(wire.name, "INT64", [count], data)  # says what is wrong
     # The loop goes through time from the first prediction on: no odd one may come in. Milliseconds up to the year 6429

@@ -13,7 +13,18 @@ from homeostat.core.errors import HomeostatError, Refused
 from homeostat.core.records import from_json, to_json
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
-from homeostat.registry import FoundModel, ModelVersion, build_package, read_layout
+from homeostat.registry import (
+    FoundModel,
+    ModelVersion,
+    OwnCode,
+    Package,
+    build_own_code,
+    build_package,
+    read_layout,
+    read_own_code,
+)
+from homeostat.serving.environments import needs_of, python_for
+from homeostat.serving.package import REQUIREMENTS, read_package
 from homeostat.serving.unpacked import intact, made_here, put, unpack
 
 _DIGESTS = "digests.json"
@@ -32,7 +43,7 @@ def package_folder(ws: Workspace, version: ModelVersion) -> tuple[Path, dict[str
     if not _whole(place):
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".converting-") as scratch:
             fresh = Path(scratch) / "package"
-            build_package(_found(ws, version, folder), fresh, allow_code=made_here(ws, version))
+            _build(ws, version, folder, fresh)
             files = {
                 path.relative_to(fresh).as_posix(): digest_of_file(path)
                 for path in sorted(fresh.rglob("*"))
@@ -46,17 +57,49 @@ def package_folder(ws: Workspace, version: ModelVersion) -> tuple[Path, dict[str
 def check_form(ws: Workspace, version: ModelVersion) -> None:
     """Whether there is a runtime here for what was registered; nothing of the model is loaded.
 
-    Raises: Refused for a version that lies elsewhere, or a pickle that nobody here has made; InvalidInput for a model
-    of MLflow's of whose flavors none runs here.
+    Raises: Refused for a version that lies elsewhere, a pickle or own code that nobody here has made, or one whose
+    environment is not on this machine; InvalidInput for a model of MLflow's that cannot be asked.
     """
     if version.flavor == "mlflow":
-        _found(ws, version, unpack(ws, version))
+        folder = unpack(ws, version)
+        if _own_code(ws, version, folder) is None:
+            _found(ws, version, folder)
+            return
+    if version.flavor == "mlflow" or REQUIREMENTS in version.files:
+        # What runs on other machines is told by them when they load it.
+        if "://" not in ws.url:
+            folder, _ = package_folder(ws, version)
+            interpreter(ws, version, folder, read_package(folder))
     elif version.flavor == "other":
         raise Refused(
             f"version {version.version} of '{version.model}' is no model that is kept here: it lies at "
             f"{version.source[:200] or 'no address'}",
             hint="bring its folder with `homeostat import folder`",
         )
+
+
+def interpreter(ws: Workspace, version: ModelVersion, folder: Path, package: Package) -> Path | None:
+    """The Python that the package is served with; None for the one that runs here. Raises: Refused."""
+    needs = needs_of(folder, package)
+    return None if needs is None else python_for(ws, needs, f"{version.model}/{version.version}")
+
+
+def _build(ws: Workspace, version: ModelVersion, folder: Path, dest: Path) -> None:
+    own = _own_code(ws, version, folder)
+    if own is not None:
+        build_own_code(folder, own, dest)
+    else:
+        build_package(_found(ws, version, folder), dest, allow_code=made_here(ws, version))
+
+
+def _own_code(ws: Workspace, version: ModelVersion, folder: Path) -> OwnCode | None:
+    own = read_own_code(folder)
+    if own is not None and not made_here(ws, version):
+        raise Refused(
+            f"version {version.version} of '{version.model}' is code that no run of this workspace has made",
+            hint="register it from a run, or log it as ONNX or with skops",
+        )
+    return own
 
 
 def _found(ws: Workspace, version: ModelVersion, folder: Path) -> FoundModel:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from homeostat.core.errors import Corrupt, Refused
+from homeostat.core.errors import Corrupt, Refused, StepFailed
 from homeostat.core.frames import from_ipc_file
 from homeostat.registry import Package
 from homeostat.serving import tensors
@@ -84,13 +84,20 @@ class LoadedVersion:
 
 
 def load(
-    folder: Path, model: str, version: int, *, key: str = "key", time: str = "time", recorded: str | None = None
+    folder: Path,
+    model: str,
+    version: int,
+    *,
+    key: str = "key",
+    time: str = "time",
+    recorded: str | None = None,
+    python: Path | None = None,
 ) -> LoadedVersion:
     """The version in the package `folder`, warmed up on its sample.
 
     ONNX Runtime where there is a conversion that agrees with the original, else the flavour's own runtime. `recorded`,
     the digest of a pickled model that this workspace has made, lets it run in a process of its own; so does a file that
-    runs no code.
+    runs no code. `python` is the interpreter of its own environment.
 
     Raises: Corrupt for a broken package; Refused for a pickled model that this workspace has not made.
     """
@@ -102,7 +109,7 @@ def load(
     elif package.flavor == "catboost" or (package.flavor in ("lightgbm", "xgboost") and package.signature.tensor):
         runtime, contract = _open_booster(folder / package.file, package, names)
     elif recorded is not None or not package.runs_code:
-        runtime, contract = _open_process(folder, recorded, package, names)
+        runtime, contract = _open_process(folder, recorded, package, names, python)
     else:
         raise Refused(
             f"model '{model}' version {version} is a pickle that no run of this workspace has made",
@@ -112,11 +119,20 @@ def load(
     try:
         payload, rows = sample_payload(folder, package, contract)
         loaded.sample = payload
-        loaded.warm_up(payload, rows)
+        _warm_up(loaded, payload, rows, shown=package.sample is not None)
     except BaseException:
         runtime.close()
         raise
     return loaded
+
+
+def _warm_up(loaded: LoadedVersion, payload: Any, rows: int, shown: bool) -> None:
+    try:
+        loaded.warm_up(payload, rows)
+    except StepFailed:
+        # Own code may well refuse rows that were made up, and answer real ones.
+        if shown or loaded.runtime.in_loop:
+            raise
 
 
 def _open_onnx(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:
@@ -166,17 +182,28 @@ def _open_booster(path: Path, package: Package, names: tuple[str, str, str]) -> 
 
 
 def _open_process(
-    folder: Path, recorded: str | None, package: Package, names: tuple[str, str, str]
+    folder: Path, recorded: str | None, package: Package, names: tuple[str, str, str], python: Path | None
 ) -> tuple[Runtime, Contract]:
-    from homeostat.serving.runtimes.process import ProcessRuntime
+    from homeostat.serving.runtimes.process import Order, ProcessRuntime
     from homeostat.serving.runtimes.replicas import Replicas
 
     signature = package.signature
     contract: Contract = ColumnsContract(names[0], specs(signature.inputs), *names[1:])
     if signature.tensor is not None:
         contract = MatrixContract(names[0], specs(signature.inputs), *names[1:], tensor=signature.tensor)
-    outputs = specs(signature.outputs)
-    return Replicas(lambda: ProcessRuntime(folder, recorded or "", contract.offered, outputs)), contract
+    elif package.flavor == "pyfunc" and any(field.shape != [-1] for field in signature.inputs):
+        whole = all(field.shape[:1] == [-1] for field in signature.outputs)
+        contract = TensorsContract(names[0], specs(signature.inputs), *names[1:], batchable=whole)
+    order = Order(
+        how="mlflow" if package.flavor == "pyfunc" else "package" if python is None else "pickle",
+        folder=folder, file=package.file, recorded=recorded or "", flavor=package.flavor,
+        inputs=[(field.name, field.dtype) for field in signature.inputs],
+        outputs=[(field.name, field.dtype) for field in signature.outputs],
+        matrix=signature.tensor is not None, python=python,
+    )  # fmt: skip
+    # MLflow and what it loads may take its time to import.
+    start_s = 60.0 if order.how == "package" else 300.0
+    return Replicas(lambda: ProcessRuntime(order, start_s)), contract
 
 
 def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[Any, int]:

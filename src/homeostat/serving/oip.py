@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from homeostat.core.errors import InvalidInput
-from homeostat.serving import tensors
+from homeostat.serving import tensor_json, tensors
 from homeostat.serving.contract import TensorSpec, WireTensor
 from homeostat.serving.model import ROLES
 
@@ -148,7 +148,7 @@ class AnswerWriter:
                     b'%b%b],"parameters":{"binary_data_size":%d}}' % (self._openings[place], shape, len(block))
                 )
             else:
-                data = tensors.to_json(self.specs[place].datatype, array)
+                data = tensor_json.to_json(self.specs[place].datatype, array)
                 parts.append(b'%b%b],"data":%b}' % (self._openings[place], shape, data))
         head = b"%b%b%b%b]}" % (self._before, msgspec.json.encode(request_id), self._after[role], b",".join(parts))
         if not blocks:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from homeostat.core.errors import InvalidInput
-from homeostat.serving import tensors
+from homeostat.serving import tensor_json, tensors
 from homeostat.serving.contract import MatrixContract, TensorSpec
 from homeostat.serving.loaded import LoadedVersion
 
@@ -144,7 +144,7 @@ def _wires(specs: list[TensorSpec], arrays: list[tensors.Array]) -> list[Any]:
 
 def _flat(datatype: str, array: tensors.Array) -> list[Any]:
     try:
-        return msgspec.json.decode(tensors.to_json(datatype, array))
+        return msgspec.json.decode(tensor_json.to_json(datatype, array))
     except InvalidInput:  # bytes that are not text have no JSON form
         return []
 

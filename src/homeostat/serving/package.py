@@ -11,6 +11,9 @@ from homeostat.registry import Field, Package
 from homeostat.serving.contract import TensorSpec
 from homeostat.serving.tensors import NUMPY
 
+# What a package of its own environment lists.
+REQUIREMENTS = "requirements.txt"
+
 
 def read_package(folder: Path) -> Package:
     """The package in `folder`. Raises: Corrupt when it is not one; InvalidInput for a newer format."""

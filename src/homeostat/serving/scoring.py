@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from homeostat.core.errors import InvalidInput
-from homeostat.serving import tensors
+from homeostat.serving import tensor_json, tensors
 from homeostat.serving.contract import Contract, MatrixContract, TensorSpec, WireTensor
 from homeostat.serving.http1 import JSON, Exchange
 from homeostat.serving.loaded import LoadedVersion
@@ -126,7 +126,7 @@ def _header(text: str) -> bytes:
 def _listed(spec: TensorSpec, array: tensors.Array) -> Any:
     if spec.datatype != "BYTES":
         return array.tolist()
-    flat = msgspec.json.decode(tensors.to_json("BYTES", array))
+    flat = msgspec.json.decode(tensor_json.to_json("BYTES", array))
     return flat if array.ndim == 1 else np.array(flat, dtype=object).reshape(array.shape).tolist()
 
 

@@ -26,7 +26,7 @@ from homeostat.registry.layouts.found import FoundModel, read_small
 from homeostat.registry.manifest import MANIFEST, parse_manifest
 from homeostat.registry.model import FEATURES, Field, OnnxReport, Package, Signature
 from homeostat.registry.packaging import maker, package_model, width_of, write_manifest
-from homeostat.registry.python_form import ARTIFACTS
+from homeostat.registry.python_form import ARTIFACTS, REQUIREMENTS
 from homeostat.registry.skops_form import is_harmless
 from homeostat.registry.xgboost_form import load_xgboost
 
@@ -83,6 +83,8 @@ def _copy(folder: Path, dest: Path, allow_code: bool) -> Package:
         shutil.copyfile(source, target)
     if (folder / ARTIFACTS).is_dir():
         shutil.copytree(folder / ARTIFACTS, dest / ARTIFACTS)
+    if (folder / REQUIREMENTS).is_file():
+        shutil.copyfile(folder / REQUIREMENTS, dest / REQUIREMENTS)
     return package
 
 

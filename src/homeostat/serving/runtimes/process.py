@@ -1,110 +1,77 @@
 """A model that only Python can load, in a process of its own: nothing is unpickled in the data plane.
 
-The two sides exchange frames over a socket pair: a 32-bit length, then MessagePack of tensors. The bytes of small
-batches are part of the frame; those of large ones lie in memory that both share.
+Its process runs this Python, or one of an environment of the model's own, which needs nothing of ours: it is handed the
+few modules that take the standard library and NumPy alone.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import msgspec
+from msgspec import structs
 
-from homeostat.core.errors import HomeostatError, StepFailed, Unavailable
-from homeostat.serving import tensors
-from homeostat.serving.contract import TensorSpec
-from homeostat.serving.runtimes.arena import INLINE_BYTES, Arena
+from homeostat.core.blobs import digest_of
+from homeostat.core.errors import Corrupt, HomeostatError, InvalidInput, StepFailed, Unavailable
+from homeostat.core.records import Record
+from homeostat.serving.runtimes.arena import Arena
 from homeostat.serving.runtimes.runtime import Runtime
+from homeostat.serving.runtimes.wire import Place, receive, send, stow, unstow
+from homeostat.serving.tensors import Array
 from homeostat.serving.weight import private_bytes
 
-MAX_FRAME = 1 << 30
+_Reply = tuple[str, bool, list[Place]]
+_decode_reply = msgspec.json.Decoder(_Reply).decode
+_encode = msgspec.json.Encoder(enc_hook=str).encode  # paths as text
+# For a Python that has no Homeostat: this one's folder is the package, and nothing that lies beside it is found.
+_ELSEWHERE = """
+import importlib.util, sys
+root = sys.argv[1]
+spec = importlib.util.spec_from_file_location("homeostat", root + "/__init__.py", submodule_search_locations=[root])
+sys.modules["homeostat"] = module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+from homeostat.serving.runtimes.worker import run
+run(sys.argv[2:])
+"""
+_PACKAGE = Path(__file__).parents[2]
 
 
-class WireArray(msgspec.Struct, array_like=True):
-    """A tensor between the two processes. `data` is empty where its bytes lie in shared memory, at (start, size)."""
+class Order(Record):
+    """What a worker is to load. `how`: with our own loaders ("package"), as a "pickle" alone, or by "mlflow".
 
-    name: str
-    datatype: str
-    shape: list[int]
-    data: bytes
-    place: tuple[int, int] | None = None
+    `recorded` is the digest under which the workspace knows `file`, and `python` the interpreter of the model's own
+    environment (None: the one that runs here). `inputs` and `outputs` are names and datatypes; with `matrix` there is
+    one array whose columns the inputs are.
+    """
 
-
-class Reply(msgspec.Struct):
-    """The worker's answer: outputs, or what the model raised."""
-
-    outputs: list[WireArray] = []
-    error: str = ""
-
-
-_decode_reply = msgspec.msgpack.Decoder(Reply).decode
-
-
-def send(sock: socket.socket, value: Any) -> None:
-    """One frame."""
-    data = msgspec.msgpack.encode(value)
-    sock.sendall(struct.pack("<I", len(data)) + data)
-
-
-def receive(sock: socket.socket) -> bytes:
-    """The next frame's content; ConnectionError when the other side has gone."""
-    (size,) = struct.unpack("<I", _exactly(sock, 4))
-    if size > MAX_FRAME:
-        raise ConnectionError("a frame is too long")
-    return _exactly(sock, size)
-
-
-def _exactly(sock: socket.socket, size: int) -> bytes:
-    data = bytearray(size)
-    view, at = memoryview(data), 0
-    while at < size:
-        got = sock.recv_into(view[at:])
-        if not got:
-            raise ConnectionError("the other side has gone")
-        at += got
-    return bytes(data)
-
-
-def stow(wires: list[WireArray], arena: Arena) -> list[WireArray]:
-    """The tensors as they are when they are small; else with their bytes moved into the shared memory."""
-    if sum(len(wire.data) for wire in wires) <= INLINE_BYTES:
-        return wires
-    places = arena.write([wire.data for wire in wires])
-    return [
-        WireArray(wire.name, wire.datatype, wire.shape, b"", place) for wire, place in zip(wires, places, strict=True)
-    ]
-
-
-def unstow(wire: WireArray, arena: Arena) -> tensors.Array:
-    """The tensor as an array."""
-    data = wire.data if wire.place is None else arena.read(*wire.place)
-    return tensors.from_bytes(wire.name, wire.datatype, wire.shape, data)
+    how: Literal["package", "pickle", "mlflow"]
+    folder: Path
+    file: str
+    recorded: str
+    flavor: str
+    inputs: list[tuple[str, str]]
+    outputs: list[tuple[str, str]]
+    matrix: bool
+    python: Path | None = None
 
 
 class ProcessRuntime(Runtime):
-    """Starts the worker, asks it one batch at a time, and starts it again after it died.
-
-    `recorded` is the digest under which the workspace knows the pickle.
-    """
+    """Starts the worker, asks it one batch at a time, and starts it again after it died."""
 
     name = "python"
     in_loop = False
 
-    def __init__(
-        self, folder: Path, recorded: str, inputs: list[TensorSpec], outputs: list[TensorSpec], start_s: float = 60.0
-    ) -> None:
-        self._folder = folder
-        self._inputs = inputs
-        self._outputs = outputs
-        self._recorded = recorded
+    def __init__(self, order: Order, start_s: float = 60.0) -> None:
+        self._order = order
         self._start_s = start_s
+        self._kinds = ["FP32"] if order.matrix else [datatype for _, datatype in order.inputs]
         self._lock = threading.Lock()
         self._closed = False
         self._fresh = True
@@ -121,11 +88,7 @@ class ProcessRuntime(Runtime):
         """The worker's process id."""
         return self._process.pid
 
-    def run(self, arrays: list[tensors.Array]) -> list[tensors.Array]:
-        wires = [
-            WireArray(spec.name, spec.datatype, list(array.shape), tensors.to_bytes(spec.datatype, array))
-            for spec, array in zip(self._inputs, arrays, strict=True)
-        ]
+    def run(self, arrays: list[Array]) -> list[Array]:
         with self._lock:
             if self._closed:
                 raise Unavailable("the model is being unloaded")
@@ -135,24 +98,26 @@ class ProcessRuntime(Runtime):
             patience_s = max(self._start_s, self.answer_s) if self._fresh else self.answer_s
             try:
                 self._socket.settimeout(patience_s or None)
-                send(self._socket, stow(wires, self._asking))
-                reply = _decode_reply(receive(self._socket))
+                shared, places, parts = stow(self._kinds, arrays, self._asking)
+                send(self._socket, _encode((shared, places)), parts)
+                head, blob = receive(self._socket)
+                error, shared, places = _decode_reply(head)
                 self._fresh = False
-                outputs = [unstow(wire, self._answering) for wire in reply.outputs]
-            except TimeoutError as error:
+                outputs = unstow(shared, places, blob, self._answering)
+            except TimeoutError as late:
                 self._stop(at_once=True)
                 raise Unavailable(
                     f"the model computed for {patience_s:g} s without an end; its process is started again"
-                ) from error
-            except (OSError, msgspec.DecodeError) as error:
+                ) from late
+            except (OSError, msgspec.DecodeError, InvalidInput) as gone:
                 self._stop()
                 raise Unavailable(
                     "the model's worker process died while it computed; it is started again",
                     hint="send it again",
                     crashed=True,
-                ) from error
-        if reply.error:
-            raise StepFailed(f"the model raised {reply.error}")
+                ) from gone
+        if error:
+            raise StepFailed(f"the model raised {error}")
         return outputs
 
     def memory(self) -> int:
@@ -178,29 +143,30 @@ class ProcessRuntime(Runtime):
                 passed = [theirs.fileno(), self._asking.file, self._answering.file]
                 # Its own session: a Ctrl-C meant for the server must not end it before the last answer.
                 self._process = subprocess.Popen(
-                    [
-                        sys.executable,
-                        "-m",
-                        "homeostat.serving.runtimes.worker",
-                        str(self._folder),
-                        *map(str, passed),
-                    ],
+                    [*_command(self._order.python), *map(str, passed)],
                     pass_fds=passed,
                     stdin=subprocess.DEVNULL,
                     env={k: v for k, v in os.environ.items() if "TOKEN" not in k and "SECRET" not in k},
                     start_new_session=True,
                 )
-            send(ours, [self._recorded, self._inputs, self._outputs])
-            reply = _decode_reply(receive(ours))
-        except OSError as error:
+            send(ours, _encode({**structs.asdict(self._order), **self._content()}))
+            error, _, _ = _decode_reply(receive(ours)[0])
+        except (OSError, msgspec.DecodeError) as gone:
             self._stop()
-            raise Unavailable(f"the worker process of {self._folder.name} did not start: {error}") from error
+            raise Unavailable(f"the worker process of {self._order.folder.name} did not start: {gone}") from gone
         ours.settimeout(None)
-        if reply.error:
+        if error:
             self._stop()
-            raise HomeostatError(
-                f"the model cannot be loaded: {reply.error}", hint="is its environment installed here?"
-            )
+            raise HomeostatError(f"the model cannot be loaded: {error}", hint="is its environment installed here?")
+
+    def _content(self) -> dict[str, str]:
+        """How a process that does not know our digests sees that the pickle is what was recorded."""
+        if self._order.how != "pickle":
+            return {}
+        data = (self._order.folder / self._order.file).read_bytes()
+        if digest_of(data) != self._order.recorded:
+            raise Corrupt(f"'{self._order.file}' is not what was registered", hint="fetch the version again")
+        return {"sha256": hashlib.sha256(data).hexdigest()}
 
     def _stop(self, at_once: bool = False) -> None:
         self._socket.close()  # the worker ends when its socket does
@@ -211,3 +177,10 @@ class ProcessRuntime(Runtime):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _command(python: Path | None) -> list[str]:
+    if python is None:
+        return [sys.executable, "-m", "homeostat.serving.runtimes.worker"]
+    # Isolated: what this process was told by PYTHONPATH is not meant for another environment.
+    return [str(python), "-I", "-c", _ELSEWHERE, str(_PACKAGE)]

@@ -1,77 +1,86 @@
-"""The worker process: `python -m homeostat.serving.runtimes.worker PACKAGE_FOLDER SOCKET_FD MEMORY_FD MEMORY_FD`."""
+"""The process of a model: `python -m homeostat.serving.runtimes.worker SOCKET_FD MEMORY_FD MEMORY_FD`.
+
+It may be a Python that has nothing of ours: what is imported here is the standard library, NumPy, and modules that take
+no more. See `process.py` for how such a one is started.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import msgspec
-
-from homeostat.serving import tensors
-from homeostat.serving.contract import TensorSpec
 from homeostat.serving.runtimes.arena import Arena
-from homeostat.serving.runtimes.process import Reply, WireArray, receive, send, stow, unstow
+from homeostat.serving.runtimes.own import Ask, Told, open_mlflow, open_pickled
+from homeostat.serving.runtimes.wire import receive, send, stow, unstow
+from homeostat.serving.tensors import Array
 
-if TYPE_CHECKING:
-    from homeostat.registry import LoadedModel
 
-
-def main(folder: Path, sock: socket.socket, asking: Arena, answering: Arena) -> None:
+def serve(sock: socket.socket, asking: Arena, answering: Arena) -> None:
     """Load the model, then answer batches until the data plane closes the socket. Large ones come by `asking`."""
-    told = msgspec.msgpack.decode(receive(sock), type=tuple[str, list[TensorSpec], list[TensorSpec]])
-    recorded, inputs, outputs = told
+    told: Told = json.loads(receive(sock)[0])
+    kinds = [datatype for _, datatype in told["outputs"]]
     try:
-        model = load(folder, recorded)
-    except Exception as error:  # whatever the model's code raises is told, never a crash without words
-        send(sock, Reply(error=f"{type(error).__name__}: {error}"))
+        ask = _OPEN[told["how"]](told)
+    except BaseException as error:  # whatever the model's code raises is told, never a crash without words
+        send(sock, _reply(f"{type(error).__name__}: {error}"))
         return
-    send(sock, Reply())
-    decode = msgspec.msgpack.Decoder(list[WireArray]).decode
+    send(sock, _reply())
     while True:
         try:
-            wires = decode(receive(sock))
+            head, blob = receive(sock)
         except ConnectionError:
             return
         try:
-            arrays = [unstow(wire, asking) for wire in wires]
-            reply = Reply(stow(predict(model, inputs, outputs, arrays), answering))
+            shared, places = json.loads(head)
+            answers = ask(unstow(shared, places, blob, asking))
+            shared, places, parts = stow(kinds, answers, answering)
         except Exception as error:  # the same: told to whoever asked
-            reply = Reply(error=f"{type(error).__name__}: {error}")
-        send(sock, reply)
+            send(sock, _reply(f"{type(error).__name__}: {error}"))
+        else:
+            send(sock, _reply("", shared, places), parts)
 
 
-def load(folder: Path, recorded: str) -> LoadedModel:
-    """The model in the package, whose pickle has the digest `recorded`."""
+def _reply(error: str = "", shared: bool = False, places: Any = ()) -> bytes:
+    # What raised may say what is no text.
+    return json.dumps([error.encode(errors="replace").decode(), shared, places]).encode()
+
+
+def _open_package(told: Told) -> Ask:
+    """The model in a package, by this Homeostat's own loaders."""
     from homeostat.registry import load_package
 
     # This process exists so that the model's code runs nowhere else; the plane has looked at where it comes from.
-    return load_package(folder, engine="native", unpickle=recorded)
+    model = load_package(Path(told["folder"]), engine="native", unpickle=told["recorded"])
+
+    def ask(arrays: list[Array]) -> list[Array]:
+        rows: Any = arrays[0]
+        if not told["matrix"]:
+            import polars as pl
+
+            rows = pl.DataFrame({
+                name: [item.decode() for item in array.tolist()] if datatype == "BYTES" else array
+                for (name, datatype), array in zip(told["inputs"], arrays, strict=True)
+            })  # fmt: skip
+        return model.answers(rows)
+
+    return ask
 
 
-def predict(
-    model: LoadedModel, inputs: list[TensorSpec], outputs: list[TensorSpec], arrays: list[tensors.Array]
-) -> list[WireArray]:
-    """The model's answer to one batch: a matrix, or columns of several kinds."""
-    rows: Any = arrays[0]
-    if model.package.signature.tensor is None:
-        import polars as pl
+_OPEN = {"package": _open_package, "pickle": open_pickled, "mlflow": open_mlflow}
 
-        rows = pl.DataFrame({
-            spec.name: [item.decode() for item in array.tolist()] if spec.datatype == "BYTES" else array
-            for spec, array in zip(inputs, arrays, strict=True)
-        })  # fmt: skip
-    return [
-        WireArray(spec.name, spec.datatype, list(answer.shape), tensors.to_bytes(spec.datatype, answer))
-        for spec, answer in zip(outputs, model.answers(rows), strict=True)
-    ]
+
+def run(words: list[str]) -> None:
+    """Serve by the file descriptors that `words` number."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(2, 1)  # what the model prints goes to the log
+    line, ask, answer = map(int, words)
+    serve(socket.socket(fileno=line), Arena(ask), Arena(answer))
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(2, 1)  # what the model prints goes to the log
-    _, package, line, ask, answer = sys.argv
-    main(Path(package), socket.socket(fileno=int(line)), Arena(int(ask)), Arena(int(answer)))
+    run(sys.argv[1:])

@@ -8,6 +8,7 @@ from homeostat.core.errors import NotFound, Refused
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
 from homeostat.registry import ModelVersion, Signature, read_layout
+from homeostat.serving.package import REQUIREMENTS
 from homeostat.serving.shipping.distributions import normal
 from homeostat.serving.shipping.oci import Item
 
@@ -42,6 +43,9 @@ def model_files(ws: Workspace, version: ModelVersion, folder: Path) -> ModelFile
     if version.flavor == "other":
         raise Refused(f"version {version.version} of '{version.model}' lies at {version.source}",
                       hint="import its folder with `homeostat import folder`")  # fmt: skip
+    if REQUIREMENTS in version.files and version.flavor != "mlflow" and version.onnx.file is None:
+        raise Refused(f"version {version.version} of '{version.model}' has an environment of its own",
+                      hint="images hold one environment: log it without environment=…")  # fmt: skip
     locked: dict[str, str] = {}
     for one in version.environment:
         name, pinned, number = one.partition("==")

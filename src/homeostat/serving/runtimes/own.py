@@ -1,0 +1,100 @@
+"""Models that run in an environment of their own: a pickle of own code or of scikit-learn, and whatever MLflow loads.
+
+This module takes the standard library and NumPy alone, and what the model's environment brings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from homeostat.registry.python_form import ARTIFACTS, answer_of, answer_of_own, as_arrays, in_order, open_own
+from homeostat.serving.tensors import Array
+
+Ask = Callable[[list[Array]], list[Array]]
+# What the data plane says of the model: see `Order`.
+Told = dict[str, Any]
+
+
+def open_pickled(told: Told) -> Ask:
+    """A pickle that was recorded, of own code or of scikit-learn. Raises: ValueError when its bytes are others."""
+    root = Path(told["folder"])
+    data = (root / told["file"]).read_bytes()
+    if hashlib.sha256(data).hexdigest() != told["sha256"]:
+        raise ValueError(f"'{told['file']}' is not what was registered")
+    kept: Any = pickle.loads(data)  # noqa: S301 - the plane has looked at where it comes from
+    if told["flavor"] == "python":
+        artifacts = root / ARTIFACTS
+        kept = open_own(kept, artifacts if artifacts.is_dir() else None)
+        answer = answer_of_own(kept)
+    else:
+        answer = answer_of(kept)
+    names = [name for name, _ in told["inputs"]]
+    outputs = [name for name, _ in told["outputs"]]
+    by_name = hasattr(kept, "feature_names_in_")
+
+    def ask(arrays: list[Array]) -> list[Array]:
+        rows: Any = arrays[0]
+        if not told["matrix"]:
+            rows = table(told, arrays)
+        elif by_name:
+            import pandas as pd
+
+            rows = pd.DataFrame(rows, columns=names)
+        return in_order(answer(rows), outputs, len(rows))
+
+    if by_name or not told["matrix"]:
+        _need_pandas()
+    return ask
+
+
+def open_mlflow(told: Told) -> Ask:
+    """A model that MLflow itself loads, with the code it was logged with; asked with a data frame or with tensors, as
+    its signature says."""
+    import mlflow.pyfunc  # pyright: ignore[reportMissingImports] # of the model's environment
+
+    model: Any = mlflow.pyfunc.load_model(str(Path(told["folder"], told["file"]).parent))
+    schema = model.metadata.get_input_schema()
+    outputs = [name for name, _ in told["outputs"]]
+    tensors = schema.is_tensor_spec()
+    named = schema.has_input_names()
+    kinds = {} if tensors else {one.name: str(getattr(one.type, "name", "")) for one in schema.inputs}
+    if not tensors:
+        _need_pandas()
+
+    def ask(arrays: list[Array]) -> list[Array]:
+        rows: Any
+        if not tensors:
+            rows = table(told, arrays, kinds)
+        elif named:
+            rows = {name: array for (name, _), array in zip(told["inputs"], arrays, strict=True)}
+        else:
+            (rows,) = arrays
+        return in_order(as_arrays(model.predict(rows)), outputs, len(arrays[0]))
+
+    return ask
+
+
+def table(told: Told, arrays: list[Array], kinds: dict[str, str] | None = None) -> Any:
+    """The columns as a data frame: text as `str`, and as MLflow's `kinds` of columns have it, times as times."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for (name, datatype), array in zip(told["inputs"], arrays, strict=True):
+        kind = (kinds or {}).get(name, "")
+        values: Any = array
+        if datatype == "BYTES" and kind != "binary":
+            values = [item.decode() for item in array.tolist()]
+            if kind == "datetime":
+                values = pd.to_datetime(values)
+        columns[name] = values
+    return pd.DataFrame(columns)
+
+
+def _need_pandas() -> None:
+    if find_spec("pandas") is None:
+        raise ImportError("the model takes its columns as a data frame: its environment needs pandas")

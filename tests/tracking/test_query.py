@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import random
 from collections.abc import Iterator
@@ -82,7 +83,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         # Few runs, and all ways to look at them: at the first, at more, at all.
         patch.setattr("homeostat.tracking.query.finding._FIRST", 4)
         patch.setattr("homeostat.tracking.query.finding._MOST", 16)
-        patch.setattr("homeostat.tracking.query.finding._SOON", 30)
+        patch.setattr("homeostat.tracking.query.finding._FEW", 6)
+        patch.setattr("homeostat.tracking.query.fitting._LOOKED_AT", 12)
+        patch.setattr("homeostat.tracking.explore._MANY", 8)
         url = str(home) if request.param == "sqlite" else request.getfixturevalue("postgres").new_database()
         with hs.open(url) as ws:
             for number, run in enumerate(runs):
@@ -171,7 +174,29 @@ def test_what_is_found_is_what_the_query_says(world: World, query: str):
     ids = answered(lambda: found(ws, query))
     if ids is not None:
         assert ids == [run.facts["id"] for run in runs if holds(tree, run)]
-        assert ws.tracking.run_facets(query=query).runs == len(ids)
+
+
+@settings(max_examples=80)
+@given(
+    query=QUERY,
+    experiment=st.sampled_from((None, "day", "nowhere")),
+    kind=st.sampled_from((None, "run")),
+    status=st.sampled_from((None, "finished")),
+)
+def test_runs_divide_as_those_found_do(world: World, query: str, **named: str | None):
+    ws, runs = world
+    tree = parse(query)
+    given = {name: value for name, value in named.items() if value is not None}
+    fit = [run for run in runs if holds(tree, run) and given.items() <= run.facts.items()]
+    facets = answered(lambda: ws.tracking.run_facets(query=query, **given))
+    if facets is None:
+        return
+    assert facets.runs == len(fit)
+    for divided, name in ((facets.statuses, "status"), (facets.kinds, "kind"), (facets.experiments, "experiment")):
+        assert divided == collections.Counter(run.facts[name] for run in fit)
+    assert facets.params == collections.Counter(key for run in fit for key in run.params)
+    page = ws.tracking.search_runs(query=query, order_by="run.id", **given)
+    assert [run.id for run in page.runs] == [run.facts["id"] for run in fit]
 
 
 @settings(max_examples=60)

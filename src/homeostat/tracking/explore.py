@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
-from homeostat.core.statements import rows
+from homeostat.core.statements import among, rows
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store, texts
@@ -16,15 +16,18 @@ from homeostat.tracking.model import Lifecycle, MetricRange, Run, RunFacets, Run
 from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import figures
 from homeostat.tracking.query.finding import Asked, soonest
+from homeostat.tracking.query.fitting import fitting, listed, read_numbers
 from homeostat.tracking.query.parsing import parse, parse_order
-from homeostat.tracking.query.sql import Writer
-from homeostat.tracking.query.tree import Condition
+from homeostat.tracking.query.tree import Condition, Every
 
 _RUNS = 500
 _KEYS = 500
 # Columns are offered from the newest runs that fit: counting keys over all of them would read every metric.
 _SAMPLE = 200
 _GROUPS = 50
+# More runs than these are counted as all of them lie, rather than looked up.
+_MANY = 3000
+_DIVIDED = "experiment_id, kind, status"
 _NEWEST = "-run.start"
 
 
@@ -70,28 +73,38 @@ class _Group(NamedTuple):
 def _divided(c: sa.Connection, base: Base, tree: Condition) -> tuple[list[_Group], list[int]]:
     """How the runs divide that fit, and the numbers of the newest of them."""
     names = dict(rows(c, "select id, name from tracking_experiment"))
-    postgres = c.dialect.name == "postgresql"
     joined = figures(c, base, tree)
-    newest = soonest(c, Asked(base, tree, _NEWEST, parse_order(_NEWEST), _SAMPLE, None), joined)
-    writer = Writer(postgres, joined.names, rare=newest is None)
-    held, more = writer.condition(tree)
-    of_all, bound = base.on_runs(postgres, counted=newest is not None)
-    beside, keys = writer.beside()
-    source = f"tracking_run r{joined.joined(writer.seq)}{beside} where {held} and {of_all}"
-    divided, ends = "select experiment_id, kind, status, count(*)", "group by experiment_id, kind, status"
-    if newest is not None:
-        # Grouped in the order of the index that holds them all, so that nothing is sorted.
-        sql = f"{joined.tables[0]}{divided} from {source} {ends}"
-    else:  # Those that fit are few: they are found once, and looked at twice.
-        first = f"select seq, null, null, 0 from fit order by start_ms desc, seq desc limit {_SAMPLE}"  # noqa: S608 - a number
-        sql = (
-            f"{joined.tables[0] or 'with '}{', ' if joined.tables[0] else ''}fit as materialized (select r.seq,"  # noqa: S608 - names of this slice; values are bound
-            f" r.start_ms, r.experiment_id, r.kind, r.status from {source}) {divided} from fit {ends} union all"
-            f" select * from ({first}) newest"
+    fit = fitting(c, base, tree, joined) if tree != Every(()) else None
+    divided = _all_divided(c, base) if fit is None else _divided_within(c, base, fit)
+    newest = None
+    if fit is None or len(fit) > _MANY:
+        newest = soonest(c, Asked(base, tree, _NEWEST, parse_order(_NEWEST), _SAMPLE, None), joined)
+    if newest is None:
+        of_these, bound = among(c, sorted(fit or ()))
+        found = rows(
+            c,
+            f"select seq from tracking_run where seq {of_these} order by start_ms desc, seq desc limit {_SAMPLE}",  # noqa: S608 - a number; values are bound
+            bound,
         )
-    found = rows(c, sql, [*joined.tables[1], *keys, *more, *bound])
-    groups = [_Group(names[id], kind, status, runs) for id, kind, status, runs in found if runs]
-    return groups, newest if newest is not None else [seq for seq, _, _, runs in found if not runs]
+        newest = [seq for (seq,) in found]
+    return [_Group(names[id], kind, status, runs) for id, kind, status, runs in divided if runs], newest
+
+
+def _all_divided(c: sa.Connection, base: Base) -> list[Any]:
+    """Experiment, kind, state and number of all runs, grouped as the index lies that holds them."""
+    of_all, bound = base.on_runs(c.dialect.name == "postgresql", counted=True)
+    return rows(c, f"select {_DIVIDED}, count(*) from tracking_run r where {of_all} group by {_DIVIDED}", bound)  # noqa: S608 - names of this slice; values are bound
+
+
+def _divided_within(c: sa.Connection, base: Base, fit: set[int]) -> list[Any]:
+    """As `_all_divided`, of the runs of `fit`."""
+    postgres = c.dialect.name == "postgresql"
+    if len(fit) <= _MANY:
+        of_these, bound = among(c, sorted(fit))
+        return rows(c, f"select {_DIVIDED}, count(*) from tracking_run where seq {of_these} group by {_DIVIDED}", bound)  # noqa: S608 - names of this slice; values are bound
+    of_all, bound = base.on_runs(postgres, counted=True)
+    sql = f"select {_DIVIDED}, {listed('r.seq', postgres)} from tracking_run r where {of_all} group by {_DIVIDED}"  # noqa: S608 - names of this slice; values are bound
+    return [(*shared, len(fit.intersection(read_numbers(seqs)))) for *shared, seqs in rows(c, sql, bound)]
 
 
 @verb(permission="tracking:read")

@@ -2,7 +2,7 @@
 
 Runs that have the first thing ordered by come before those that lack it, so they are searches of their own. The first
 begins with the rows that hold that thing. Where an index gives these in their order, the first of them are looked at
-one by one: mostly they hold the page. Where they do not, few runs fit, and all are looked at by the sets that fit.
+one by one: mostly they hold the page. Where they do not, few runs fit: these are found first (`fitting.py`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
-from homeostat.core.statements import rows
+from homeostat.core.statements import among, rows
 from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import Figures, figures
+from homeostat.tracking.query.fitting import fitting
 from homeostat.tracking.query.parsing import conditions_of
 from homeostat.tracking.query.sql import (
     EXPERIMENT,
@@ -50,8 +51,8 @@ from homeostat.tracking.query.tree import (
 _Kept = list[float | int | str | None]
 # As many rows are looked at one by one, at first and at most: what that costs is little beside a look at all.
 _FIRST, _MOST = 1000, 10_000
-# Where the page is expected behind more rows than these, all are looked at.
-_SOON = 40_000
+# So few runs are looked up in another table rather than found there.
+_FEW = 5000
 
 
 class Asked(NamedTuple):
@@ -89,10 +90,18 @@ def find(c: sa.Connection, asked: Asked) -> tuple[list[int], str | None]:
     joined = figures(c, asked.base, asked.tree, [key.value for key in parts[0].order])
     begin, last = (0, None) if asked.after is None else _read_token(asked.after, asked.order_by)
     found: list[tuple[int, Any]] = []
+    fit: set[int] | None = None
     for number, part in enumerate(parts):
-        if number >= begin and len(found) <= asked.limit:
-            rows_of = _rows(c, asked, part, joined, last if number == begin else None, asked.limit + 1 - len(found))
-            found += [(number, row) for row in rows_of]
+        if number < begin or len(found) > asked.limit:
+            continue
+        behind, limit = last if number == begin else None, asked.limit + 1 - len(found)
+        some: list[Any] | None = None
+        if fit is None and _near(asked, part):
+            some = _first_of(c, asked, part, joined, behind, limit)
+            fit = fitting(c, asked.base, asked.tree, joined) if some is None else None
+        if some is None:
+            some = _Statement(c, asked, part, joined, behind, within=fit).rows(limit)
+        found += [(number, row) for row in some]
     more, found = len(found) > asked.limit, found[: asked.limit]
     seqs = [row[0] for _, row in found]
     return seqs, _token(asked.order_by, *found[-1]) if more else None
@@ -124,38 +133,28 @@ def _parts(order: tuple[OrderKey, ...]) -> list[_Part]:
 
 
 def soonest(c: sa.Connection, asked: Asked, joined: Figures) -> list[int] | None:
-    """The internal numbers of the first page, newest first; None where few fit, so that all runs must be looked at.
+    """The internal numbers of the first page, newest first; None where it is not among the first runs.
 
     `joined` is what `figures` gives for the search.
     """
     (part,) = _parts(asked.order)
     if _near(asked, part):
-        found, _ = _first_of(c, asked, part, joined, None, asked.limit)
+        found = _first_of(c, asked, part, joined, None, asked.limit)
     else:
         found = _Statement(c, asked, part, joined, None).rows(asked.limit)
     return None if found is None else [row[0] for row in found]
 
 
-def _rows(c: sa.Connection, asked: Asked, part: _Part, joined: Figures, last: _Kept | None, limit: int) -> list[Any]:
-    """Number and sort values of the runs of this part behind `last`."""
-    near = _near(asked, part)
-    found, soon = _first_of(c, asked, part, joined, last, limit) if near else (None, True)
-    # From what the first ones say, databases are told whether to expect the page soon: they cannot know.
-    return found if found is not None else _Statement(c, asked, part, joined, last, soon=soon, rare=near).rows(limit)
-
-
 def _first_of(
     c: sa.Connection, asked: Asked, part: _Part, joined: Figures, last: _Kept | None, limit: int
-) -> tuple[list[Any] | None, bool]:
-    """The page when it is among the first rows; and whether it may be expected soon."""
-    first = _FIRST
-    while first <= _MOST:
-        found = _Statement(c, asked, part, joined, last, first).rows(limit)
-        if len(found) == limit:
-            return found, True
-        # As many as hold the page, if the next ones are like these.
-        first = max(2 * first, 2 * first * limit // len(found)) if found else _SOON
-    return None, first < _SOON
+) -> list[Any] | None:
+    """Number and sort values of the runs of this part behind `last`, when they are among the first rows."""
+    found = _Statement(c, asked, part, joined, last, _FIRST).rows(limit)
+    # As many as hold the page, if the next ones are like these.
+    expected = _FIRST * limit // len(found) if found else _MOST + 1
+    if len(found) < limit and expected <= _MOST:
+        found = _Statement(c, asked, part, joined, last, min(_MOST, expected * 3 // 2)).rows(limit)
+    return found if len(found) == limit else None
 
 
 def _near(asked: Asked, part: _Part) -> bool:
@@ -185,15 +184,15 @@ class _Statement:
         joined: Figures,
         last: _Kept | None,
         first: int = 0,
-        soon: bool = True,
-        rare: bool = False,
+        within: set[int] | None = None,
     ) -> None:
-        self._c, self._asked, self._part, self._joined, self._first = c, asked, part, joined, first
-        self._soon = soon
-        self._writer = writer = Writer(c.dialect.name == "postgresql", joined.names, part.at, few=first > 0, rare=rare)
+        self._c, self._part, self._joined, self._first = c, part, joined, first
+        self._tree: Condition = asked.tree if within is None else Every(())
+        few = first > 0 if within is None else len(within) <= _FEW
+        self._writer = writer = Writer(c.dialect.name == "postgresql", joined.names, part.at, few=few)
         self._keys = [self._key(key) for key in part.order]
         own, rest = list[Sql](), list[Any]()
-        for member in conditions_of(asked.tree):
+        for member in conditions_of(self._tree):
             sql = writer.own(member)
             own, rest = (own, [*rest, member]) if sql is None else ([*own, sql], rest)
         if part.at is not None:
@@ -209,7 +208,10 @@ class _Statement:
         if part.lacking is not None:
             # Looked up last, where it is not in the row at hand: of what else is asked there is mostly less.
             (self._rest if part.at is None else own).append(writer.missing(part.lacking))
-        if part.at is None:
+        if within is not None:
+            of_these, bound = among(c, sorted(within))
+            own.append((f"{writer.seq if few else writer.alone(writer.seq)} {of_these}", bound))
+        elif part.at is None:
             own.append(asked.base.on_runs(writer.postgres))
         else:
             self._rest.append(asked.base.on(writer))
@@ -229,16 +231,8 @@ class _Statement:
         chosen: list[Sql] = [(seq, []), *(key.sql for key in self._keys)]
         source, where = self._source(order)
         tables, found = self._joined.tables, _listed(where, " and ") or "1 = 1"
-        if self._soon or not self._writer.postgres:
-            sql = f"select {_listed(chosen, ', ')} from {source[0]} where {found} order by {_listed(order, ', ')}"  # noqa: S608 - names of this package; values are bound
-            bound = [tables, *chosen, source, *where, *order]
-        else:
-            # `offset 0` keeps the order out of how they are found.
-            named = ", ".join(f"{sql} as c{number}" for number, (sql, _) in enumerate(chosen))
-            keys = [key._replace(sql=(f"c{number}", [])) for number, key in enumerate(self._keys, 1)]
-            by = _listed([*(part for key in keys for part in _ordered(key)), ("c0 desc", [])], ", ")
-            sql = f"select * from (select {named} from {source[0]} where {found} offset 0) a order by {by}"  # noqa: S608 - names of this package; values are bound
-            bound = [tables, *chosen, source, *where]
+        sql = f"select {_listed(chosen, ', ')} from {source[0]} where {found} order by {_listed(order, ', ')}"  # noqa: S608 - names of this package; values are bound
+        bound = [tables, *chosen, source, *where, *order]
         return rows(self._c, f"{tables[0]}{sql} limit {limit}", [value for _, values in bound for value in values])
 
     def _source(self, order: list[Sql]) -> tuple[Sql, list[Sql]]:
@@ -255,7 +249,7 @@ class _Statement:
                 f" order by {_listed(order, ', ')} limit {self._first}) {alias}"
             )
             source, where = (first, [v for _, values in (*self._own, *order) for v in values]), self._rest
-        if at is not None and any(_of_run(part) for part in parts_of((self._asked.tree, self._part.order))):
+        if at is not None and any(_of_run(part) for part in parts_of((self._tree, self._part.order))):
             # SQLite keeps to this order of a cross join: the rows of the key first, each with its run.
             join = "join" if postgres else "cross join"
             source = f"{source[0]} {join} tracking_run r on r.seq = o.run_seq", source[1]
@@ -264,7 +258,7 @@ class _Statement:
 
     def _columns(self, at: Place) -> list[str]:
         """What is asked of `o`: with no more than that, an index has it all."""
-        asked = parts_of((self._asked.tree, self._part.order))
+        asked = parts_of((self._tree, self._part.order))
         kept = [part for part in asked if isinstance(part, Param | Tag | Metric) and places(part) == {at}]
         return ["o.run_seq", *sorted({f"o.{column_of(value)}" for value in kept})]
 

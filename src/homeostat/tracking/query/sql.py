@@ -199,9 +199,16 @@ class Writer:
             always = at == RUN and not any(name in _NULLABLE for node in nodes for name in _properties(node))
             return sql if always else f"coalesce({sql}, false)", bound
         rows = f"from {TABLES[at.table]} x where x.key = ?"
-        if not self.few and (at.table == "series" or all(_numeric(node) for node in nodes)):
+        if not self.few and (at.table == "series" or all(numeric(node) for node in nodes)):
             return f"{self.alone(self.seq)} in (select x.run_seq {rows} and {sql})", [at.key, *bound]
         return f"exists (select 1 {rows} and x.run_seq = {self.seq} and {sql})", [at.key, *bound]
+
+    def rows_of(self, nodes: list[Any]) -> Sql:
+        """The rows `x` of which all `nodes` hold, which are asked of one place in a table: "from …"."""
+        at = next(iter(places_of(nodes[0])))
+        tests = [self._test(node, at) for node in nodes]
+        where, bound = " and ".join(sql for sql, _ in tests), [value for _, values in tests for value in values]
+        return f"from {TABLES[at.table]} x where x.key = ? and {where}", [at.key, *bound]
 
     def alone(self, column: str) -> str:
         """`column`, so written that SQLite does not begin with what is asked of it."""
@@ -310,6 +317,7 @@ def joins(metric: Metric) -> bool:
     return metric.part in ("first", "at") or bool(metric.model or metric.dataset)
 
 
-def _numeric(node: Compare | Among | Text) -> bool:
+def numeric(node: Compare | Among | Text) -> bool:
+    """Whether numbers are asked of, which indexes hold."""
     value = node.left if isinstance(node, Compare) else node.value
     return value.kind == "number" and not isinstance(node, Text)

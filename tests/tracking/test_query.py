@@ -73,7 +73,7 @@ def put(ws: hs.Workspace, run: Seen) -> None:
         ws.tracking.finish_run(facts["id"], facts["status"], end_ms=facts["end"])
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "sqlite remembered", "postgresql", "postgresql remembered"])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     chance = random.Random(7)
     runs = [made(number, chance) for number in range(40)]
@@ -86,7 +86,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         patch.setattr("homeostat.tracking.query.finding._FEW", 6)
         patch.setattr("homeostat.tracking.query.fitting._LOOKED_AT", 12)
         patch.setattr("homeostat.tracking.explore._MANY", 8)
-        url = str(home) if request.param == "sqlite" else request.getfixturevalue("postgres").new_database()
+        if "remembered" in request.param:
+            patch.setattr("homeostat.tracking.query.remembered._MANY", 0)
+        url = str(home) if "sqlite" in request.param else request.getfixturevalue("postgres").new_database()
         with hs.open(url) as ws:
             for number, run in enumerate(runs):
                 put(ws, run)

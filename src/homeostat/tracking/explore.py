@@ -18,6 +18,7 @@ from homeostat.tracking.query.figures import figures
 from homeostat.tracking.query.finding import Asked, soonest
 from homeostat.tracking.query.fitting import fitting, listed, read_numbers
 from homeostat.tracking.query.parsing import parse, parse_order
+from homeostat.tracking.query.remembered import Columns
 from homeostat.tracking.query.tree import Condition, Every
 
 _RUNS = 500
@@ -49,7 +50,8 @@ def run_facets(
     tree = parse(query)
 
     def read(c: sa.Connection) -> RunFacets:
-        groups, seqs = _divided(c, Base(lifecycle, experiment, kind, parent_id, status), tree)
+        base = Base(lifecycle, experiment, kind, parent_id, status)
+        groups, seqs = _divided(c, base, tree, Columns.of(ws, c))
         return RunFacets(
             runs=sum(row.runs for row in groups),
             statuses=_sum(groups, "status"),
@@ -70,11 +72,11 @@ class _Group(NamedTuple):
     runs: int
 
 
-def _divided(c: sa.Connection, base: Base, tree: Condition) -> tuple[list[_Group], list[int]]:
+def _divided(c: sa.Connection, base: Base, tree: Condition, columns: Columns | None) -> tuple[list[_Group], list[int]]:
     """How the runs divide that fit, and the numbers of the newest of them."""
     names = dict(rows(c, "select id, name from tracking_experiment"))
     joined = figures(c, base, tree)
-    fit = fitting(c, base, tree, joined) if tree != Every(()) else None
+    fit = fitting(c, base, tree, joined, columns) if tree != Every(()) else None
     divided = _all_divided(c, base) if fit is None else _divided_within(c, base, fit)
     newest = None
     if fit is None or len(fit) > _MANY:

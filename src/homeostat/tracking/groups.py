@@ -10,8 +10,9 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking import texts
 from homeostat.tracking.model import RunGroup, RunKind, RunStatus
 from homeostat.tracking.query.base import Base
-from homeostat.tracking.query.grouping import counted, in_sql
+from homeostat.tracking.query.grouping import grouped
 from homeostat.tracking.query.parsing import parse, parse_value
+from homeostat.tracking.query.remembered import Columns
 from homeostat.tracking.query.tree import Value
 from homeostat.tracking.query.values import as_number
 
@@ -56,7 +57,7 @@ def group_runs(
 
     def read(c: sa.Connection) -> list[RunGroup]:
         base = Base("active", experiment, kind, None, status)
-        found = (in_sql if c.dialect.name == "postgresql" else counted)(c, base, tree, shared, measured, limit)
+        found = grouped(c, base, tree, shared, measured, limit, Columns.of(ws, c))
         return [
             RunGroup(by=dict(zip(by, keys, strict=True)), runs=runs, metrics=dict(zip(metrics, spreads, strict=True)))
             for keys, runs, spreads in found

@@ -13,6 +13,7 @@ from homeostat.tracking.model import Experiment, Lifecycle, RunKind, RunPage, Ru
 from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.finding import Asked, find
 from homeostat.tracking.query.parsing import parse, parse_order
+from homeostat.tracking.query.remembered import Columns
 from homeostat.tracking.reading import read_runs
 
 _PAGE = 1000
@@ -49,7 +50,7 @@ def search_runs(
 
     def read(c: sa.Connection) -> RunPage:
         base = Base(lifecycle, experiment, kind, parent_id, status)
-        seqs, following = find(c, Asked(base, tree, order_by, order, limit, after))
+        seqs, following = find(c, Asked(base, tree, order_by, order, limit, after), Columns.of(ws, c))
         return RunPage(runs=read_runs(c, seqs, columns), next=following)
 
     return texts.read(ws, tree, read)

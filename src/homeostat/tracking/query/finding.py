@@ -19,6 +19,8 @@ from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import Figures, figures
 from homeostat.tracking.query.fitting import fitting
 from homeostat.tracking.query.parsing import conditions_of
+from homeostat.tracking.query.ranking import first_of
+from homeostat.tracking.query.remembered import Columns, remembers
 from homeostat.tracking.query.sql import (
     EXPERIMENT,
     JOINED,
@@ -84,7 +86,7 @@ class _Part(NamedTuple):
     at: Place | None = None
 
 
-def find(c: sa.Connection, asked: Asked) -> tuple[list[int], str | None]:
+def find(c: sa.Connection, asked: Asked, columns: Columns | None = None) -> tuple[list[int], str | None]:
     """The internal numbers of the runs of one page, and the token of the next."""
     parts = _parts(_decided(asked.order))
     joined = figures(c, asked.base, asked.tree, [key.value for key in parts[0].order])
@@ -98,7 +100,11 @@ def find(c: sa.Connection, asked: Asked) -> tuple[list[int], str | None]:
         some: list[Any] | None = None
         if fit is None and _near(asked, part):
             some = _first_of(c, asked, part, joined, behind, limit)
-            fit = fitting(c, asked.base, asked.tree, joined) if some is None else None
+            fit = fitting(c, asked.base, asked.tree, joined, columns) if some is None else None
+        elif columns is not None and _ranked(part):
+            fit = fitting(c, asked.base, asked.tree, joined, columns) if fit is None else fit
+            runs = fit if part.lacking is None else fit.difference(columns.having(part.lacking))
+            some = first_of(columns, part.order[0], runs, behind, limit)
         if some is None:
             some = _Statement(c, asked, part, joined, behind, within=fit).rows(limit)
         found += [(number, row) for row in some]
@@ -155,6 +161,16 @@ def _first_of(
     if len(found) < limit and expected <= _MOST:
         found = _Statement(c, asked, part, joined, last, min(_MOST, expected * 3 // 2)).rows(limit)
     return found if len(found) == limit else None
+
+
+def _ranked(part: _Part) -> bool:
+    """Whether what is remembered tells the order of this part."""
+    return (
+        part.having is not None
+        and len(part.order) == 1
+        and remembers(part.having)
+        and (part.lacking is None or remembers(part.lacking))
+    )
 
 
 def _near(asked: Asked, part: _Part) -> bool:
@@ -220,7 +236,11 @@ class _Statement:
         sql, bound = self._writer.value(key.value)
         text = key.value.kind == "text"
         # A row that holds a text holds no null.
-        sure = key.value == self._part.having or (text and places(key.value) == {self._part.at})
+        having = self._part.having
+        # A parameter and a tag of one key are the same tuple.
+        sure = (type(key.value) is type(having) and key.value == having) or (
+            text and places(key.value) == {self._part.at}
+        )
         by = self._writer.plain if text else ""
         return _Key((f"{sql}{by}", bound), key.descending, nullable(key.value) and not sure)
 

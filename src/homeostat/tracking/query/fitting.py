@@ -16,6 +16,7 @@ from homeostat.core.statements import among, rows
 from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import Figures
 from homeostat.tracking.query.parsing import conditions_of
+from homeostat.tracking.query.remembered import Columns, remembers_of
 from homeostat.tracking.query.sql import TABLES, Place, Sql, Writer, numeric, places_of
 from homeostat.tracking.query.tree import Among, Compare, Condition, Every, Not, Some, Text
 
@@ -23,9 +24,9 @@ from homeostat.tracking.query.tree import Among, Compare, Condition, Every, Not,
 _LOOKED_AT = 30_000
 
 
-def fitting(c: sa.Connection, base: Base, tree: Condition, joined: Figures) -> set[int]:
+def fitting(c: sa.Connection, base: Base, tree: Condition, joined: Figures, columns: Columns | None = None) -> set[int]:
     """The internal numbers of the runs that fit; `joined` is what `figures` gives for the search."""
-    return _Fitting(c, base, joined).of(conditions_of(tree))
+    return _Fitting(c, base, joined, columns).of(conditions_of(tree))
 
 
 def numbers(c: sa.Connection, seq: str, source: Sql) -> list[int]:
@@ -49,14 +50,14 @@ def read_numbers(text: str | None) -> list[int]:
 
 
 class _Fitting:
-    def __init__(self, c: sa.Connection, base: Base, joined: Figures) -> None:
-        self._c, self._base, self._joined = c, base, joined
+    def __init__(self, c: sa.Connection, base: Base, joined: Figures, columns: Columns | None) -> None:
+        self._c, self._base, self._joined, self._columns = c, base, joined, columns
         self._postgres = c.dialect.name == "postgresql"
 
     def of(self, members: list[Any]) -> set[int]:
         quick, rest = list[Any](), list[Any]()
         for member in members:
-            (quick if _quick(member) else rest).append(member)
+            (quick if self._quick(member) else rest).append(member)
         if not quick:
             return set(self._all(rest))
         plain = self._base == Base()
@@ -68,7 +69,7 @@ class _Fitting:
         for member in rest:
             if len(found) <= _LOOKED_AT:
                 break
-            if isinstance(member, Not) and _quick(member.member):
+            if isinstance(member, Not) and self._quick(member.member):
                 found -= self._set([member.member])
             elif _table(member) is not None:
                 found &= self._set([member])
@@ -90,8 +91,18 @@ class _Fitting:
                 return set[int].intersection(*(self._set([member]) for member in members))
             case Some(members):
                 return set[int]().union(*(self._set([member]) for member in members))
+            case _ if self._columns is not None and remembers_of(first):
+                return self._columns.holds(first)
             case _:
                 return set(numbers(self._c, "x.run_seq", Writer(self._postgres).rows_of(nodes)))
+
+    def _quick(self, node: Any) -> bool:
+        """Whether indexes tell all of it, or what is remembered."""
+        if isinstance(node, Every | Some):
+            return bool(node.members) and all(map(self._quick, node.members))
+        if self._columns is not None and remembers_of(node):
+            return True
+        return _table(node) is not None and numeric(node)
 
     def _all(self, members: list[Any], within: set[int] | None = None) -> list[int]:
         """The runs of the search, of these `within`, of which all `members` hold."""
@@ -110,13 +121,6 @@ class _Fitting:
             return numbers(self._c, "r.seq", sql)
         found = rows(self._c, f"{tables[0]}select r.seq {sql[0]}", [*tables[1], *sql[1]])
         return [seq for (seq,) in found]
-
-
-def _quick(node: Any) -> bool:
-    """Whether indexes tell all of it."""
-    if isinstance(node, Every | Some):
-        return bool(node.members) and all(map(_quick, node.members))
-    return _table(node) is not None and numeric(node)
 
 
 def _table(node: Any) -> Place | None:

@@ -1,30 +1,27 @@
 """Groups of the runs that fit, and how figures lie in each.
 
-PostgreSQL counts by itself, in one pass. SQLite would sort all runs for that, three times, and look up each figure in a
-table of its own place: here it gives the rows as they lie, and each figure of all runs from its index at once.
+Databases sort all runs for that, and look up each figure of each. Here the runs that fit are found first
+(`fitting.py`); what they share and their figures are remembered (`remembered.py`), or read for these runs.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from homeostat.core.records import to_json
-from homeostat.core.statements import each, rows
+from homeostat.core.statements import among, each
 from homeostat.tracking.model import MetricSpread
 from homeostat.tracking.query.base import Base
-from homeostat.tracking.query.figures import figures
-from homeostat.tracking.query.sql import Sql, Writer, column_of, joins
-from homeostat.tracking.query.tree import Condition, Metric, Value
+from homeostat.tracking.query.figures import Figures, figures
+from homeostat.tracking.query.fitting import fitting
+from homeostat.tracking.query.remembered import Columns, remembers
+from homeostat.tracking.query.sql import Sql, Writer
+from homeostat.tracking.query.tree import Condition, Value
 from homeostat.tracking.query.values import as_text
-
-# Figures of more runs than these are read for all runs, in the order of the index that has them.
-_MANY = 10_000
-_INDEXED = ("last_value", "min_value", "max_value")
 
 
 class Group(NamedTuple):
@@ -35,104 +32,97 @@ class Group(NamedTuple):
     spreads: list[MetricSpread]
 
 
-def in_sql(
-    c: sa.Connection, base: Base, tree: Condition, shared: list[Value], measured: list[Value], limit: int
+def grouped(
+    c: sa.Connection,
+    base: Base,
+    tree: Condition,
+    shared: list[Value],
+    measured: list[Value],
+    limit: int,
+    columns: Columns | None,
 ) -> list[Group]:
-    """The first `limit` groups on PostgreSQL, whose deviations lose nothing that is small beside the mean."""
-    (sql, bound), tables = _runs(c, base, tree, shared, measured)
-    keys = [f"found.k{number}" for number in range(len(shared))]
-    figures_of = "".join(
-        f", count(m{n}), avg(m{n}), min(m{n}), max(m{n}), stddev_samp(m{n})" for n in range(len(measured))
+    """The first `limit` groups."""
+    shared = [as_text(value) if value.kind == "either" else value for value in shared]
+    joined = figures(c, base, tree, [*shared, *measured])
+    runs = sorted(fitting(c, base, tree, joined, columns))
+    known = [_remembered(columns, value, runs) for value in shared]
+    figures_of = [None if value.kind == "text" else _remembered(columns, value, runs) for value in measured]
+    others = (
+        [n for n, some in enumerate(known) if some is None],
+        [n for n, some in enumerate(figures_of) if some is None],
     )
-    # What is missing comes last.
-    order = ", ".join(f"case when {key} is null then 1 else 0 end, {key}" for key in keys)
-    ends = f" group by {', '.join(keys)} order by {order}" if keys else ""
-    found = rows(
-        c,
-        f"{tables[0]}select {''.join(f'{key}, ' for key in keys)}count(*){figures_of} from ({sql}) found{ends}"  # noqa: S608 - names of this slice; values are bound
-        f" limit {limit}",
-        [*tables[1], *bound],
-    )
-    by = len(shared)
-    return [
-        Group(
-            row[:by], row[by],
-            [_spread(*row[by + 1 + 5 * n : by + 6 + 5 * n]) for n in range(len(measured))],
-        )
-        for row in found
-    ]  # fmt: skip
-
-
-def counted(
-    c: sa.Connection, base: Base, tree: Condition, shared: list[Value], measured: list[Value], limit: int
-) -> list[Group]:
-    """The first `limit` groups on SQLite."""
-    apart = [isinstance(value, Metric) and not joins(value) for value in measured]
-    beside = [number for number, own in enumerate(apart) if not own]
-    (sql, bound), tables = _runs(c, base, tree, shared, [measured[number] for number in beside])
+    if others[0] or others[1]:
+        asked = [shared[n] for n in others[0]], [measured[n] for n in others[1]]
+        read = _looked_up(c, joined, runs, *asked)
+        for n, some in zip(others[0], read, strict=False):
+            known[n] = some
+        for n, some in zip(others[1], read[len(others[0]) :], strict=True):
+            figures_of[n] = some
     members = defaultdict[tuple[Any, ...], list[int]](list)
     if not shared:
-        members[()] = []
-    found: list[dict[int, float | None]] = [{} for _ in measured]
-    # In the order in which parameters and tags lie.
-    for row in each(c, f"{tables[0]}{sql} order by r.seq", [*tables[1], *bound]):
-        members[row[1 : 1 + len(shared)]].append(row[0])
-        for number, figure in zip(beside, row[1 + len(shared) :], strict=True):
-            found[number][row[0]] = figure
-    for number, value in enumerate(measured):
-        if apart[number]:
-            found[number] = _figure_of(c, value, members.values())
+        members[()] = list(range(len(runs)))
+    for place, keys in enumerate(zip(*(some or () for some in known), strict=True)):
+        members[keys].append(place)
     first = sorted(members, key=_last_if_missing)[:limit]
-    return [Group(keys, len(members[keys]), [_spread_of(members[keys], figure) for figure in found]) for keys in first]
+    return [
+        Group(keys, len(members[keys]), [_spread_of(members[keys], some or ()) for some in figures_of])
+        for keys in first
+    ]
 
 
-def _runs(c: sa.Connection, base: Base, tree: Condition, shared: list[Value], measured: list[Value]) -> tuple[Sql, Sql]:
-    """The runs that fit: their number, what they share (k0, k1, …) and figures (m0, …); and the tables for that."""
-    joined = figures(c, base, tree, [*shared, *measured])
+def _remembered(columns: Columns | None, value: Value, runs: list[int]) -> Sequence[Any] | None:
+    """The value of each run where it may be remembered; times are not what their numbers compare as."""
+    if columns is None or value.kind == "time" or not remembers(value):
+        return None
+    if value.kind == "number":
+        return list(map(columns.numbers(value).__getitem__, runs))
+    texts = columns.texts(value)
+    # The code of those that lack it is -1: the last.
+    return list(map([*texts.texts, None].__getitem__, map(texts.codes.__getitem__, runs)))
+
+
+def _looked_up(
+    c: sa.Connection, joined: Figures, runs: list[int], shared: list[Value], measured: list[Value]
+) -> list[list[Any]]:
+    """What is read of each run: of what they share, and of figures."""
     writer = Writer(c.dialect.name == "postgresql", joined.names)
     chosen = [*_named(writer, shared, "k"), *_named(writer, measured, "m")]
-    held, bound = writer.condition(tree)
-    of_all, first = base.on_runs(writer.postgres)
     beside, keys = writer.beside()
-    source = f"tracking_run r{joined.joined(writer.seq)}{beside}"
-    sql = f"select {', '.join(['r.seq', *(sql for sql, _ in chosen)])} from {source} where {held} and {of_all}"  # noqa: S608 - names of this slice; values are bound
-    return (sql, [*(value for _, values in chosen for value in values), *keys, *bound, *first]), joined.tables
+    of_these, bound = among(c, runs)
+    sql = (
+        f"{joined.tables[0]}select {', '.join(sql for sql, _ in chosen)} from tracking_run r{joined.joined(writer.seq)}"  # noqa: S608 - names of this slice; values are bound
+        f"{beside} where r.seq {of_these} order by r.seq"
+    )
+    values = [value for _, values in chosen for value in values]
+    return [list(some) for some in _columns_of(each(c, sql, [*joined.tables[1], *values, *keys, *bound]), len(chosen))]
+
+
+def _columns_of(found: Iterable[Any], count: int) -> Iterable[Iterable[Any]]:
+    return list(zip(*found, strict=True)) or [()] * count
 
 
 def _named(writer: Writer, values: list[Value], letter: str) -> list[Sql]:
-    found = [writer.value(as_text(v) if v.kind == "either" else v) for v in values]
+    found = [writer.value(value) for value in values]
     cast = "cast({} as double precision)" if letter == "m" else "{}"
     return [(f"{cast.format(sql)} as {letter}{number}", bound) for number, (sql, bound) in enumerate(found)]
-
-
-def _figure_of(c: sa.Connection, metric: Value, members: Collection[list[int]]) -> dict[int, float | None]:
-    """The figure of each of these runs, and perhaps of others."""
-    assert isinstance(metric, Metric)
-    column = column_of(metric)
-    chosen = f"select x.run_seq, cast(x.{column} as double precision) from"
-    if sum(map(len, members)) > _MANY and column in _INDEXED:
-        return dict(each(c, f"{chosen} tracking_series x where x.key = ?", [metric.key]))
-    source = "json_each(?) j cross join tracking_series x on x.run_seq = j.value and x.key = ?"
-    return dict(each(c, f"{chosen} {source}", [to_json([seq for group in members for seq in group]), metric.key]))
 
 
 def _last_if_missing(keys: tuple[Any, ...]) -> list[tuple[bool, Any]]:
     return [(key is None, key) for key in keys]
 
 
-def _spread_of(runs: list[int], figures_of: dict[int, float | None]) -> MetricSpread:
-    """Deviations are from the mean, taken first: sums of squares would lose what is small beside it."""
-    values = [value for value in map(figures_of.get, runs) if value is not None]
+def _spread_of(runs: list[int], figure: Sequence[float | None]) -> MetricSpread:
+    """How the figure of these runs lies, which is None or NaN where one lacks it.
+
+    Deviations are from the mean, taken first: sums of squares would lose what is small beside it.
+    """
+    values = [value for value in map(figure.__getitem__, runs) if value is not None and value == value]
     if not values:
         return MetricSpread(count=0, mean=None, std=None, min=None, max=None)
     mean = sum(values) / len(values)
     squares = sum([(value - mean) * (value - mean) for value in values])
     std = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
-    return _spread(len(values), mean, min(values), max(values), std)
-
-
-def _spread(count: int, mean: float | None, least: float | None, most: float | None, std: float | None) -> MetricSpread:
-    if mean is not None and math.isnan(mean):
-        mean = None
-    std = std if std is not None and math.isfinite(std) else None
-    return MetricSpread(count=count, mean=mean, std=std, min=least, max=most)
+    return MetricSpread(
+        count=len(values), mean=None if math.isnan(mean) else mean,
+        std=std if std is not None and math.isfinite(std) else None, min=min(values), max=max(values),
+    )  # fmt: skip

@@ -1,0 +1,139 @@
+"""What is remembered of runs between searches: never older than what is committed, and what the database says."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import homeostat as hs
+from homeostat.tracking.model import Metric
+from homeostat.tracking.query import remembered
+from homeostat.tracking.query.parsing import parse_value
+from homeostat.tracking.query.remembered import Columns
+
+LOSS, OPT = parse_value("run.metrics.loss"), parse_value("run.tags.opt")
+ORDERS = (
+    "-run.metrics.loss.max",
+    "run.metrics.loss.min",
+    "run.params.opt",
+    "-run.params.opt",
+    "run.tags.opt",
+    "run.end",
+)
+
+
+@pytest.fixture(autouse=True)
+def _few_are_many(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(remembered, "_MANY", 0)
+
+
+def answers(ws: hs.Workspace) -> list[Any]:
+    """What searches say that use what is remembered."""
+    query = "run.metrics.loss - run.metrics.auc >= 0 or run.params.opt == 'a'"
+    found: list[Any] = [
+        ws.tracking.group_runs(by=["run.params.opt", "run.tags.opt", "run.status"], metrics=["run.metrics.loss"]),
+        ws.tracking.group_runs(query, by=["run.name"], metrics=["run.metrics.auc.max", "run.duration"]),
+        ws.tracking.run_facets(query=query),
+    ]
+    for order in ORDERS:
+        after, ids = None, list[str]()
+        while True:
+            page = ws.tracking.search_runs(query=f"{query} or run.kind == 'run'", order_by=order, limit=3, after=after)
+            ids += [run.id for run in page.runs]
+            if (after := page.next) is None:
+                break
+        found.append(ids)
+    return found
+
+
+def of_database(ws: hs.Workspace) -> list[Any]:
+    """The same, of which nothing is remembered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remembered, "_MANY", 10**9)
+        return answers(ws)
+
+
+def _changes(ws: hs.Workspace, chance: random.Random) -> list[Callable[[str], object]]:
+    value, text = chance.choice((0.5, 1.5, -1.0, float("nan"), float("inf"))), chance.choice("abc")
+    points = [Metric(key=key, value=value, step=chance.randint(0, 3), at_ms=1) for key in ("loss", "auc")]
+    return [
+        lambda id: ws.tracking.log_batch(id, points[: chance.randint(1, 2)]),
+        lambda id: ws.tracking.log_metrics(id, {"loss": value}),
+        lambda id: ws.tracking.set_tags(id, {"opt": text}),
+        lambda id: ws.tracking.finish_run(id, "failed", end_ms=chance.randint(1, 5)),
+        lambda id: ws.tracking.log_batch(id, params={f"{text}{chance.random()}": text}),
+        lambda id: ws.tracking.delete_run(id),
+        lambda id: ws.tracking.restore_run(id),
+        lambda id: ws.tracking.create_run(
+            params={"opt": text} if chance.random() < 0.7 else {}, start_ms=1, name=chance.choice("xyz")
+        ),
+    ]
+
+
+def test_every_change_shows_in_the_next_answer(any_ws: hs.Workspace):
+    chance = random.Random(1)
+    ids = [any_ws.tracking.create_run(params={"opt": "a"}, start_ms=1, name="x").id for _ in range(6)]
+    for _ in range(25):
+        for _ in range(chance.randint(1, 3)):
+            chance.choice(_changes(any_ws, chance))(chance.choice(ids))
+        assert repr(answers(any_ws)) == repr(of_database(any_ws))
+
+
+def test_a_search_that_began_before_a_change_does_not_see_it(any_ws: hs.Workspace):
+    run = any_ws.tracking.create_run(tags={"opt": "a"})
+    any_ws.tracking.log_metrics(run.id, {"loss": 1.0})
+
+    def values(c: Any) -> tuple[float, str]:
+        columns = Columns.of(any_ws, c)
+        assert columns is not None
+        codes, texts, _ = columns.texts(OPT)
+        return columns.numbers(LOSS)[1], texts[codes[1]]
+
+    def change_and_look() -> None:
+        any_ws.tracking.log_metrics(run.id, {"loss": 2.0}, step=1)
+        any_ws.tracking.set_tags(run.id, {"opt": "b"})
+        any_ws.tracking.create_run(tags={"opt": "c"})
+        assert any_ws.db.read(values) == (2.0, "b")
+
+    def look_meanwhile(c: Any) -> tuple[float, str]:
+        columns = Columns.of(any_ws, c)
+        other = threading.Thread(target=change_and_look)
+        other.start()
+        other.join()
+        assert columns is not None
+        return values(c)
+
+    assert any_ws.db.read(values) == (1.0, "a")
+    assert any_ws.db.read(look_meanwhile) == (1.0, "a")
+    assert any_ws.db.read(values) == (2.0, "b")
+
+
+def test_nothing_is_kept_of_what_is_taken_back(any_ws: hs.Workspace):
+    run = any_ws.tracking.create_run(tags={"opt": "a"})
+    before = answers(any_ws)
+
+    def change(c: Any) -> None:
+        any_ws.tracking.set_tags(run.id, {"opt": "b"})
+        assert Columns.of(any_ws, c) is None
+        assert [group.by["run.tags.opt"] for group in any_ws.tracking.group_runs(by=["run.tags.opt"])] == ["b"]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        any_ws.db.write(change)
+    assert repr(answers(any_ws)) == repr(before)
+
+
+def test_what_is_used_least_goes_first(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    for number in range(9):
+        ws.tracking.create_run(tags={key: f"{key}{number}" for key in "abc"})
+    monkeypatch.setattr(remembered, "_BUDGET", 3000)
+    for keys in ("a", "b", "a", "c", "b"):
+        groups = ws.tracking.group_runs(by=[f"run.tags.{keys}"])
+        assert [group.by[f"run.tags.{keys}"] for group in groups] == [f"{keys}{number}" for number in range(9)]
+    memory = remembered._memories[ws.db]
+    assert [value.key for _, value in memory.kept] == ["c", "b"]  # type: ignore[union-attr]
+    assert sum(one.size for one in memory.kept.values()) <= 3000

@@ -164,10 +164,11 @@ def _first_of(
 
 
 def _ranked(part: _Part) -> bool:
-    """Whether what is remembered tells the order of this part."""
+    """Whether what is remembered tells the order of this part, and no index does."""
     return (
         part.having is not None
         and len(part.order) == 1
+        and not _indexed(part.having)
         and remembers(part.having)
         and (part.lacking is None or remembers(part.lacking))
     )
@@ -183,10 +184,12 @@ def _near(asked: Asked, part: _Part) -> bool:
         first = part.order[0].value if part.order else None
         lacks = set[Place]() if part.lacking is None else places(part.lacking)
         return len(part.order) <= 1 and first in (None, Property("start", "time")) and JOINED not in lacks
-    value = part.order[0].value
-    return all(places(key.value) == {part.at} for key in part.order) and (
-        (isinstance(value, Metric) and value.part == "last") or (isinstance(value, Param) and value.kind == "number")
-    )
+    return all(places(key.value) == {part.at} for key in part.order) and _indexed(part.order[0].value)
+
+
+def _indexed(value: Value) -> bool:
+    """Whether an index gives its rows in their order."""
+    return (isinstance(value, Metric) and value.part == "last") or (isinstance(value, Param) and value.kind == "number")
 
 
 class _Statement:

@@ -138,7 +138,7 @@ def files_below(ws: Workspace, path: str) -> list[Artifact]:
 def files_in_run(ws: Workspace, run_id: str, path: str) -> dict[str, File] | None:
     """Every file below the folder `path` of a run, by its path from there; None when there is no such run."""
     prefix = f"{checked}/" if (checked := check_path(path, empty=True)) else ""
-    found = ws.db.read(lambda c: statements.rows(c, _IN_RUN, (run_id,)), settled=False)
+    found = ws.db.look(lambda c: statements.rows(c, _IN_RUN, (run_id,)))
     return {
         name.removeprefix(prefix): File(digest=digest, size=size)
         for name, digest, size in found

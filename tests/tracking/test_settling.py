@@ -80,6 +80,10 @@ def test_nobody_reads_around_it():
                 opening.add(name)
             if isinstance(node, ast.keyword | ast.arg) and node.arg == "settled":
                 unsettled.add(name)
+            # `Database.look` leaves what waits where it is, too.
+            looks = isinstance(node, ast.Attribute) and node.attr == "look" and isinstance(node.value, ast.Attribute)
+            if looks and node.value.attr == "db":
+                unsettled.add(name)
     # The schema is looked at and changed before there is an inbox.
     assert opening == {"core/db.py", "core/schema.py"}
     assert unsettled == UNSETTLED
@@ -88,7 +92,8 @@ def test_nobody_reads_around_it():
 # None of them looks at metrics; each is asked often.
 UNSETTLED = {
     "core/db.py", "core/events.py", "registry/mlflow/registered_models.py", "registry/models.py",
-    "registry/versions.py", "serving/follower.py", "team/tokens.py", "tracking/artifact_files.py",
+    "registry/versions.py", "registry/webhooks.py", "serving/follower.py", "team/tokens.py",
+    "tracking/artifact_files.py",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from homeostat.core.clock import iso
 from homeostat.core.errors import NotFound
 from homeostat.core.events import StoredEvent
 from homeostat.core.records import from_json, to_json
-from homeostat.core.statements import rows as rows_of
+from homeostat.core.statements import rows
 from homeostat.core.workspace import Workspace
 from homeostat.notify import tell_hook
 from homeostat.registry import models, store
@@ -22,21 +22,18 @@ from homeostat.registry.names import PROMPT_TAG, is_prompt
 
 _TEXT, _TYPE = "mlflow.prompt.text", "_mlflow_prompt_type"
 _HIDDEN = (PROMPT_TAG, _TYPE, _TEXT)
-_ANY = "select 1 from registry_webhook where active limit 1"
+_ACTIVE = "select id, events from registry_webhook where active"
 
 
 def on_event(ws: Workspace, event: StoredEvent) -> None:
     """Listener: put what the event says into the outbox of every active hook that wants it. Twice is once."""
-    # Mostly there is none, and this is asked for each event while others wait for answers.
-    if not ws.db.look(lambda c: rows_of(c, _ANY)):
-        return
-    active = sa.select(store.webhook).where(store.webhook.c.active.is_(True))
-    rows = ws.db.read(lambda c: c.execute(active).all())
-    said = ws.db.read(lambda c: _said(c, event)) if rows else None
+    # Mostly there is none, and this is asked for each event while others wait for answers: by one exchange.
+    hooks = ws.db.look(lambda c: rows(c, _ACTIVE))
+    said = ws.db.read(lambda c: _said(c, event)) if hooks else None
     if said is None:
         return
     name, data = said
-    wanting = [row.id for row in rows if name in from_json(row.events, list[str])]
+    wanting = [identifier for identifier, events in hooks if name in from_json(events, list[str])]
     body = body_of(name, data, event.at_ms)
 
     def tell(c: sa.Connection) -> None:

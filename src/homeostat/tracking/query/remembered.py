@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import compress, count, repeat
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 from homeostat.core.statements import among, each, rows
@@ -111,7 +111,7 @@ class Columns:
 
     def _vector(self, value: Value) -> Iterable[float]:
         if isinstance(value, Constant):
-            return repeat(value.value, self._highest + 1)  # type: ignore[return-value]
+            return repeat(cast("float", value.value), self._highest + 1)  # texts are not compared here (`remembers_of`)
         if not isinstance(value, Arithmetic):
             return self.numbers(value)
         left, right = (_floats(self._vector(side)) for side in (value.left, value.right))

@@ -232,6 +232,21 @@ def graph() -> Json:
             "members": ["flight-delay", "winter-delay/3"]}  # fmt: skip
 
 
+def graph_traffic() -> Json:
+    """What its nodes were asked: one of them fails now and then, another was not asked."""
+
+    def node(path: str, name: str, requests: int, failed: int, ms: float | None, p95: float | None) -> Json:
+        return {"node": path, "name": name, "requests": requests, "failed": failed, "latency_ms": ms,
+                "latency_p95_ms": p95}  # fmt: skip
+
+    pair = "graph.steps[1].cases[0]"
+    return {"model": "delay-by-season", "version": 2, "from_ms": BASE - HOUR // 4, "to_ms": BASE, "log_share": 0.5,
+            "nodes": [node("graph.steps[0]", "airports", 5400, 0, 0.021, 0.04),
+                      node(f"{pair}.members[0]", "flight-delay", 5400, 0, 0.42, 1.3),
+                      node(f"{pair}.members[1]", "winter-delay", 5400, 92, 2.4, 18.2),
+                      node("graph.steps[1].otherwise", "flight-delay", 0, 0, None, None)]}  # fmt: skip
+
+
 def importance() -> list[Json]:
     rng = random.Random(4)
     return [

@@ -173,8 +173,11 @@ ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
         [figures_models.graph_deployment(), *figures_models.deployments()] if m.models else []
     ),
     "serving/get_graph": lambda m, q: figures_models.graph(),
+    "serving/graph_traffic": lambda m, q: figures_models.graph_traffic(),
     "serving/deployment_history": lambda m, _: figures_live.history(),
-    "serving/states": lambda m, q: [one for one in figures_live.states() if q.get("model", one["model"]) == one["model"]],
+    "serving/states": lambda m, q: [
+        one for one in figures_live.states() if q.get("model", one["model"]) == one["model"]
+    ],
     "serving/endpoint": lambda m, _: {"rest_url": "http://127.0.0.1:8080", "live": True},
     "serving/traffic": lambda m, q: figures_live.traffic(int(q["window_ms"]), int(q["points"])) if m.models else [],
     "serving/judge_canary": lambda m, _: figures_live.judgement(),

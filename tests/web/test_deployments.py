@@ -201,7 +201,9 @@ def test_a_graph_is_drawn_with_its_models(watched: Any, ws: hs.Workspace, plane:
         client.flush("pair")
     page.goto("/deployments/pair")
     drawn = page.get_by_role("group", name="Graph of models")
-    named = drawn.get_by_role("link", name=re.compile("model delay, v2, named by the graph, .* a second"))
+    named = drawn.get_by_role(
+        "link", name=re.compile("model delay, v2, named by the graph, .* a second .* none failed")
+    )
     named.wait_for()
     counted(drawn.locator("text", has_text="mean"), 1)
     counted(drawn.locator("text", has_text="weight 3"), 1)

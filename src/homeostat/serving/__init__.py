@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from homeostat.serving.graphs.nodes import Splitter as Splitter
     from homeostat.serving.graphs.nodes import Switch as Switch
     from homeostat.serving.graphs.nodes import When as When
+    from homeostat.serving.lately import graph_traffic as graph_traffic
     from homeostat.serving.lately import traffic as traffic
     from homeostat.serving.model import Bandit as Bandit
     from homeostat.serving.model import BanditArm as BanditArm
@@ -49,7 +50,9 @@ if TYPE_CHECKING:
     from homeostat.serving.model import Endpoint as Endpoint
     from homeostat.serving.model import Feedback as Feedback
     from homeostat.serving.model import FoldResult as FoldResult
+    from homeostat.serving.model import GraphTraffic as GraphTraffic
     from homeostat.serving.model import LoggedAnswer as LoggedAnswer
+    from homeostat.serving.model import NodeTraffic as NodeTraffic
     from homeostat.serving.model import OutputDifference as OutputDifference
     from homeostat.serving.model import Route as Route
     from homeostat.serving.model import ServingState as ServingState

@@ -31,7 +31,7 @@ from homeostat.serving.residency import deadline_ns
 from homeostat.serving.scoring import PREDICTIONS, read_csv, read_json
 from homeostat.serving.served import Held, Served
 from homeostat.serving.shadow import Shadow
-from homeostat.serving.tracing import Tracer
+from homeostat.serving.tracing import TracedLane, Tracer
 
 log = logging.getLogger("homeostat.serving")
 
@@ -55,6 +55,8 @@ class App:
         if tracer is not None:
             self.server.exchange = tracer.exchange
         self.catalog = Catalog(self.server, predictions, shadow, ws.settings.memory_budget_mb << 20)
+        if tracer is not None:
+            self.catalog.lanes = TracedLane
         self.access = access
         self.facts = Facts(self.catalog)
         self.pages = Pages(self.catalog, self.facts, None if tracer is None else tracer.exporter)

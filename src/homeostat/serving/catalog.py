@@ -25,6 +25,7 @@ class Catalog:
     def __init__(self, server: Server, predictions: PredictionLog, shadow: Shadow, budget: int = 0) -> None:
         self.server = server
         self.predictions = predictions
+        self.lanes: type[Lane] = Lane  # what answers for a model
         self.shadow = shadow
         self.models: dict[str, Served] = {}
         self.residency = Residency(self.models, budget)

@@ -15,8 +15,8 @@ class VersionCounts:
     """What one model version has done in this process. Times in nanoseconds."""
 
     __slots__ = (
-        "batches", "buckets", "compute_ns", "expired", "failures", "queue_ns", "requests", "rows", "shadow", "total_ns",
-        "turned_away",
+        "batches", "buckets", "compute_ns", "expired", "failures", "nodes", "queue_ns", "requests", "rows", "shadow",
+        "total_ns", "turned_away",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -31,6 +31,7 @@ class VersionCounts:
         self.queue_ns = 0
         self.total_ns = 0
         self.buckets = [0] * (len(BOUNDS_US) + 1)
+        self.nodes: dict[str, NodeCounts] = {}  # of a graph, by path
 
     def observe(self, nanoseconds: int) -> None:
         """One answered request took this long, from the parsed question to the written answer."""
@@ -45,6 +46,24 @@ class VersionCounts:
             if count and seen >= wanted:
                 return float(bound)
         return 0.0
+
+
+class NodeCounts:
+    """What one node of a graph has done in this process: how long its answers took, and by status how often it was the
+    one that failed. `name` is the model or the table that it asks."""
+
+    __slots__ = ("buckets", "failures", "name", "total_ns")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.failures: dict[int, int] = {}
+        self.total_ns = 0
+        self.buckets = [0] * (len(BOUNDS_US) + 1)
+
+    def observe(self, nanoseconds: int) -> None:
+        """It has answered after this long."""
+        self.total_ns += nanoseconds
+        self.buckets[bisect_left(BOUNDS_US, nanoseconds // 1000)] += 1
 
 
 class Family(msgspec.Struct, array_like=True):

@@ -241,7 +241,7 @@ class Follower:
             return graph
         loaded = await asyncio.to_thread(load_version, self._ws, deployment, version, weigh)
         loaded.counts = served.counts.setdefault(version, loaded.counts)
-        lane = Lane(loaded, self._loop, self._catalog.predictions, self._catalog.shadow, self._vigil)
+        lane = self._catalog.lanes(loaded, self._loop, self._catalog.predictions, self._catalog.shadow, self._vigil)
         residency.add(lane)
         if deployment.min_replicas > 1:
             try:

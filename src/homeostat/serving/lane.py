@@ -339,14 +339,14 @@ class Lane:
         for question in group:
             counts.queue_ns += started - question.started_ns
             counts.observe(ended - question.started_ns)
-        self._log(group, payload, outputs, ended)
+        self._log(group, payload, outputs, ended, 200)
         if any(question.shadows for question in group):
             self._shadow.mirror(self.loaded, group, payload)
         if self._barriers:
             self._settle(group)
 
-    def _log(self, group: list[Question], payload: object, outputs: Outputs, ended_ns: int) -> None:
-        self._predictions.append(LogEntry(self.loaded, group, payload, outputs, ended_ns, now_ms(), 200, ""))
+    def _log(self, group: list[Question], payload: object, outputs: Outputs | None, ended_ns: int, status: int) -> None:
+        self._predictions.append(LogEntry(self.loaded, group, payload, outputs, ended_ns, now_ms(), status, ""))
 
     def _failed(self, group: list[Question], error: BaseException, again: Callable[[list[Question]], None]) -> None:
         crashed = isinstance(error, Unavailable) and "crashed" in error.facts
@@ -371,9 +371,8 @@ class Lane:
         if status >= 500:
             log.error("%s", message)
             self.loaded.counts.failures += len(group)
-            now = time.perf_counter_ns()
             payload = self.loaded.contract.merge([question.payload for question in group])
-            self._predictions.append(LogEntry(self.loaded, group, payload, None, now, now_ms(), 500, ""))
+            self._log(group, payload, None, time.perf_counter_ns(), 500)
         for question in group:
             self._fail(question, status, message, extra)
         if self._barriers:

@@ -12,7 +12,9 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.serving import store
 from homeostat.serving.deployments import get_deployment, list_deployments
-from homeostat.serving.model import Traffic, TrafficPoint, VersionTraffic
+from homeostat.serving.graph_deployments import get_graph
+from homeostat.serving.graphs.nodes import Lookup, Member, walk
+from homeostat.serving.model import GraphTraffic, NodeTraffic, Traffic, TrafficPoint, VersionTraffic
 from homeostat.serving.spool import spool_files
 from homeostat.serving.tallies import no_requests, tallies_of, tally_of_segment, tally_of_spooled
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _DAY_MS = 86_400_000
 _MOST_POINTS = 500
+_GRAPH_POINTS = 60
 # Files are folded at most this long after their last row (twice the age at which a quiet data plane ends its file): an
 # older segment holds nothing newer than its neighbour that came after it.
 _FOLDED_LATE_MS = 1_200_000
@@ -53,7 +56,8 @@ def traffic(
     step = -(-window_ms // points)
     # Steps begin at multiples of their length, so that those asked for a moment later are the same ones.
     begin = (end - window_ms) // step * step
-    tally = _answered(ws, {deployment.model for deployment in deployments}, begin, to_ms, step)
+    whole_requests = pl.col("node") == ""
+    tally = _answered(ws, {one.model for one in deployments}, begin, to_ms, step).filter(whole_requests)
     by = ["version", "route"]
     whole = _figures(tally.filter(pl.col("route") != "shadow"), [])
     versions, stepped = _figures(tally, by), _figures(tally, ["at_ms", *by])
@@ -67,6 +71,41 @@ def traffic(
         )
         for one in deployments
     ]  # fmt: skip
+
+
+@verb(permission="serving:read")
+def graph_traffic(
+    ws: Workspace, model: str, version: int | None = None, window_ms: int = 900_000, to_ms: int | None = None
+) -> GraphTraffic:
+    """How fast every member and lookup of a graph has answered lately, and how often it was the one that failed.
+
+    Of the champion, or of another version, over the last `window_ms` (at most a day) before `to_ms` (now), from the
+    prediction log, as `traffic` tells it of whole requests. A node's time is from asking it to its answer, waiting in
+    its queue included.
+
+    Raises: NotFound; InvalidInput for a version that is no graph, and a window out of bounds.
+    """
+    import polars as pl
+
+    if not 1000 <= window_ms <= _DAY_MS:
+        raise InvalidInput(f"window_ms={window_ms}", hint=f"1000 to {_DAY_MS} ms")
+    declared = get_graph(ws, model, version)
+    end = now_ms() if to_ms is None else to_ms
+    step = -(-window_ms // _GRAPH_POINTS)
+    begin = (end - window_ms) // step * step
+    own = pl.col("version") == declared.version
+    tally = _answered(ws, {model}, begin, to_ms, step).filter(own)
+    figures = {row["node"]: row for row in _figures(tally, ["node"]).get(model, [])}
+    nothing = {"requests": 0, "failed": 0, "latency_ms": None, "latency_p95_ms": None}
+    return GraphTraffic(
+        model=model, version=declared.version, from_ms=begin, to_ms=end,
+        log_share=get_deployment(ws, model).log_share,
+        nodes=[
+            NodeTraffic(name=node.name if isinstance(node, Member) else node.table,
+                        **(figures.get(path) or {"node": path, **nothing}))
+            for path, node in walk(declared.graph) if isinstance(node, (Member, Lookup))
+        ],
+    )  # fmt: skip
 
 
 def _figures(tally: pl.DataFrame, by: list[str]) -> dict[str, list[dict[str, Any]]]:

@@ -46,7 +46,6 @@ class LoadedVersion:
         self.contract = contract
         self.runtime = runtime
         self.outputs = outputs
-        self.logged = outputs  # as the prediction log has them: a graph's tell of its members too
         self.writer = AnswerWriter(model, version, outputs)
         self.counts = VersionCounts()
         self.loop_rows = 0

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from homeostat.serving import tensors
-from homeostat.serving.model import ROLES
+from homeostat.serving.model import NODE_TIME, ROLES
 from homeostat.serving.spool import Batch, Block
 
 _NO_TIME = -(1 << 63)
@@ -74,6 +74,8 @@ def _add_block(data: dict[str, Any], block: Block, total: int, columns: set[str]
     if block.datatype == "BYTES":
         texts = [item.decode("utf-8", "replace") for item in array.reshape(-1).tolist()]
         data[name] = pl.Series(texts, dtype=pl.String) if not tail else texts
+    elif name.startswith(NODE_TIME):
+        data[name] = pl.Series(array).set(pl.Series(array < 0), None)  # nodes that were not asked, or did not answer
     elif not tail:
         data[name] = array
     else:

@@ -13,6 +13,9 @@ Role = Literal["champion", "canary", "shadow"]
 
 # The prediction log's column of a graph: the versions that answered, NAME/VERSION, by their places in the graph.
 MEMBERS = "members"
+# And before the path of a node: how long it took, in microseconds; of a failed request, the node that failed.
+NODE_TIME = "us:"
+FAILED_NODE = "failed_node"
 
 # How a logged prediction was routed. "direct": the request named a version itself.
 ROLES = ("champion", "canary", "shadow", "direct")
@@ -278,6 +281,30 @@ class Traffic(Record):
     latency_p95_ms: float | None
     versions: list[VersionTraffic]
     points: list[TrafficPoint]
+
+
+class NodeTraffic(Record):
+    """What a node of a graph, at the path `node`, was asked lately: the model or table of that name. `requests` that
+    came there, those that it ended by failing, median and 95th percentile of the time of the others in milliseconds."""
+
+    node: str
+    name: str
+    requests: int
+    failed: int
+    latency_ms: float | None
+    latency_p95_ms: float | None
+
+
+class GraphTraffic(Record):
+    """The nodes of a version of a graph in [from_ms, to_ms), in the order in which they are written; of the requests,
+    `log_share` are logged."""
+
+    model: str
+    version: int
+    from_ms: int
+    to_ms: int
+    log_share: float
+    nodes: list[NodeTraffic]
 
 
 class LoggedAnswer(Record):

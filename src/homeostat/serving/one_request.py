@@ -11,7 +11,7 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import get_version
 from homeostat.serving import store
-from homeostat.serving.model import MEMBERS, ROLES, LoggedAnswer
+from homeostat.serving.model import FAILED_NODE, MEMBERS, NODE_TIME, ROLES, LoggedAnswer
 from homeostat.serving.spool import read_spool, spool_files
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def _told(row: dict[str, Any], outputs: set[str]) -> LoggedAnswer:
     from homeostat.serving.log_frame import SCHEMA
 
     values = {name: value for name, value in row.items() if name not in SCHEMA and value is not None}
+    outputs = outputs | {name for name in values if name == FAILED_NODE or name.startswith(NODE_TIME)}
     return LoggedAnswer(
         request_id=row["request_id"], row=row["row"], key=row["key"], time_ms=row["time_ms"],
         logged_ms=row["logged_ms"], version=row["version"], route=row["route"], latency_ms=row["latency_us"] / 1000,

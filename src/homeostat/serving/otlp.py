@@ -7,9 +7,11 @@ See https://opentelemetry.io/docs/specs/otlp/.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 
@@ -20,7 +22,7 @@ from homeostat.serving.rpc_wire import BYTES, FIXED32, FIXED64, VARINT, field, n
 
 log = logging.getLogger("homeostat.serving")
 
-_SERVER, _ERROR = 2, 2
+_INTERNAL, _SERVER, _ERROR = 1, 2, 2
 _NAMED = re.compile(r"/(models|versions)/[^/:]+")
 # A collector that is busy says so by these; anything else will not be better the next time.
 _AGAIN = (429, 502, 503, 504)
@@ -30,8 +32,8 @@ class Span:
     """One answered request. What is not known stays empty; times in nanoseconds since 1970."""
 
     __slots__ = (
-        "begin_ns", "end_ns", "id", "method", "model", "parent", "request", "role", "rows", "rpc", "state", "status",
-        "target", "trace", "version",
+        "begin_ns", "children", "end_ns", "id", "method", "model", "parent", "request", "role", "rows", "rpc", "state",
+        "status", "target", "trace", "version",
     )  # fmt: skip
 
     def __init__(self, trace: bytes, id: bytes, parent: bytes, state: str, begin_ns: int) -> None:
@@ -41,6 +43,7 @@ class Span:
         self.state = state
         self.begin_ns = begin_ns
         self.end_ns = 0
+        self.children: list[Child] = []
         self.method = b""
         self.target = b""
         self.status = 0
@@ -52,11 +55,48 @@ class Span:
         self.request = ""
 
 
+class Child:
+    """A part of a request's way: what computed for it, or a node of a graph with what is below it."""
+
+    __slots__ = ("attributes", "begin_ns", "children", "end_ns", "failed", "id", "name")
+
+    def __init__(self, name: str, attributes: dict[str, str | int], begin_ns: int = 0, end_ns: int = 0) -> None:
+        self.id = os.urandom(8)
+        self.name = name
+        self.attributes = attributes
+        self.begin_ns = begin_ns or time.time_ns()
+        self.end_ns = end_ns  # 0: it has not ended
+        self.failed = False
+        self.children: list[Child] = []
+
+    def end(self) -> None:
+        """It ends now."""
+        self.end_ns = time.time_ns()
+
+
 def encode(spans: Iterable[Span], resource: Mapping[str, str]) -> bytes:
     """An ExportTraceServiceRequest with all `spans`."""
     scope = field(1, field(1, "homeostat.serving") + field(2, VERSION))
     told = field(1, b"".join([_attribute(1, key, value) for key, value in resource.items()]))
-    return field(1, told + field(2, scope + b"".join([field(2, _span(span)) for span in spans])))
+    return field(1, told + field(2, scope + b"".join([_request(span) for span in spans])))
+
+
+def _request(span: Span) -> bytes:
+    """A request's span, and those below it."""
+    return field(2, _span(span)) + b"".join([_child(child, span.trace, span) for child in span.children])
+
+
+def _child(child: Child, trace: bytes, above: Span | Child) -> bytes:
+    end_ns = child.end_ns or above.end_ns or child.begin_ns  # nobody waits for its end any more
+    child.end_ns = end_ns
+    own = b"".join([
+        field(1, trace), field(2, child.id), field(4, above.id), field(5, child.name), number(6, _INTERNAL),
+        _fixed64(7, child.begin_ns), _fixed64(8, end_ns),
+        *[_attribute(9, key, value) for key, value in child.attributes.items()],
+        field(15, number(3, _ERROR)) if child.failed else b"",
+        varint(16 << 3 | FIXED32) + struct.pack("<I", 1),
+    ])  # fmt: skip
+    return field(2, own) + b"".join([_child(below, trace, child) for below in child.children])
 
 
 def _span(span: Span) -> bytes:

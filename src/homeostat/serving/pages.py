@@ -99,6 +99,11 @@ class Pages:
         page.add("homeostat_compute_seconds_total", "counter", "Time in the model.", seconds)
         latencies = [(labels, c.buckets, c.total_ns) for labels, c in counts]
         page.histogram("homeostat_latency_seconds", "From the parsed request to the written answer.", latencies)
+        nodes = [({**n, "node": path, "name": node.name}, node) for n, c in counts for path, node in c.nodes.items()]
+        waited = [(labels, node.buckets, node.total_ns) for labels, node in nodes]
+        page.histogram("homeostat_node_seconds", "From asking a node of a graph to its answer.", waited)
+        failed = [({**n, "status": str(code)}, many) for n, node in nodes for code, many in node.failures.items()]
+        page.add("homeostat_node_failures_total", "counter", "Requests that a node of a graph ended.", failed)
         rejected = [({"model": name}, served.rejected) for name, served in catalog.models.items()]
         page.add("homeostat_rejected_total", "counter", "Requests that do not fit the model's signature.", rejected)
         refused = [({"status": str(status)}, count) for status, count in sorted(catalog.codes.items())]
@@ -114,8 +119,13 @@ class Pages:
             page.add(f"homeostat_{name}", kind, help, [({}, value)])
         self._residency(page)
         if self._exporter is not None:
-            page.add("homeostat_spans_total", "counter", "Spans sent.", [({}, self._exporter.sent)])
-            page.add("homeostat_spans_dropped_total", "counter", "Spans lost.", [({}, self._exporter.dropped)])
+            page.add("homeostat_spans_total", "counter", "Requests whose spans were sent.", [({}, self._exporter.sent)])
+            page.add(
+                "homeostat_spans_dropped_total",
+                "counter",
+                "Requests whose spans were lost.",
+                [({}, self._exporter.dropped)],
+            )
         return page
 
     def _residency(self, page: Exposition) -> None:

@@ -200,12 +200,13 @@ def _batch(loaded: LoadedVersion, status: int, entries: list[LogEntry]) -> tuple
     policy = loaded.log_policy
     inputs = _join([policy.shown(loaded.contract.logged(entry.payload)) for entry in entries])
     outputs: list[Block] = []
-    if status == 200:
+    first = entries[0].outputs
+    if first is not None:
         skip = 1 if loaded.contract.batchable else 0
         outputs = [
-            Block([spec.name], spec.datatype, list(_first(entries, at).shape[skip:]),
+            Block([spec.name], spec.datatype, list(first.arrays[at].shape[skip:]),
                   b"".join([entry.outputs.bytes_of(at) for entry in entries if entry.outputs is not None]))
-            for at, spec in enumerate(loaded.logged)
+            for at, spec in enumerate(first.specs)
         ]  # fmt: skip
     return Batch(
         loaded.model, loaded.version, status, ids, counts.tobytes(), roles.tobytes(), latencies.tobytes(),
@@ -219,11 +220,6 @@ def _shapes(entry: LogEntry) -> tuple[Any, ...]:
     given = tuple(tuple(tail) for _, _, tail, _ in contract.logged(entry.payload)) if not contract.batchable else ()
     skip = 1 if contract.batchable else 0
     return given, None if entry.outputs is None else tuple(array.shape[skip:] for array in entry.outputs.arrays)
-
-
-def _first(entries: list[LogEntry], at: int) -> Any:
-    assert entries[0].outputs is not None
-    return entries[0].outputs.arrays[at]
 
 
 def _join(logged: list[Logged]) -> list[Block]:

@@ -56,8 +56,21 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
     outputs: list[Block]
 
 
+class RawBlock(msgspec.Struct, array_like=True, gc=False):
+    """A `Block` whose bytes are read when they are wanted."""
+
+    names: list[str]
+    datatype: str
+    tail: list[int]
+    data: msgspec.Raw
+
+    def bytes(self) -> bytes:
+        """The rows' bytes."""
+        return _decode_bytes(self.data)
+
+
 class Timings(msgspec.Struct, array_like=True, gc=False):
-    """The beginning of a `Batch`: who answered when and how fast, without taking ids, rows and columns apart."""
+    """A `Batch` for who asks only when and how fast it was answered: ids, keys and columns are not taken apart."""
 
     model: str
     version: int
@@ -67,9 +80,14 @@ class Timings(msgspec.Struct, array_like=True, gc=False):
     roles: bytes
     latency_us: bytes
     logged_ms: bytes
+    keys: msgspec.Raw
+    times: msgspec.Raw
+    inputs: msgspec.Raw
+    outputs: list[RawBlock]
 
 
 _decode = msgspec.msgpack.Decoder(Batch).decode
+_decode_bytes = msgspec.msgpack.Decoder(bytes).decode
 _decode_timings = msgspec.msgpack.Decoder(Timings).decode
 
 

@@ -1,4 +1,6 @@
-"""How many requests took how long, by version, route and step of time: small, and kept of what was read already.
+"""How many requests took how long, by version, route, node and step of time: small, and kept of what was read already.
+
+The requests themselves have the empty node; of a graph's there are also the nodes on their way.
 
 A request counts in a bucket of latencies that is one hundredth wide. Of the predictions of a workspace only what was
 added since the last look is read: the further end of a spool file that still grows, and files that are new.
@@ -13,13 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from homeostat.core.workspace import Workspace
-from homeostat.serving.model import ROLES
+from homeostat.serving import tensors
+from homeostat.serving.model import FAILED_NODE, NODE_TIME, ROLES
 from homeostat.serving.spool import Timings, read_timings
 
 if TYPE_CHECKING:
     import polars as pl
 
-_KEYS = ["model", "version", "route", "failed", "at_ms", "bucket"]
+_KEYS = ["model", "version", "route", "node", "failed", "at_ms", "bucket"]
+_READ = ["model", "version", "route", "node", "logged_ms", "latency_us", "status"]
 _MOST_ROWS = 1_000_000  # of all tallies of a workspace; 50 bytes each
 
 
@@ -103,8 +107,27 @@ def tally_of_segment(
     lazy = pl.scan_parquet(ws.blobs.local_path(digest)).filter(pl.col("logged_ms") >= since_ms, pl.col("row") == 0)
     if before_ms is not None:
         lazy = lazy.filter(pl.col("logged_ms") < before_ms)
-    frame = lazy.select(pl.lit(model).alias("model"), "version", "route", "logged_ms", "latency_us", "status").collect()
-    return _tallied(frame, step_ms, since_ms)
+    one = lazy.with_columns(pl.lit(model).alias("model"))
+    frames = [one.with_columns(pl.lit("").alias("node")), *_of_nodes(one)]
+    return _tallied(pl.concat([frame.select(_READ) for frame in frames]).collect(), step_ms, since_ms)
+
+
+def _of_nodes(lazy: pl.LazyFrame) -> list[pl.LazyFrame]:
+    """What the nodes of graphs took, and which of them failed."""
+    import polars as pl
+
+    names = lazy.collect_schema().names()
+    timed = [
+        lazy.drop_nulls(name).with_columns(
+            pl.lit(name.removeprefix(NODE_TIME)).alias("node"), pl.col(name).cast(pl.UInt32).alias("latency_us"),
+            pl.lit(200).cast(pl.UInt16).alias("status"),
+        )
+        for name in names if name.startswith(NODE_TIME)
+    ]  # fmt: skip
+    if FAILED_NODE not in names:
+        return timed
+    failed = lazy.filter(pl.col(FAILED_NODE) != "", pl.col("status") >= 500)
+    return [*timed, failed.with_columns(pl.col(FAILED_NODE).alias("node"))]
 
 
 def _tallied(frame: pl.DataFrame, step_ms: int, since_ms: int) -> pl.DataFrame:
@@ -114,7 +137,7 @@ def _tallied(frame: pl.DataFrame, step_ms: int, since_ms: int) -> pl.DataFrame:
         frame.lazy()
         .filter(pl.col("logged_ms") >= since_ms)
         .group_by(
-            "model", pl.col("version").cast(pl.Int64), pl.col("route").cast(pl.String),
+            "model", pl.col("version").cast(pl.Int64), pl.col("route").cast(pl.String), "node",
             (pl.col("status") >= 500).alias("failed"),
             (pl.col("logged_ms") // step_ms * step_ms).alias("at_ms"),
             ((pl.col("latency_us").cast(pl.Float64) + 1).log() * 100).cast(pl.Int32).alias("bucket"),
@@ -138,11 +161,51 @@ def _of_timings(spooled: list[Timings]) -> pl.DataFrame:
     roles = np.frombuffer(b"".join([told.roles for told in spooled]), "u1")
     models = list(dict.fromkeys(told.model for told in spooled))
     places = np.repeat(np.array([models.index(told.model) for told in spooled], "<i8"), counts)
-    return pl.DataFrame({
+    whole = pl.DataFrame({
         "model": pl.Series(models, dtype=pl.String).gather(places),
         "version": np.repeat(np.array([told.version for told in spooled], "<i8"), counts),
         "route": pl.Series(ROLES).gather(roles),
+        "node": pl.Series([""]).new_from_index(0, len(roles)),
         "logged_ms": np.frombuffer(b"".join([told.logged_ms for told in spooled]), "<i8"),
         "latency_us": np.frombuffer(b"".join([told.latency_us for told in spooled]), "<u4"),
         "status": np.repeat(np.array([told.status for told in spooled], "<u2"), counts),
     })  # fmt: skip
+    return pl.concat([whole, *_nodes_of_timings(spooled)])
+
+
+def _nodes_of_timings(spooled: list[Timings]) -> list[pl.DataFrame]:
+    """The same rows for the nodes of graphs, as `_of_nodes` has them."""
+    import numpy as np
+    import polars as pl
+
+    parts: dict[tuple[str, int, str, int], list[tuple[tensors.Array, tensors.Array, tensors.Array]]] = {}
+    for told in spooled:
+        blocks = {block.names[0]: block for block in told.outputs}
+        if not any(name.startswith(NODE_TIME) for name in blocks):
+            continue
+        counts = np.frombuffer(told.counts, "<u4").astype("<i8")
+        first = np.cumsum(counts) - counts  # what is told of a request is told of each of its rows
+        roles, logged = np.frombuffer(told.roles, "u1"), np.frombuffer(told.logged_ms, "<i8")
+        for name, block in blocks.items():
+            if name.startswith(NODE_TIME):
+                took = np.frombuffer(block.bytes(), "<i4")[first]
+                key = (told.model, told.version, name.removeprefix(NODE_TIME), 200)
+                kept = took >= 0
+                parts.setdefault(key, []).append((roles[kept], logged[kept], took[kept]))
+        if told.status >= 500 and FAILED_NODE in blocks:
+            data = blocks[FAILED_NODE].bytes()
+            nodes = tensors.from_bytes("", "BYTES", [int(counts.sum())], data)[first]
+            for node in set(nodes.tolist()) - {b""}:
+                kept = nodes == node
+                key = (told.model, told.version, node.decode(), told.status)
+                parts.setdefault(key, []).append((roles[kept], logged[kept], np.zeros(int(kept.sum()), "<i4")))
+    found: list[pl.DataFrame] = []
+    for (model, version, node, status), three in parts.items():
+        roles, logged, took = (np.concatenate(column) for column in zip(*three, strict=True))
+        found.append(pl.DataFrame({
+            "model": pl.Series([model]).new_from_index(0, len(took)),
+            "version": np.full(len(took), version, "<i8"), "route": pl.Series(ROLES).gather(roles),
+            "node": pl.Series([node]).new_from_index(0, len(took)), "logged_ms": logged,
+            "latency_us": took.astype("<u4"), "status": np.full(len(took), status, "<u2"),
+        }))  # fmt: skip
+    return found

@@ -17,9 +17,10 @@ from urllib.parse import unquote
 from homeostat.core.version import VERSION
 from homeostat.serving.http1 import Connection, Exchange
 from homeostat.serving.http2 import Call, Http2
+from homeostat.serving.lane import Lane
 from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.oip import Outputs
-from homeostat.serving.otlp import Exporter, Span
+from homeostat.serving.otlp import Child, Exporter, Span
 from homeostat.serving.question import Form, Question
 from homeostat.serving.trace_context import Sampler, parse_parent, parse_state, sampler_of
 
@@ -130,6 +131,22 @@ class TracedForm:
             span.model, span.version, span.role = loaded.model, loaded.version, question.role
             span.rows, span.request = question.rows, question.id
         self._inner.put(question, waiting, loaded, outputs, start, stop)
+
+
+class TracedLane(Lane):
+    """A lane that tells the spans of its requests when they were computed."""
+
+    def _deliver(self, group: list[Question], payload: object, outputs: Outputs, started: int) -> None:
+        computed, now = time.perf_counter_ns(), time.time_ns()
+        rows = sum(question.rows for question in group)
+        for question in group:
+            span: Span | Child | None = getattr(question.exchange, "span", None)
+            if span is not None:
+                told: dict[str, str | int] = {"homeostat.model": self.loaded.model,
+                                              "homeostat.version": self.loaded.version,
+                                              "homeostat.batch_rows": rows}  # fmt: skip
+                span.children.append(Child("compute", told, now - (computed - started), now))
+        super()._deliver(group, payload, outputs, started)
 
 
 def tracer_of(environment: Mapping[str, str]) -> Tracer | None:

@@ -47,6 +47,7 @@ export interface Verbs {
   "explain/importance": [{ model: string; version: number }, R.Importance[]];
   "serving/list_deployments": [Record<string, never>, R.Deployment[]];
   "serving/get_graph": [{ model: string; version: number }, R.DeclaredGraph];
+  "serving/graph_traffic": [{ model: string; version: number; window_ms: number }, R.GraphTraffic];
   "serving/deployment_history": [{ model: string; limit: number }, R.DeploymentChange[]];
   "serving/states": [{ model?: string }, R.ServingState[]];
   "serving/endpoint": [Record<string, never>, R.Endpoint];

@@ -1,7 +1,7 @@
 // Where the nodes of a graph of models stand when it is drawn from left to right: what a request meets first is left.
 import type { GraphNode, GraphWhen } from "./records";
 
-export const BOX = { w: 184, h: 62 };
+export const BOX = { w: 184, h: 79 };
 const SMALL = { w: 72, h: 40 };
 const GAP_X = 36;
 const GAP_Y = 14;

@@ -411,6 +411,23 @@ export interface DeclaredGraph {
   graph: GraphNode;
   members: string[];
 }
+/** What a node of a graph was asked lately: `node` is its path, `name` the model or table that it asks. */
+export interface NodeTraffic {
+  node: string;
+  name: string;
+  requests: number;
+  failed: number;
+  latency_ms: number | null;
+  latency_p95_ms: number | null;
+}
+export interface GraphTraffic {
+  model: string;
+  version: number;
+  from_ms: number;
+  to_ms: number;
+  log_share: number;
+  nodes: NodeTraffic[];
+}
 /** One generation of a deployment. */
 export interface DeploymentChange {
   generation: number;

@@ -20,6 +20,7 @@ from homeostat.serving.graphs.feeding import Columns, Given
 from homeostat.serving.graphs.lookups import LookupTable
 from homeostat.serving.graphs.member import ColumnsForm, MemberStep
 from homeostat.serving.graphs.nodes import Member, walk
+from homeostat.serving.graphs.nodes_told import NodesTold
 from homeostat.serving.graphs.opening import OpenedGraph
 from homeostat.serving.graphs.run import Run
 from homeostat.serving.graphs.steps import Step, as_typed, build
@@ -40,10 +41,12 @@ class GraphLane(Lane):
         self.members = opened.members
         self._outputs = opened.checked.signature.outputs
         self._runs: dict[Question, Run] = {}
-        self._ended: list[tuple[Question, list[Array], str]] = []
+        self._ended: list[tuple[Run, list[Array]]] = []
         self._form = ColumnsForm()
+        self._traced = catalog.lanes is not Lane
+        self._told = NodesTold(opened.graph, self.loaded.counts, self._traced)
         self._own = {
-            path: Lane(loaded, loop, catalog.predictions, catalog.shadow, vigil)
+            path: catalog.lanes(loaded, loop, catalog.predictions, catalog.shadow, vigil)
             for path, loaded in opened.own.items()
         }  # fmt: skip
         # Requests are joined when they are logged where the outputs of one have the form of another's.
@@ -53,6 +56,7 @@ class GraphLane(Lane):
         self._graph = self._built(opened, catalog)
 
     def _built(self, opened: OpenedGraph, catalog: Catalog) -> Step:
+        told = self._told
         asked = [(path, node) for path, node in walk(opened.graph) if isinstance(node, Member)]
         numbers = {path: number for number, (path, _) in enumerate(asked)}
         names = [node.name for _, node in asked]
@@ -62,10 +66,10 @@ class GraphLane(Lane):
             suffix = f"#{number}" if names.count(node.name) > 1 else ""
             return MemberStep(
                 node, opened.checked.places[path], opened.loaded.contract, opened.checked.rowwise, catalog, self,
-                self._form, number, suffix, self._own.get(path), self._go_on,
+                self._form, path, told.numbers[path], suffix, self._own.get(path), self._go_on,
             )  # fmt: skip
 
-        return build(opened.graph, opened.checked, opened.loaded.model, member, opened.lookups)
+        return build(opened.graph, opened.checked, opened.loaded.model, member, opened.lookups, told.timed)
 
     def put(self, question: Question) -> None:
         """Send `question` through the graph; its members compute at the end of this pass."""
@@ -73,7 +77,9 @@ class GraphLane(Lane):
             self._turn_away(question)
             return
         deadline = question.deadline_ns or question.started_ns + self.timeout_ns
-        run = self._runs[question] = Run(question, deadline, self._run_failed)
+        run = self._runs[question] = Run(question, deadline, self._told.nothing.copy(), self._run_failed)
+        if self._traced:
+            run.span = getattr(question.exchange, "span", None)
         self._go_on(run, lambda: self._graph.start(run, self._given(question), lambda found: self._end(run, found)))
         self._hand_out()
 
@@ -125,42 +131,44 @@ class GraphLane(Lane):
             found = {self._outputs[0].name: next(iter(found.values()))}
         arrays = [as_typed(found[field.name], field) for field in self._outputs]
         run.ended = True
-        members = " ".join(run.answered[number] for number in sorted(run.answered))
         del self._runs[run.question]
-        self._ended.append((run.question, arrays, members))
+        self._ended.append((run, arrays))
 
     def _run_failed(self, run: Run, status: int, message: str, extra: bytes) -> None:
-        del self._runs[run.question]
+        self._told.failed(run, status)
         self._give_up([run.question], status, f"graph '{self.loaded.model}' version {self.loaded.version}: {message}",
                      extra)  # fmt: skip
+        del self._runs[run.question]
 
     def _hand_out(self) -> None:
         ended, self._ended = self._ended, []
         if not ended:
             return
         for group in [ended] if self._joined else [[one] for one in ended]:
-            questions = [question for question, _, _ in group]
+            questions = [run.question for run, _ in group]
             arrays = group[0][1]
             if len(group) > 1:
-                arrays = [np.concatenate(parts) for parts in zip(*(parts for _, parts, _ in group), strict=True)]
+                arrays = [np.concatenate(parts) for parts in zip(*(parts for _, parts in group), strict=True)]
             payload = self.loaded.contract.merge([question.payload for question in questions])
-            outputs = GraphOutputs(self.loaded.outputs, arrays, [members for _, _, members in group])
+            outputs = GraphOutputs(self.loaded.outputs, arrays, [run for run, _ in group])
             self._deliver(questions, payload, outputs, min(question.started_ns for question in questions))
 
-    def _log(self, group: list[Question], payload: object, outputs: Outputs, ended_ns: int) -> None:
-        """To the prediction log, with a column that tells which versions of the members have answered."""
-        assert isinstance(outputs, GraphOutputs)
-        rows = [question.rows for question in group]
-        column = np.repeat(np.array(outputs.members, dtype=object), rows)
-        logged = Outputs(self.loaded.logged, [*outputs.arrays, column])
-        self._predictions.append(LogEntry(self.loaded, group, payload, logged, ended_ns, now_ms(), 200, ""))
+    def _log(self, group: list[Question], payload: object, outputs: Outputs | None, ended_ns: int, status: int) -> None:
+        """To the prediction log, with columns that tell which versions of the members have answered, how long each
+        node took, and of a failure which node it was."""
+        if isinstance(outputs, GraphOutputs):
+            logged = Outputs([*outputs.specs, *self._told.specs], [*outputs.arrays, *self._told.columns(outputs.runs)])
+        else:
+            (question,) = group  # those of a graph fail alone
+            logged = self._told.of_failure(self._runs[question])
+        self._predictions.append(LogEntry(self.loaded, group, payload, logged, ended_ns, now_ms(), status, ""))
 
 
 class GraphOutputs(Outputs):
-    """A graph's answers to a group of requests, and who gave each of them."""
+    """A graph's answers to a group of requests, and the way of each through it."""
 
-    __slots__ = ("members",)
+    __slots__ = ("runs",)
 
-    def __init__(self, specs: list[TensorSpec], arrays: list[Array], members: list[str]) -> None:
+    def __init__(self, specs: list[TensorSpec], arrays: list[Array], runs: list[Run]) -> None:
         super().__init__(specs, arrays)
-        self.members = members
+        self.runs = runs

@@ -17,6 +17,7 @@ from homeostat.serving.graphs.steps import Step, Then
 from homeostat.serving.lane import Lane
 from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.oip import Outputs
+from homeostat.serving.otlp import Child
 from homeostat.serving.question import Line, Question
 from homeostat.serving.served import Held
 
@@ -27,10 +28,14 @@ _FEEDERS = 16
 class MemberCall:
     """Waits for a member's answer in a client's place."""
 
-    __slots__ = ("_label", "connection", "outputs", "run", "then", "version")
+    __slots__ = ("_label", "_node", "connection", "outputs", "run", "span", "then", "version")
 
-    def __init__(self, run: Run, line: Line, label: str, then: Callable[[MemberCall], None]) -> None:
+    def __init__(
+        self, run: Run, line: Line, label: str, node: int, span: Child | None, then: Callable[[MemberCall], None]
+    ) -> None:
         self.run = run
+        self.span = span  # below which the member tells of itself, as it does for a client's request
+        self._node = node
         self.connection = line
         self.then = then
         self.outputs: Columns = {}
@@ -39,6 +44,7 @@ class MemberCall:
 
     def fail(self, status: int, message: str, extra: bytes = b"") -> None:
         """The member could not answer: so cannot the graph."""
+        self.run.blame(self._node)
         self.run.fail(status, f"member '{self._label}': {message}", extra)
 
 
@@ -64,13 +70,14 @@ class ColumnsForm:
 class MemberStep(Step):
     """Asks one member. `own` is the lane of a version that the graph insists on; without it the member's routes say.
 
-    `number` is its place among the graph's members; `suffix` tells its predictions from those of the same member at
-    another place of the graph.
+    `path` is its place in the graph, `number` that among the nodes that do something; `suffix` tells its predictions
+    from those of the same member at another place of the graph.
     """
 
     def __init__(
         self, node: Member, place: Place, graph: Contract, rowwise: bool, catalog: Catalog, line: Line,
-        form: ColumnsForm, number: int, suffix: str, own: Lane | None, go_on: Callable[[Run, Callable[[], None]], None],
+        form: ColumnsForm, path: str, number: int, suffix: str, own: Lane | None,
+        go_on: Callable[[Run, Callable[[], None]], None],
     ) -> None:  # fmt: skip
         self._node = node
         self._place = place
@@ -79,6 +86,7 @@ class MemberStep(Step):
         self._catalog = catalog
         self._line = line
         self._form = form
+        self._path = path
         self._number = number
         self._suffix = suffix
         self._own = own
@@ -89,7 +97,7 @@ class MemberStep(Step):
         try:
             self._ask(run, given, then)
         except Unloaded as away:  # held, as a client's request is, while the member is loaded
-            call = MemberCall(run, self._line, self._node.name, lambda call: None)
+            call = self._call(run, lambda call: None)
             resume = partial(self._go_on, run, partial(self.start, run, given, then))
             self._catalog.residency.hold(away.served, Held(resume, call.fail, run.deadline_ns))
 
@@ -102,9 +110,9 @@ class MemberStep(Step):
 
         def answered(call: MemberCall) -> None:
             run.answered[self._number] = f"{self._node.name}/{call.version}"
-            then(self._renamed(call.outputs, given.rows))
+            then(self._renamed(run, call.outputs, given.rows))
 
-        call = MemberCall(run, self._line, self._node.name, answered)
+        call = self._call(run, answered)
         asked = Question(
             call, self._form, question.id + self._suffix, role, given.rows, payload, run.keys_of(given),
             run.times_of(given), [], time.perf_counter_ns(),
@@ -115,6 +123,9 @@ class MemberStep(Step):
             asked.shadows = [shadow.loaded for shadow in shadows]
             asked.mirror = as_request(asked.id, payload, loaded.contract)
         lane.put(asked)
+
+    def _call(self, run: Run, then: Callable[[MemberCall], None]) -> MemberCall:
+        return MemberCall(run, self._line, self._node.name, self._number, run.spans.get(self._path), then)
 
     def _route(self, run: Run, given: Given) -> tuple[Lane, str, list[Lane]]:
         """The lane that answers, the role it has, and the lanes that its request is mirrored to."""
@@ -142,8 +153,9 @@ class MemberStep(Step):
         found = self._feeders[loaded] = feeder(self._node, self._place, self._graph, loaded.contract)
         return found
 
-    def _renamed(self, outputs: Columns, rows: int) -> Columns:
+    def _renamed(self, run: Run, outputs: Columns, rows: int) -> Columns:
         if self._rowwise and any(len(array) != rows for array in outputs.values()):
+            run.blame(self._number)
             raise StepFailed(f"member '{self._node.name}' gave another number of rows than the {rows} asked for")
         names = self._node.outputs
         return {names.get(name, name): array for name, array in outputs.items()} if names else outputs

@@ -7,20 +7,18 @@ from pathlib import Path
 from homeostat.core.errors import StepFailed, Unavailable
 from homeostat.core.workspace import Workspace
 from homeostat.registry import Field, ModelVersion, Package
-from homeostat.serving.contract import ColumnsContract, Contract, MatrixContract, TensorsContract, TensorSpec
+from homeostat.serving.contract import ColumnsContract, Contract, MatrixContract, TensorsContract
 from homeostat.serving.graphs.checking import Checked
 from homeostat.serving.graphs.lookups import LookupTable
 from homeostat.serving.graphs.nodes import Lookup, Member, Node, members_of, walk
 from homeostat.serving.graphs.resolving import check_now, graph_of, still_fits
 from homeostat.serving.loaded import LoadedVersion, sample_payload
-from homeostat.serving.model import MEMBERS, Deployment
+from homeostat.serving.model import Deployment
 from homeostat.serving.package import read_package, specs
 from homeostat.serving.runtimes.runtime import Runtime
 from homeostat.serving.source import load_version
 from homeostat.serving.tensors import Array
 from homeostat.serving.unpacked import unpack
-
-_MEMBERS = TensorSpec(name=MEMBERS, datatype="BYTES", shape=[-1])
 
 
 class GraphRuntime(Runtime):
@@ -103,6 +101,5 @@ def _loaded(
     )  # fmt: skip
     outputs = specs(signature.outputs)
     loaded = LoadedVersion(deployment.model, version.version, contract, GraphRuntime(), outputs)
-    loaded.logged = [*outputs, _MEMBERS]
     loaded.sample, _ = sample_payload(folder, package, contract)
     return loaded

@@ -179,11 +179,20 @@ class LookupStep(Step):
 
 
 def build(
-    graph: Node, checked: Checked, model: str, member: Callable[[str, Member], Step], lookups: dict[str, LookupTable]
+    graph: Node,
+    checked: Checked,
+    model: str,
+    member: Callable[[str, Member], Step],
+    lookups: dict[str, LookupTable],
+    told: Callable[[str, Step], Step],
 ) -> Step:
-    """The graph ready to answer. `member` makes the step of a member at a path; `lookups` are by path."""
+    """The graph ready to answer. `member` makes the step of a member at a path; `lookups` are by path; `told` makes
+    that of any node one that tells of itself."""
 
     def of(node: Node, path: str) -> Step:
+        return told(path, made(node, path))
+
+    def made(node: Node, path: str) -> Step:
         below = [of(child, f"{path}.{name}") for name, child in children(node)]
         match node:
             case Member():

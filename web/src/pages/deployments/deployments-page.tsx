@@ -43,7 +43,7 @@ function NoDeployment() {
 
 function opening(deployments: readonly Deployment[], traffic: readonly Traffic[]): string {
   const moving = deployments.filter((d) => d.canary !== null || d.bandit !== null).length;
-  const asked = traffic.reduce((sum, one) => sum + rate(one), 0);
+  const asked = traffic.reduce((sum, one) => sum + rate(one, one.requests), 0);
   const requests = traffic.reduce((sum, one) => sum + one.requests, 0);
   const failed = traffic.reduce((sum, one) => sum + one.failed, 0);
   const many = `**${deployments.length}** ${deployments.length === 1 ? "model is" : "models are"} deployed`;
@@ -113,7 +113,7 @@ function Row({ deployment, states, traffic }: { deployment: Deployment; states: 
         {traffic && (
           <span className="course">
             <Spark values={perStep(traffic)} label="requests over time" />
-            <b>{perSecond(rate(traffic))}</b>
+            <b>{perSecond(rate(traffic, traffic.requests))}</b>
           </span>
         )}
       </td>

@@ -1,8 +1,8 @@
-// A graph of models as it is asked: every node, the versions that answer in it, and how fast they are.
+// A graph of models as it is asked: every node, the versions that answer in it, how fast they are, and which fail.
 import { BOX, clipped, flow, type FlowBox, type FlowLine } from "../../lib/flow";
-import { HOUR } from "../../lib/format";
+import { HOUR, percent } from "../../lib/format";
 import { useVerb } from "../../lib/query";
-import type { Deployment, GraphNode, Traffic } from "../../lib/records";
+import type { Deployment, GraphNode, GraphTraffic } from "../../lib/records";
 import { Link, path, useParam } from "../../lib/router";
 import { Answer, Card, Segments } from "../../components/basics";
 import { usePoll } from "./use-poll";
@@ -21,20 +21,25 @@ export function GraphCard({ deployment, deployments }: GraphProps) {
   const [asked, choose] = useParam("graph", versions[0] ?? "");
   const shown = versions.includes(asked) ? asked : (versions[0] ?? "");
   const declared = useVerb("serving/get_graph", { model: deployment.model, version: Number(shown) });
-  const traffic = useVerb("serving/traffic", { window_ms: WINDOW, points: 1 });
-  usePoll(["serving/traffic"], 10_000);
+  const traffic = useVerb("serving/graph_traffic", { model: deployment.model, version: Number(shown), window_ms: WINDOW });
+  usePoll(["serving/graph_traffic"], 10_000);
   const several = versions.length > 1 && <Segments label="Which version of the graph" value={shown} options={versions.map((value) => ({ value, label: `v${value}` }))} onChange={choose} />;
   return (
     <Card title="Graph" aside={several || "a request comes in on the left"} className="flow-card">
-      <Answer query={declared}>{({ graph }) => <Drawing graph={graph} deployments={deployments} traffic={traffic.data ?? []} />}</Answer>
-      <p className="note">Requests and latencies are each model's own in the last 15 min, whoever asked it.</p>
+      <Answer query={declared}>{({ graph }) => <Drawing graph={graph} deployments={deployments} traffic={traffic.data} />}</Answer>
+      <p className="note">{traffic.error ? `What the nodes answered lately is not known: ${traffic.error.message}` : seen(traffic.data)}</p>
     </Card>
   );
 }
 
 interface Told {
   deployments: readonly Deployment[];
-  traffic: readonly Traffic[];
+  traffic: GraphTraffic | undefined;
+}
+
+function seen(traffic: GraphTraffic | undefined): string {
+  if (traffic?.log_share === 0) return "Nothing of this graph is logged, so nothing is told of its nodes here; /metrics counts them all the same.";
+  return "The last 15 min, of this graph's own requests: how many came to a node, the median time from asking it to its answer, the time of 95 %, and the share that it failed.";
 }
 
 function Drawing({ graph, ...told }: { graph: GraphNode } & Told) {
@@ -81,14 +86,7 @@ function Line({ line: { from, to, label, bend } }: { line: FlowLine }) {
 
 function Box({ box, deployments, traffic }: { box: FlowBox } & Told) {
   const { x, y, w, h, node, text } = box;
-  if (node?.type === "lookup") {
-    return (
-      <Link to={path("data", node.table)} aria-label={`lookup in the table ${node.table}`}>
-        <Lines x={x} y={y} lines={[`${node.table}, looked up`, `by ${node.key.join(", ")}`, `adds ${node.columns.join(", ")}`]} />
-      </Link>
-    );
-  }
-  if (node?.type !== "model") {
+  if (node?.type !== "model" && node?.type !== "lookup") {
     return (
       <g className="node" transform={`translate(${x} ${y})`}>
         <rect width={w} height={h} rx={h / 2} />
@@ -98,32 +96,45 @@ function Box({ box, deployments, traffic }: { box: FlowBox } & Told) {
       </g>
     );
   }
-  const lines = member(node, deployments, traffic);
+  const [what, target] = node.type === "lookup" ? ["lookup in the table", path("data", node.table)] : ["model", path("deployments", node.name)];
+  const told = figures(box.path, traffic);
+  const lines = [...(node.type === "lookup" ? lookup(node) : member(node, deployments)), ...told.lines];
   return (
-    <Link to={path("deployments", node.name)} aria-label={`model ${lines.join(", ")}`}>
-      <Lines x={x} y={y} lines={lines} />
+    <Link to={target} aria-label={`${what} ${lines.join(", ")}`}>
+      <Lines x={x} y={y} lines={lines} failed={told.failed} />
     </Link>
   );
 }
 
-/** What is said of a model in a graph: its name, who answers in it, how much and how fast. */
-function member(node: { name: string; version: number | null }, deployments: readonly Deployment[], traffic: readonly Traffic[]): string[] {
-  const own = traffic.find((one) => one.model === node.name);
-  const pinned = own?.versions.find((one) => one.version === node.version && one.route === "direct");
-  const seen = node.version === null ? own : pinned;
-  const routes = deployments.find((one) => one.model === node.name)?.routes;
-  const who = node.version === null ? (routes === undefined ? "not deployed" : brief(routes)) : `v${node.version}, named by the graph`;
-  if (own === undefined || seen === undefined || seen.requests === 0) return [node.name, who, "not asked lately"];
-  return [node.name, who, `${perSecond(rate(own, seen.requests))} a second · ${latency(seen.latency_ms)}`];
+function lookup({ table, key, columns }: { table: string; key: readonly string[]; columns: readonly string[] }): string[] {
+  return [table, `adds ${columns.join(", ")} by ${key.join(", ")}`];
 }
 
-function Lines({ x, y, lines }: { x: number; y: number; lines: readonly string[] }) {
+/** What is said of a model in a graph: its name, and who answers in it. */
+function member({ name, version }: { name: string; version: number | null }, deployments: readonly Deployment[]): string[] {
+  if (version !== null) return [name, `v${version}, named by the graph`];
+  const routes = deployments.find((one) => one.model === name)?.routes;
+  return [name, routes === undefined ? "not deployed" : brief(routes)];
+}
+
+/** How much a node was asked, how fast it answered, and whether it failed. */
+function figures(node: string, traffic: GraphTraffic | undefined): { lines: string[]; failed: boolean } {
+  const own = traffic?.nodes.find((one) => one.node === node);
+  if (traffic === undefined || own === undefined || own.requests === 0) return { lines: ["not asked lately"], failed: false };
+  const often = `${perSecond(rate(traffic, own.requests))} a second`;
+  const failed = own.failed > 0;
+  const share = failed ? `${percent(own.failed / own.requests, 2)} failed` : "none failed";
+  if (own.latency_ms === null) return { lines: [often, share], failed };
+  return { lines: [`${often} · ${latency(own.latency_ms)}`, `95 % in ${latency(own.latency_p95_ms)} · ${share}`], failed };
+}
+
+function Lines({ x, y, lines, failed }: { x: number; y: number; lines: readonly string[]; failed: boolean }) {
   return (
-    <g className="node" transform={`translate(${x} ${y})`}>
+    <g className={failed ? "node failing" : "node"} transform={`translate(${x} ${y})`}>
       <rect width={BOX.w} height={BOX.h} rx={6} />
       {lines.map((line, i) => (
         <text key={i} x={12} y={19 + 17 * i} className={i > 0 ? "quiet" : "strong"}>
-          {clipped(line, 29)}
+          {clipped(line, 30)}
         </text>
       ))}
       <title>{lines.join("\n")}</title>

@@ -78,7 +78,7 @@ export function served(deployment: Deployment): string[] {
 }
 
 /** Requests per second over the whole time, of all or of some of them. */
-export function rate(traffic: Traffic, requests = traffic.requests): number {
+export function rate(traffic: Pick<Traffic, "from_ms" | "to_ms" | "log_share">, requests: number): number {
   return (requests * 1000) / (traffic.to_ms - traffic.from_ms) / (traffic.log_share || 1);
 }
 
@@ -99,7 +99,7 @@ export function lately(traffic: Traffic | undefined, span: number): string {
   if (traffic.requests === 0) return ` Nobody has asked in the last ${over}.`;
   const errors = traffic.failed === 0 ? "no failure" : `**${percent(traffic.failed / traffic.requests, 2)}** failed`;
   const p95 = traffic.latency_p95_ms === null ? "" : `, 95 % within **${latency(traffic.latency_p95_ms)}**`;
-  return ` **${perSecond(rate(traffic))}** requests a second${p95}, ${errors}, in the last ${over}.`;
+  return ` **${perSecond(rate(traffic, traffic.requests))}** requests a second${p95}, ${errors}, in the last ${over}.`;
 }
 
 /** A shadow beside what was answered, in a sentence or two. */

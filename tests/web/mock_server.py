@@ -3,6 +3,11 @@
     python -m tests.web.mock_server 5000        # then `npm run dev` in web/, or open it as it is
 
 `Mock` can be emptied, told to fail, and made to speak of an event, which a real workspace does only after real work.
+
+What only a slow machine would see is seen on any: with HOMEOSTAT_WEB_LAG_MS=800 every answer, of the mock or of the
+real server under test, is held back by 0 to 800 ms, some before they are worked out and some after, so that answers
+overtake each other; HOMEOSTAT_WEB_SEED says which by how much. HOMEOSTAT_WEB_SLOWER=6 makes the browser six times as
+slow. Together they make a machine that is busy with something else, and no test of these pages may mind.
 """
 
 from __future__ import annotations
@@ -10,10 +15,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import random
 import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -207,16 +215,45 @@ def make_app(mock: Mock) -> Starlette:
     )
 
 
+class Late:
+    """An application whose answers come late, each by an amount of its own: the same for the same seed."""
+
+    def __init__(self, app: Any, most_ms: int, seed: str) -> None:
+        self.app, self.most_ms, self.seed = app, most_ms, seed
+        self._asked: Counter[str] = Counter()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope.get("path", "")
+        if not path.startswith(("/api/", "/predict/", "/preview/")) or path == "/api/v1/events":
+            return await self.app(scope, receive, send)
+        question = f"{path}?{scope['query_string'].decode()}"
+        self._asked[question] += 1
+        chance = random.Random(f"{self.seed} {question} {self._asked[question]}")
+        late, before = chance.random() * self.most_ms / 1000, chance.random() < 0.5
+        if before:
+            await asyncio.sleep(late)
+            return await self.app(scope, receive, send)
+
+        async def held(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                await asyncio.sleep(late)
+            await send(message)
+
+        return await self.app(scope, receive, held)
+
+
 @contextlib.contextmanager
 def serving(app: Any) -> Iterator[str]:
     """The app on a free port of this machine; gives its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    if most_ms := int(os.environ.get("HOMEOSTAT_WEB_LAG_MS", "0")):
+        app = Late(app, most_ms, os.environ.get("HOMEOSTAT_WEB_SEED", "0"))
     server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not server.started:
         if time.monotonic() > deadline:
             raise RuntimeError("the test server did not start")

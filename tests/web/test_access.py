@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.web.conftest import Watched, soon
 from tests.web.test_pages import EVERY, settle
 
 CSS = Path(__file__).parents[2] / "web" / "src" / "styles" / "tokens.css"
@@ -60,37 +61,38 @@ def test_tokens_have_contrast_and_dark_is_one_theme() -> None:
 
 
 @pytest.mark.parametrize("path", EVERY)
-def test_a_page_is_named_ordered_legible_in_both_themes_and_fits_a_phone(page: Any, path: str) -> None:
+def test_a_page_is_named_ordered_legible_in_both_themes_and_fits_a_phone(watched: Watched, path: str) -> None:
+    page = watched.page
     page.add_init_script(LEGIBLE)
     page.goto(path)
     settle(page)
-    assert page.evaluate("legible.unnamed()") == []
-    assert page.evaluate("legible.structure()") == []
-    assert page.evaluate("legible.contrast()") == []
+    watched.quiet()
+    for complaints in ("legible.unnamed()", "legible.structure()", "legible.contrast()"):
+        soon(page, lambda asked=complaints: page.evaluate(asked), [])
     page.emulate_media(color_scheme="dark")
-    assert page.evaluate("legible.contrast()") == []
-    frames = "n => new Promise(done => { const f = () => n-- ? requestAnimationFrame(f) : done(); f() })"
+    soon(page, lambda: page.evaluate("legible.contrast()"), [])
     for width in (1920, 1290, 1200, 1000, 800, 390):
         page.set_viewport_size({"width": width, "height": 844})
-        page.evaluate(frames, 4)  # charts measure themselves one frame after the window
-        assert page.evaluate("legible.overflowing()") == [], width
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-    boxes = [place.bounding_box() for place in page.locator(".places a").all()]
-    assert len(boxes) == 5
-    assert all(b["height"] >= 44 and b["y"] + b["height"] <= 844 for b in boxes), "within reach of a thumb"
+        watched.quiet()  # charts measure themselves one frame after the window
+        soon(page, lambda: page.evaluate("legible.overflowing()"), [])
+        soon(page, lambda most=width: page.evaluate("document.documentElement.scrollWidth") <= most, True)
+
+    def within_reach_of_a_thumb() -> list[bool]:
+        boxes = [place.bounding_box() for place in page.locator(".places a").all()]
+        return [box["height"] >= 44 and box["y"] + box["height"] <= 844 for box in boxes]
+
+    soon(page, within_reach_of_a_thumb, [True] * 5)
 
 
-def test_focus_is_always_seen(page: Any) -> None:
+def test_focus_is_always_seen(watched: Watched) -> None:
+    page = watched.page
     page.add_init_script(LEGIBLE)
     page.goto("/loop/flight-delay")
     settle(page)
-    unseen: list[str] = []
+    watched.quiet()
     for _ in range(40):
         page.keyboard.press("Tab")
-        seen = page.evaluate("legible.focusUnseen()")
-        if seen:
-            unseen.append(seen)
-    assert unseen == []
+        soon(page, lambda: page.evaluate("legible.focusUnseen()"), None)
 
 
 def test_nothing_is_asked_of_another_host(page: Any, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 import homeostat as hs
 from homeostat.server.app import make_app
-from tests.web.conftest import Watched, counted
+from tests.web.conftest import Watched, counted, said, soon
 from tests.web.mock_server import serving
 
 
@@ -42,8 +43,7 @@ def test_the_lines_of_an_empty_page_work_and_are_seen_at_once(page: Any, path: s
     lines = page.locator(".empty pre").inner_text()
     exec(compile(lines, f"the lines of {path}", "exec"), given())
     # A run that is seen while it goes on is told as such first.
-    page.locator(".say b").nth(1).filter(has_text=then[1]).wait_for()
-    assert page.locator(".say b").all_inner_texts()[:2] == then
+    soon(page, lambda: page.locator(".say b").all_inner_texts()[:2], then)
     page.locator("table, .rows").first.wait_for()
 
 
@@ -129,11 +129,10 @@ def test_a_table_asks_for_expectations_that_can_be_declared(page: Any) -> None:
         exec(compile(lines, "the lines of /data/flights", "exec"), {"ws": ws})
         ws.data.import_file("flights", "flights.csv")
         page.locator(".pill.ok").first.wait_for()
-    assert "checks hold" in page.locator("main").inner_text() or "check holds" in page.locator("main").inner_text()
+        page.locator("main", has_text=re.compile("checks? holds?")).wait_for()
 
 
 def test_a_page_that_is_not_there_says_so_in_the_servers_words(watched: Watched) -> None:
+    watched.expect("404")
     watched.page.goto("/models/nobody")
-    assert "nobody" in watched.page.get_by_role("alert").inner_text()
-    assert all("404" in complaint for complaint in watched.complaints)
-    watched.complaints.clear()
+    said(watched.page.get_by_role("alert").first, "nobody")

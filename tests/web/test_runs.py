@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.web.conftest import Watched, counted
+from tests.web.conftest import Watched, addressed, counted, pressed, said, soon, titled, valued, worded
 from tests.web.mock_server import Mock
-from tests.web.test_pages import bold, say, settle
+from tests.web.test_pages import settle
 
 TRIALS = "run-train-4-trial-03,run-train-4-trial-07,run-train-3-trial-01,run-train-3-trial-02"
 
@@ -18,18 +18,14 @@ def test_facets_count_all_and_keep_one(page: Any) -> None:
     page.goto("/runs")
     settle(page)
     facets = page.get_by_role("group", name="How they divide")
-    facets.get_by_role("button", name="failed").wait_for()
-    assert (
-        re.sub(r"\s+", " ", facets.inner_text())
-        == "finished 1,310 failed 30 running 1 notebook 1,201 flight-delay 140 deleted"
-    )
+    words = "finished 1,310 failed 30 running 1 notebook 1,201 flight-delay 140 deleted"
+    soon(page, lambda: re.sub(r"\s+", " ", facets.inner_text()), words)
     facets.get_by_role("button", name="failed").click()
     page.locator(".found", has_text=re.compile("^30 runs$")).wait_for()
-    assert "status=failed" in page.url
-    page.locator(".row", has_not_text="failed").first.wait_for(state="detached")
-    assert set(page.locator(".row .state").all_inner_texts()) == {"failed"}
+    addressed(page, "status=failed")
+    soon(page, lambda: {text.strip() for text in page.locator(".row .state").all_inner_texts()}, {"failed"})
     page.reload()
-    assert facets.get_by_role("button", name="failed").get_attribute("aria-pressed") == "true"
+    pressed(facets.get_by_role("button", name="failed"))
     facets.get_by_role("button", name="failed").click()
     page.locator(".found", has_text="1,341 runs").wait_for()
 
@@ -37,31 +33,28 @@ def test_facets_count_all_and_keep_one(page: Any) -> None:
 def test_a_filter_holds_for_runs_that_were_never_loaded(page: Any, mock: Mock) -> None:
     page.goto("/runs?q=birch-1&kind=run")
     settle(page)
-    page.locator(".found", has_text=re.compile(r"^\d+ runs?$")).wait_for()
     wanted = [run for run in mock.runs if run["kind"] == "run" and "birch-1" in run["name"]]
-    assert page.locator(".found").inner_text().split()[0] == str(len(wanted))
+    page.locator(".found", has_text=re.compile(f"^{len(wanted)} runs?$")).wait_for()
     page.get_by_role("combobox", name="Find runs").fill("'birch-1' and run.metrics.auc > 2")
-    page.locator("p.none").wait_for()
-    assert "No run fits" in page.locator("p.none").inner_text()
+    said(page.locator("p.none"), "No run fits")
 
 
 def test_names_are_offered_and_a_slip_is_told_under_the_box(watched: Watched) -> None:
     page = watched.page
+    watched.expect("400")
     page.goto("/runs")
     settle(page)
     box = page.get_by_role("combobox", name="Find runs")
     box.press_sequentially("run.params.num")
     page.get_by_role("option", name="run.params.num_leaves").wait_for()
     page.keyboard.press("Tab")
-    assert box.input_value() == "run.params.num_leaves"
+    valued(box, "run.params.num_leaves")
     box.fill("run.stat == 'failed'")
     told = page.locator("#query-error")
     told.filter(has_text=re.compile("^column 1: a run has no 'stat'")).wait_for()
     page.locator(".row").first.wait_for()
     box.fill("run.status == 'failed'")
     told.wait_for(state="detached")
-    assert all("400" in complaint for complaint in watched.complaints), "the browser logs what was refused"
-    watched.complaints.clear()
 
 
 def test_columns_on_demand_with_the_largest_value(page: Any) -> None:
@@ -72,7 +65,7 @@ def test_columns_on_demand_with_the_largest_value(page: Any) -> None:
     page.get_by_label("num_leaves").check()
     page.locator(".rows-head", has_text="max AUC").wait_for()
     page.get_by_title("Sort by max auc").click()
-    assert "columns=m%3Aauc%2Cm%3Alog_loss%2Cx%3Aauc%2Cp%3Anum_leaves" in page.url and "order=-x%3Aauc" in page.url
+    addressed(page, "columns=m%3Aauc%2Cm%3Alog_loss%2Cx%3Aauc%2Cp%3Anum_leaves", "order=-x%3Aauc")
     page.locator(".row .mono", has_text=re.compile(r"^\d+$")).first.wait_for()
 
 
@@ -87,7 +80,7 @@ def test_a_view_is_kept_under_a_name(page: Any) -> None:
     page.locator("summary", has_text="views").click()
     page.get_by_role("link", name="good trials").click()
     page.locator(".row", has_not_text="trial").first.wait_for(state="detached")
-    assert page.get_by_role("combobox", name="Find runs").input_value() == "run.metrics.auc > 0.75"
+    valued(page.get_by_role("combobox", name="Find runs"), "run.metrics.auc > 0.75")
     page.get_by_role("button", name="Forget good trials").click()
     page.get_by_role("link", name="good trials").wait_for(state="detached")
 
@@ -141,16 +134,16 @@ def test_all_that_fit_are_chosen_and_charts_need_no_choice(page: Any) -> None:
     page.goto("/runs?kind=trial&show=charts")
     page.locator(".line-card").first.wait_for()
     page.locator(".parallel").wait_for()
-    assert "The first 120 of" not in page.locator("main").inner_text()
     surface = page.locator(".contour")
     surface.get_by_role("group", name=re.compile("^AUC over .* and .*: 100 runs$")).wait_for()
     counted(surface.locator(".tried"), 100)
     counted(surface.locator(".tried.best"), 1)
-    assert surface.locator(".surface rect").count() > 100
+    surface.locator(".surface rect").nth(100).wait_for(state="attached")
+    assert "The first 120 of" not in page.locator("main").inner_text()
     surface.get_by_label("Metric as colour").select_option("log_loss")
     surface.get_by_label("Parameter across").select_option("p:num_leaves")
     surface.get_by_role("group", name=re.compile("^log loss over num_leaves")).wait_for()
-    assert "cm=log_loss" in page.url
+    addressed(page, "cm=log_loss")
     page.get_by_role("button", name="media", exact=True).click()
     page.get_by_text("None of these runs logged images").wait_for()
 
@@ -158,12 +151,11 @@ def test_all_that_fit_are_chosen_and_charts_need_no_choice(page: Any) -> None:
 def test_comparison_shows_only_what_differs(page: Any) -> None:
     page.goto(f"/runs?compare={TRIALS},nobody")
     settle(page)
-    assert "1 run of the address does not exist" in say(page)
-    assert bold(page)[:2] == ["4", "3"]  # from the same answer as what stands before it
-    rows = page.locator(".diff tbody tr")
-    assert [re.split(r"\n", text)[-1] for text in rows.locator("th").all_inner_texts()] == [
-        "AUC", "log loss", "learning_rate", "min_child_samples", "num_leaves",
-    ]  # fmt: skip
+    said(page.locator(".say"), "1 run of the address does not exist")
+    soon(page, lambda: page.locator(".say b").all_inner_texts()[:2], ["4", "3"])
+    names = page.locator(".diff tbody tr th")
+    wanted = ["AUC", "log loss", "learning_rate", "min_child_samples", "num_leaves"]
+    soon(page, lambda: [re.split(r"\n", text)[-1] for text in names.all_inner_texts()], wanted)
     counted(page.locator(".diff .icon"), 2)  # the best AUC and the lowest loss
     page.get_by_label("that are equal").check()
     page.locator(".diff", has_text="objective").wait_for()
@@ -171,10 +163,10 @@ def test_comparison_shows_only_what_differs(page: Any) -> None:
     counted(page.locator(".scatter circle"), 4)
     groups = page.locator(".by-group")
     counted(groups.locator("circle"), 4)
-    assert groups.locator(".median").count() > 1
+    groups.locator(".median").nth(1).wait_for(state="attached")
     page.get_by_label("Leave out trial-07").click()
-    page.locator(".scatter circle").nth(3).wait_for(state="detached")
-    assert "trial-07" not in page.url
+    counted(page.locator(".scatter circle"), 3)
+    addressed(page, without="trial-07")
 
 
 def test_charts_share_one_cursor_and_stand_on_the_axis_asked_for(page: Any) -> None:
@@ -182,18 +174,16 @@ def test_charts_share_one_cursor_and_stand_on_the_axis_asked_for(page: Any) -> N
     charts = page.locator(".line-chart")
     charts.nth(1).wait_for()
     charts.first.hover()
-    page.locator(".line-chart .cursor").nth(1).wait_for(state="attached")
-    told = page.locator(".line-readout").all_inner_texts()
-    assert len(told) == 2 and all(text.startswith("step 4") or text.startswith("step 5") for text in told)
+    counted(page.locator(".line-chart .cursor"), 2)
+    counted(page.locator(".line-readout", has_text=re.compile("^step [45]")), 2)
     page.get_by_role("button", name="time since start").click()
     page.get_by_label("Group runs by").select_option("t:objective")
     page.locator(".run-band").first.wait_for(state="attached")
-    assert page.locator(".line-chart").first.locator(".run-path").count() == 1
+    counted(page.locator(".line-chart").first.locator(".run-path"), 1)
     page.get_by_label("smooth").fill("0.9")
     page.get_by_label("A metric as the axis").select_option("m:log_loss")
     page.locator(".line-chart").nth(1).wait_for(state="detached")
-    for part in ("group=t%3Aobjective", "smooth=0.9", "x=m%3Alog_loss"):
-        assert part in page.url
+    addressed(page, "group=t%3Aobjective", "smooth=0.9", "x=m%3Alog_loss")
     page.reload()
     page.locator(".run-band").first.wait_for(state="attached")
 
@@ -220,11 +210,12 @@ def test_parallel_axes_keep_what_lies_in_a_span(page: Any) -> None:
 def test_nothing_found_is_told(page: Any, path: str) -> None:
     page.goto(path)
     settle(page)
-    assert re.search("None of these runs exists|0 runs", say(page))
+    page.locator(".say", has_text=re.compile("None of these runs exists|0 runs")).wait_for()
 
 
 def test_files_are_shown_and_none_of_them_can_act(watched: Watched) -> None:
     page = watched.page
+    watched.expect("Blocked script execution")
     page.goto("/runs/run-train-4?file=report.csv")
     settle(page)
     page.locator(".preview td", has_text="Delta, Inc.").wait_for()
@@ -235,7 +226,7 @@ def test_files_are_shown_and_none_of_them_can_act(watched: Watched) -> None:
     files.locator(".preview", has_text="download it").wait_for()
     page.get_by_role("button", name="report.md").click()
     page.locator(".markdown strong", has_text="evenings").wait_for()
-    assert "<script>" in page.locator(".markdown").inner_text(), "HTML in Markdown stays the text it is"
+    said(page.locator(".markdown"), "<script>")  # HTML in Markdown stays the text it is
     page.get_by_role("button", name="predictions.parquet").click()
     files.locator(".data-table", has_text="the first 20 of 5,000 rows").wait_for()
     frame = page.locator("iframe.preview")
@@ -244,22 +235,20 @@ def test_files_are_shown_and_none_of_them_can_act(watched: Watched) -> None:
     assert answered.value.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
     assert frame.get_attribute("sandbox") == ""
     page.frame_locator("iframe.preview").get_by_role("heading", name="Report").wait_for()
-    assert page.title() == "train-v4 · Runs · Homeostat"
-    assert all("Blocked script execution" in complaint for complaint in watched.complaints)
-    watched.complaints.clear()
+    titled(page, "train-v4 · Runs · Homeostat")
 
 
 def test_media_stand_at_one_step_that_all_share(page: Any) -> None:
     page.goto("/runs/run-train-4")
     media = page.get_by_role("region", name="Media")
     media.locator("figcaption", has_text="after 20 · step 20").wait_for()
-    assert media.locator("h2").all_inner_texts() == ["samples/first", "delays", "worst", "summary", "alarm"]
-    page.wait_for_function("document.querySelector('.media-section img').naturalWidth === 4")
+    worded(media.locator("h2"), ["samples/first", "delays", "worst", "summary", "alarm"])
+    soon(page, lambda: media.locator("img").first.evaluate("image => image.naturalWidth"), 4)
     counted(media.locator(".histogram .bin"), 8)
     counted(media.locator("audio"), 1)
     media.get_by_role("slider").fill("1")
     media.locator("figcaption", has_text="after 10 · step 10").wait_for()
-    assert "at=10" in page.url
+    addressed(page, "at=10")
     media.get_by_label("every step").check()
     counted(media.locator("img"), 3)
     media.get_by_label("Find in the table").fill("UA")
@@ -275,10 +264,7 @@ def test_media_stand_at_one_step_that_all_share(page: Any) -> None:
 def test_the_console_ends_at_its_last_line_and_is_searched(page: Any) -> None:
     page.goto("/runs/run-train-4")
     console = page.locator(".console")
-    console.wait_for()
-    page.wait_for_function(
-        "(e => e.scrollHeight - e.scrollTop - e.clientHeight < 2)(document.querySelector('.console'))"
-    )
+    soon(page, lambda: console.evaluate("e => e.scrollHeight - e.scrollTop - e.clientHeight < 2"), True)
     page.get_by_label("Find in the console").fill("epoch 39")
     page.locator(".console-card", has_text="11 of 400 lines").wait_for()
 
@@ -308,6 +294,7 @@ def test_a_stretch_drawn_over_a_chart_is_looked_at_closer(page: Any) -> None:
     chart = page.locator(".line-chart").first
     chart.locator(".run-path").first.wait_for(state="attached")
     chart.scroll_into_view_if_needed()
+    soon(page, lambda: places(chart)[-1:], [100])
     whole = places(chart)
     box = chart.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60)
@@ -319,16 +306,15 @@ def test_a_stretch_drawn_over_a_chart_is_looked_at_closer(page: Any) -> None:
         page.mouse.up()
     back = page.get_by_role("button", name="whole course")
     back.wait_for()
-    assert "zoom=" in page.url
+    addressed(page, "zoom=")
+    soon(page, lambda: whole[0] < places(chart)[0] < places(chart)[-1] < whole[-1], True)
     closer = places(chart)
-    assert whole[0] < closer[0] < closer[-1] < whole[-1]
     page.reload()
-    chart.locator(".run-path").first.wait_for(state="attached")
-    assert places(chart) == closer
-    page.get_by_role("button", name="whole course").click()
+    soon(page, lambda: places(chart), closer)
+    back.click()
+    soon(page, lambda: places(chart), whole)  # what lies closer stands until the whole has come
     back.wait_for(state="detached")
-    assert places(chart) == whole
-    assert "zoom=" not in page.url
+    addressed(page, without="zoom=")
 
 
 def test_the_palette_finds_runs_that_are_not_among_the_newest(page: Any, mock: Mock) -> None:

@@ -13,7 +13,8 @@ interface Entry {
   verb: Verb;
   args: Record<string, unknown>;
   state: Query<unknown>;
-  busy: boolean;
+  /** Done when the answer that is awaited has come, and the newer one that was wanted meanwhile. */
+  loading: Promise<void> | null;
   again: boolean;
   watchers: Set<() => void>;
 }
@@ -22,25 +23,26 @@ const NOTHING: Query<never> = { data: undefined, error: undefined, pending: fals
 const entries = new Map<string, Entry>();
 const KEPT = 200;
 
-async function load(entry: Entry): Promise<void> {
-  if (entry.busy) {
-    entry.again = true;
-    return;
-  }
-  entry.busy = true;
-  try {
-    const data = await get(entry.verb, entry.args as never);
-    entry.state = { data, error: undefined, pending: false };
-  } catch (error) {
-    const known = error instanceof ApiError ? error : new ApiError("unexpected", String(error), "", 0);
-    entry.state = { data: entry.state.data, error: known, pending: false };
-  }
-  entry.busy = false;
-  for (const watcher of entry.watchers) watcher();
-  if (entry.again) {
+/** Asks for it; what is wanted while an answer is awaited is asked once more, so that none is older than its question. */
+function load(entry: Entry): Promise<void> {
+  entry.again = entry.loading !== null;
+  entry.loading ??= loaded(entry);
+  return entry.loading;
+}
+
+async function loaded(entry: Entry): Promise<void> {
+  do {
     entry.again = false;
-    void load(entry);
-  }
+    try {
+      const data = await get(entry.verb, entry.args as never);
+      entry.state = { data, error: undefined, pending: false };
+    } catch (error) {
+      const known = error instanceof ApiError ? error : new ApiError("unexpected", String(error), "", 0);
+      entry.state = { data: entry.state.data, error: known, pending: false };
+    }
+    for (const watcher of entry.watchers) watcher();
+  } while (entry.again);
+  entry.loading = null;
 }
 
 function entryOf(verb: Verb, args: Record<string, unknown>): Entry {
@@ -48,7 +50,7 @@ function entryOf(verb: Verb, args: Record<string, unknown>): Entry {
   let entry = entries.get(key);
   if (entry === undefined) {
     const state = { data: undefined, error: undefined, pending: true };
-    entry = { verb, args, state, busy: false, again: false, watchers: new Set() };
+    entry = { verb, args, state, loading: null, again: false, watchers: new Set() };
     entries.set(key, entry);
     if (entries.size > KEPT) forgetOldest();
   }
@@ -57,7 +59,7 @@ function entryOf(verb: Verb, args: Record<string, unknown>): Entry {
 
 function forgetOldest(): void {
   for (const [key, entry] of entries) {
-    if (entry.watchers.size === 0 && !entry.busy) {
+    if (entry.watchers.size === 0 && entry.loading === null) {
       entries.delete(key);
       if (entries.size <= KEPT) return;
     }
@@ -73,7 +75,7 @@ export function useVerb<V extends Verb>(verb: V, args: Args<V> | null): Query<Re
       if (args === null) return () => undefined;
       const entry = entryOf(verb, args);
       entry.watchers.add(watcher);
-      if (entry.state.pending && !entry.busy) void load(entry);
+      if (entry.state.pending && entry.loading === null) void load(entry);
       return () => entry.watchers.delete(watcher);
     },
     [key],
@@ -91,12 +93,19 @@ export function invalidate(prefixes: readonly string[]): void {
   }
 }
 
+/** Done when what is awaited of these paths has come: who changed something says so beside what it has become. */
+export async function arrived(prefixes: readonly string[]): Promise<void> {
+  const asked = [...entries.values()].filter((entry) => prefixes.some((prefix) => entry.verb.startsWith(prefix)));
+  await Promise.all(asked.map((entry) => entry.loading));
+}
+
 /** A one-off read through the cache, for rows and the palette. */
 export async function fetchOnce<V extends Verb>(verb: V, args: Args<V>): Promise<Result<V>> {
   const entry = entryOf(verb, args);
   if (entry.state.data === undefined) {
     const data = await get(verb, args);
-    entry.state = { data, error: undefined, pending: false };
+    // What was asked for meanwhile, and has come, is newer.
+    if (entry.state.data === undefined) entry.state = { data, error: undefined, pending: false };
   }
   return entry.state.data as Result<V>;
 }

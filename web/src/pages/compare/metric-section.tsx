@@ -82,7 +82,7 @@ export function MetricSection({ runs }: { runs: readonly Run[] }) {
       {curves.error && charts === null && <Trouble error={curves.error} />}
       {charts === null && !curves.error && <Skeleton lines={6} />}
       <Timeline domain={zoom ?? whole} onZoom={(to) => setZoom(to === null ? "" : to.map((at) => String(Number(at.toPrecision(15)))).join("~"))}>
-        <div className="line-charts">
+        <div className={`line-charts ${curves.data === undefined ? "stale" : ""}`} aria-busy={curves.data === undefined}>
           {drawn.map(({ key, curves: lines }) => (
             <LineChart key={key} title={spell(key)} curves={lines} axis={axis} log={log === "1"} less={lessIsBetter(key)} named={by !== ""} />
           ))}

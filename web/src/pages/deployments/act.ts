@@ -2,7 +2,7 @@
 import { ApiError, get, post, type Changes } from "../../lib/api";
 import type { Deployment } from "../../lib/records";
 import { moment } from "../../lib/format";
-import { invalidate } from "../../lib/query";
+import { arrived, invalidate } from "../../lib/query";
 import { tell } from "../../components/toast";
 import { because, routed } from "./words";
 
@@ -16,14 +16,21 @@ export async function change<V extends keyof Changes>(
 ): Promise<boolean> {
   try {
     const made = (await post(verb, args)) as Deployment | null;
+    await renewed();
     tell(said, back && (() => void back(made?.generation ?? 0)));
     return true;
   } catch (error) {
-    tell(await why(args.model, error));
+    const reason = await why(args.model, error);
+    await renewed();
+    tell(reason);
     return false;
-  } finally {
-    invalidate(["serving/", "loop/", "lineage/"]);
   }
+}
+
+/** What is shown of deployments is what they have become: what is pressed next is bound to the generation shown. */
+async function renewed(): Promise<void> {
+  invalidate(["serving/", "loop/", "lineage/"]);
+  await arrived(["serving/list_deployments"]);
 }
 
 /** The way back to the routes of `before`. They stay as they are then: what had moved them, a canary or bandit, has ended. */

@@ -75,7 +75,7 @@ function Deployed({ deployment, deployments, history, versions }: ViewProps) {
         <RoutesCard deployment={deployment} versions={versions} history={history} />
         <div className="stack">
           <Judged deployment={deployment} />
-          <Planes states={states.data ?? []} told={served(deployment)} />
+          <Planes states={states.data} told={served(deployment)} />
         </div>
       </div>
       <LiveCharts traffic={traffic} history={history} />
@@ -95,11 +95,13 @@ function Deployed({ deployment, deployments, history, versions }: ViewProps) {
 
 const LOOKS = { ready: "ok", loading: "warn", unloaded: "quiet", failed: "bad" } as const;
 
-function Planes({ states, told }: { states: readonly ServingState[]; told: readonly string[] }) {
+function Planes({ states, told }: { states: readonly ServingState[] | undefined; told: readonly string[] }) {
   const endpoint = useVerb("serving/endpoint", {});
   return (
     <Card title="Data planes" aside={endpoint.data && <span className="mono">{endpoint.data.rest_url}</span>}>
-      {states.length === 0 ? (
+      {states === undefined ? (
+        <p className="note">Asking who answers…</p>
+      ) : states.length === 0 ? (
         <p className="note">No data plane runs: nobody is answered. Start one with `homeostat up`.</p>
       ) : (
         <ul className="planes">

@@ -66,7 +66,8 @@ export function StartCanary(props: StartProps) {
 export function StartBandit(props: StartProps) {
   const { deployment } = props;
   const offered = able(props);
-  const [left, leave] = useState<readonly number[]>(offered.slice(2).map((one) => one.version));
+  const [chosenOut, leave] = useState<readonly number[] | null>(null);
+  const left = chosenOut ?? offered.slice(2).map((one) => one.version); // until somebody chose: versions may come later
   const [explore, setExplore] = useState("5");
   const [fewest, setFewest] = useState("50");
   if (offered.length === 0) return null;

@@ -1,6 +1,6 @@
 // Changes to models and to what is told of them: done, told, and where it can be, taken back.
 import { ApiError, post, type Changes } from "../../lib/api";
-import { invalidate } from "../../lib/query";
+import { arrived, invalidate } from "../../lib/query";
 import { tell } from "../../components/toast";
 
 /** Calls a verb of the registry; whether it was done. `said` is told then, with the way back. */
@@ -12,6 +12,7 @@ export async function act<V extends keyof Changes>(verb: V, args: Changes[V], sa
     return false;
   }
   invalidate(["registry/", "loop/", "lineage/", "notify/"]);
+  await arrived(["registry/", "notify/"]); // what is pressed next is bound to what is shown
   tell(said, undo);
   return true;
 }

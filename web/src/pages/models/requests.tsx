@@ -17,10 +17,10 @@ const LOOKS = {
 export const points = (version: number | null) => (version === null ? "nothing" : `v${version}`);
 
 export function Requests({ model }: { model: string }) {
-  const requests = useVerb("registry/list_requests", { model, limit: 50 }).data ?? [];
+  const requests = useVerb("registry/list_requests", { model, limit: 50 }).data;
   const rules = useVerb("registry/list_rules", { model }).data ?? [];
   const [past, setPast] = useState(false);
-  if (requests.length === 0 && rules.length === 0) return null;
+  if (requests === undefined || (requests.length === 0 && rules.length === 0)) return null;
   const open = requests.filter((request) => request.status === "open");
   const ended = requests.length - open.length;
   return (

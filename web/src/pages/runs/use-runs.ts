@@ -38,20 +38,26 @@ export function useRuns(filter: RunFilter, order: string, picked: readonly strin
   const view = JSON.stringify(asked);
   const first = useVerb("tracking/search_runs", asked);
   const [older, setOlder] = useState<{ view: string; runs: Run[]; next: string | null } | null>(null);
-  const busy = useRef(false);
-  useEffect(() => setOlder(null), [view]);
+  // The page after which the next was asked for, of which view.
+  const asking = useRef("");
+  useEffect(() => {
+    setOlder(null);
+    asking.current = "";
+  }, [view]);
   const tail = older?.view === view ? older : null;
   const next = tail === null ? (first.data?.next ?? null) : tail.next;
   const loadMore = useCallback(() => {
-    if (next === null || busy.current || asked === null) return;
-    busy.current = true;
+    const wanted = `${view}\n${next}`;
+    if (next === null || asking.current === wanted || asked === null) return;
+    asking.current = wanted;
     get("tracking/search_runs", { ...asked, after: next })
       .then((page) => {
+        if (asking.current !== wanted) return; // another view is looked at by now
         setOlder((now) => ({ view, runs: [...(now?.view === view ? now.runs : []), ...page.runs], next: page.next }));
       })
       .catch(() => undefined) // the next scroll asks again
       .finally(() => {
-        busy.current = false;
+        if (asking.current === wanted) asking.current = "";
       });
   }, [view, next]);
   const runs = useMemo(() => {

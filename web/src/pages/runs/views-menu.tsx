@@ -2,7 +2,7 @@
 import { useMemo, useState } from "react";
 import { ApiError, post } from "../../lib/api";
 import { useCommands } from "../../lib/commands";
-import { invalidate, useVerb } from "../../lib/query";
+import { arrived, invalidate, useVerb } from "../../lib/query";
 import { Icon } from "../../components/icon";
 import { Link, navigate } from "../../lib/router";
 import { tell } from "../../components/toast";
@@ -13,6 +13,7 @@ async function change(act: Promise<unknown>, said: string, undo: (() => void) | 
   try {
     await act;
     invalidate(["tracking/list_views"]);
+    await arrived(["tracking/list_views"]);
     tell(said, undo);
   } catch (error) {
     tell(error instanceof ApiError ? `${error.message} ${error.hint}` : String(error));

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 import homeostat as hs
 from homeostat.cli.main import main
 from homeostat.core.errors import InvalidInput, Refused
+from homeostat.registry import fetch, import_folder
+from homeostat.serving.shipping.model_files import model_files
 from tests.mlflow.client import Client
 
 LOG = """
@@ -134,7 +137,7 @@ with mlflow.start_run():
 """
 
 
-def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client: Client) -> None:
+def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client: Client, tmp_path: Path) -> None:
     mlflow_client.check(OWN)
     names = ["own-class", "own-script", "own-loader", "own-tensors"]
     with hs.open(mlflow_client.url) as ws:
@@ -142,6 +145,17 @@ def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client
             ws.serving.deploy("own-class")
         named = ["environment", "own-class", "--use", str(mlflow_client.python), "--home", str(mlflow_client.home)]
         assert main(named) == 0  # the others declare the same
+        folder = fetch(ws, "own-class", dest=tmp_path / "folder", form="mlflow")
+        with pytest.raises(Refused, match="tells of a model of own code"):
+            import_folder(ws, folder, "own-again")
+        (again,) = import_folder(ws, folder, "own-again", allow_code=True)
+        assert (again.flavor, [field.name for field in again.signature.inputs]) == ("pyfunc", ["a", "b"])
+        names.append("own-again")
+        files = model_files(ws, again, fetch(ws, "own-again", dest=tmp_path / "package"))
+        assert files.needs is not None
+        assert {"model.json", "requirements.txt", "mlflow/MLmodel", "mlflow/artifacts/by.txt"} <= files.paths.keys()
+        logged = model_files(ws, ws.registry.get_version("own-class"), folder)
+        assert (logged.needs, sorted(logged.paths)) == (files.needs, sorted(files.paths))
         for name in names:
             ws.serving.deploy(name)
         for name in names:
@@ -164,6 +178,7 @@ def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client
 
             X = pd.DataFrame(dict(b=[1.0, -1.0, 0.0], a=[0.25, 1.5, -2.0]))
             assert ask("own-class", X).iloc[:, 0].tolist() == [0.125, 0.75, -1.0]
+            assert ask("own-again", X).iloc[:, 0].tolist() == [0.125, 0.75, -1.0]
             assert ask("own-script", X).iloc[:, 0].tolist() == [0.5, 3.0, -4.0]
             told = infer("own-loader", ("a", "FP64", [2], [0.25, 1.5]), ("word", "BYTES", [2], ["one", "three"]),
                          ("day", "BYTES", [2], ["2024-01-01", "2024-05-02"]))
@@ -172,5 +187,5 @@ def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client
             assert told == dict(prediction=[6, 15]), told
         """)
         for name in names:
-            assert ws.registry.get_version(name).flavor == "mlflow"
+            assert ws.registry.get_version(name).flavor == ("mlflow" if name != "own-again" else "pyfunc")
             ws.serving.undeploy(name)

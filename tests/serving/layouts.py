@@ -63,7 +63,7 @@ class ImageLayout:
         return dest
 
 
-def write_base(root: Path, python: str, architecture: str, nested: bool = True) -> Path:
+def write_base(root: Path, python: str, architecture: str, nested: bool = True, file: str = "bin/sh") -> Path:
     """A base image with one layer, named through an index of its own as `skopeo` leaves images of several platforms."""
     blobs = root / "blobs" / "sha256"
     blobs.mkdir(parents=True)
@@ -73,16 +73,16 @@ def write_base(root: Path, python: str, architecture: str, nested: bool = True) 
         (blobs / digest).write_bytes(data)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
 
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as tar:
-        entry = tarfile.TarInfo("bin/sh")
+    tarred = io.BytesIO()
+    with tarfile.open(fileobj=tarred, mode="w") as tar:
+        entry = tarfile.TarInfo(file)
         entry.size = 2
         tar.addfile(entry, io.BytesIO(b"sh"))
-    layer = keep(gzip.compress(file.getvalue(), mtime=0), "application/vnd.docker.image.rootfs.diff.tar.gzip")
+    layer = keep(gzip.compress(tarred.getvalue(), mtime=0), "application/vnd.docker.image.rootfs.diff.tar.gzip")
     config = {
         "architecture": architecture, "os": "linux", "created": "2026-01-01T00:00:00Z",
         "config": {"Env": ["PATH=/usr/bin", f"PYTHON_VERSION={python}"], "Labels": {"maintainer": "somebody"}},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(file.getvalue()).hexdigest()}"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(tarred.getvalue()).hexdigest()}"]},
         "history": [{"created_by": "COPY"}, {"created_by": "ENV", "empty_layer": True}],
     }  # fmt: skip
     described = keep(json.dumps(config).encode(), "application/vnd.docker.container.image.v1+json")

@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", metavar="DIR", required=True, help="a new folder")
     parser.add_argument("--base", metavar="LAYOUT", help="an OCI image layout with Python, as a folder or an archive")
     parser.add_argument("--wheels", metavar="DIR", help="take distributions from the wheels in this folder first")
+    parser.add_argument("--use", metavar="PYTHON", help="an interpreter that has what the model's environment needs")
     parser.add_argument("--model-only", action="store_true", help="/models alone, for KServe's oci:// addresses")
     add_home(parser)
 
@@ -23,8 +24,9 @@ def run(args: argparse.Namespace) -> int:
     model, version, alias = read_reference(args.model)
     with workspace_of(args) as ws:
         image = package_image(
-            ws, model, version, alias, to=args.to, base=args.base, wheels=args.wheels, model_only=args.model_only
-        )
+            ws, model, version, alias, to=args.to, base=args.base, wheels=args.wheels, model_only=args.model_only,
+            use=args.use,
+        )  # fmt: skip
     print(f"{image.model} version {image.version}: {len(image.layers)} layers, {image.size / 1e6:.1f} MB")
     print(f"{image.digest}  {image.folder}/image")
     print(f"push it with: skopeo copy oci:{image.folder}/image:{image.version} docker://REGISTRY/{image.model}")

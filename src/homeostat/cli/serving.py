@@ -17,6 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", metavar="FILE", help="who may ask: a token a line")
     parser.add_argument("--open", action="store_true", help="anyone who reaches the port may ask")
     parser.add_argument("--allow-code", action="store_true", help="run pickled models, each in a process of its own")
+    parser.add_argument("--use", metavar="PYTHON", action="append", default=[],
+                        help="an interpreter for models that declare an environment; may be said again")  # fmt: skip
     parser.add_argument("--share", metavar="NAME", help="servers of this machine that name the same share their port")
     parser.add_argument("--ready-file", metavar="FILE", help="made when every model answers")
     parser.add_argument("--supervised", action="store_true", help="end when standard input does")
@@ -35,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         port=settings.serve_port if args.port is None else args.port,
         grpc_port=args.grpc_port,
         allow_code=args.allow_code,
+        use=args.use,
         open_to_all=args.open,
         token_file=args.token_file,
         home=args.home,

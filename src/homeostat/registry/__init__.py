@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from homeostat.registry.importing import import_folder as import_folder
     from homeostat.registry.layouts.building import build_package as build_package
     from homeostat.registry.layouts.found import FoundModel as FoundModel
-    from homeostat.registry.layouts.own_code import OwnCode as OwnCode
-    from homeostat.registry.layouts.own_code import build_own_code as build_own_code
-    from homeostat.registry.layouts.own_code import read_own_code as read_own_code
     from homeostat.registry.layouts.reading import read_layout as read_layout
     from homeostat.registry.lifecycle import delete_version as delete_version
     from homeostat.registry.lifecycle import restore_version as restore_version

@@ -16,12 +16,9 @@ from homeostat.core.workspace import Workspace
 from homeostat.registry import (
     FoundModel,
     ModelVersion,
-    OwnCode,
     Package,
-    build_own_code,
     build_package,
     read_layout,
-    read_own_code,
 )
 from homeostat.serving.environments import needs_of, python_for
 from homeostat.serving.package import REQUIREMENTS, read_package
@@ -43,7 +40,7 @@ def package_folder(ws: Workspace, version: ModelVersion) -> tuple[Path, dict[str
     if not _whole(place):
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".converting-") as scratch:
             fresh = Path(scratch) / "package"
-            _build(ws, version, folder, fresh)
+            build_package(_found(ws, version, folder), fresh, allow_code=made_here(ws, version))
             files = {
                 path.relative_to(fresh).as_posix(): digest_of_file(path)
                 for path in sorted(fresh.rglob("*"))
@@ -60,11 +57,8 @@ def check_form(ws: Workspace, version: ModelVersion) -> None:
     Raises: Refused for a version that lies elsewhere, a pickle or own code that nobody here has made, or one whose
     environment is not on this machine; InvalidInput for a model of MLflow's that cannot be asked.
     """
-    if version.flavor == "mlflow":
-        folder = unpack(ws, version)
-        if _own_code(ws, version, folder) is None:
-            _found(ws, version, folder)
-            return
+    if version.flavor == "mlflow" and _found(ws, version, unpack(ws, version)).form != "pyfunc":
+        return
     if version.flavor == "mlflow" or REQUIREMENTS in version.files:
         # What runs on other machines is told by them when they load it.
         if "://" not in ws.url:
@@ -84,29 +78,12 @@ def interpreter(ws: Workspace, version: ModelVersion, folder: Path, package: Pac
     return None if needs is None else python_for(ws, needs, f"{version.model}/{version.version}")
 
 
-def _build(ws: Workspace, version: ModelVersion, folder: Path, dest: Path) -> None:
-    own = _own_code(ws, version, folder)
-    if own is not None:
-        build_own_code(folder, own, dest)
-    else:
-        build_package(_found(ws, version, folder), dest, allow_code=made_here(ws, version))
-
-
-def _own_code(ws: Workspace, version: ModelVersion, folder: Path) -> OwnCode | None:
-    own = read_own_code(folder)
-    if own is not None and not made_here(ws, version):
-        raise Refused(
-            f"version {version.version} of '{version.model}' is code that no run of this workspace has made",
-            hint="register it from a run, or log it as ONNX or with skops",
-        )
-    return own
-
-
 def _found(ws: Workspace, version: ModelVersion, folder: Path) -> FoundModel:
     (found,) = read_layout(folder, version.model)
-    if found.form in ("pickle", "torch") and not made_here(ws, version):
+    if found.form in ("pickle", "torch", "pyfunc") and not made_here(ws, version):
+        what = "code" if found.form == "pyfunc" else "a pickle"
         raise Refused(
-            f"version {version.version} of '{version.model}' is a pickle that no run of this workspace has made",
+            f"version {version.version} of '{version.model}' is {what} that no run of this workspace has made",
             hint="register it from a run, or log it as ONNX or with skops",
         )
     return found

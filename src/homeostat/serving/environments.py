@@ -79,12 +79,13 @@ def needs_of(folder: Path, package: Package) -> Needs | None:
     return read_needs(listed.read_text(encoding="utf-8"), python)
 
 
-def python_for(ws: Workspace, needs: Needs, what: str) -> Path | None:
+def python_for(ws: Workspace | None, needs: Needs, what: str) -> Path | None:
     """The interpreter for `what` (MODEL/VERSION) with these needs; None where the one that runs here has all of them.
+    Without a workspace, environments that were made are not known.
 
     Raises: Refused, with what is missing here and the command that makes the environment.
     """
-    kept = _read(ws, needs)
+    kept = None if ws is None else _read(ws, needs)
     if kept is not None:
         return Path(kept.python)
     lacking = _lacking(needs, *_here(needs))
@@ -97,24 +98,28 @@ def python_for(ws: Workspace, needs: Needs, what: str) -> Path | None:
     )
 
 
-def make_environment(ws: Workspace, needs: Needs, use: str | os.PathLike[str] | None = None) -> Environment:
-    """An environment with what `needs` says, made with uv or pip, or the one of the interpreter `use`; the one that is
-    there, if there is one, and where the Python that runs here has all of it, that one.
+def make_environment(
+    ws: Workspace, needs: Needs, use: str | os.PathLike[str] | None = None, *, keep: bool = True
+) -> Environment:
+    """An environment with what `needs` says, made with uv or pip, or the one of the interpreter `use` (remembered
+    unless `keep` is False); the one that is there, if there is one, and where the Python that runs here has all of it,
+    that one.
 
     Raises: InvalidInput for an interpreter that lacks something; StepFailed when it cannot be made.
     """
-    folder = _folder(ws)
     if use is not None:
         python = Path(os.path.abspath(use))  # not resolved: a link is what tells which environment it is
         missing = _lacking(needs, *_ask(python, needs), exact=False)
         if missing:
             raise InvalidInput(f"{python} cannot be used: {'; '.join(missing)}", hint="install what is missing there")
-        return _keep(ws, Environment(python=str(python), made=False, needs=needs))
+        found = Environment(python=str(python), made=False, needs=needs)
+        return _keep(ws, found) if keep else found
     kept = _read(ws, needs)
     if kept is not None:
         return kept
     if not _lacking(needs, *_here(needs)):
         return Environment(python=sys.executable, made=False, needs=needs)
+    folder = _folder(ws)
     folder.mkdir(parents=True, exist_ok=True)
     # A folder of its own: two who make the same one do not meet, and the last of them is kept.
     place = Path(tempfile.mkdtemp(dir=folder, prefix=f"{needs.digest[:12]}-"))
@@ -188,15 +193,45 @@ def _here(needs: Needs) -> tuple[str, dict[str, str | None]]:
     return platform.python_version(), {name: version(name) for name in _names(needs)}
 
 
+def roots_of(needs: Needs, python: Path | None) -> list[str]:
+    """The distributions that `needs` names, with their extras ("name[extra]"), by the names that the interpreter
+    `python` has them under (None: as they are named)."""
+    have = {} if python is None else _ask(python, needs)[1]
+    found: list[str] = []
+    for line in needs.requirements:
+        name, rest = split_requirement(line)
+        extras = line[len(name) :].partition("]")[0].lstrip() if line[len(name) :].lstrip().startswith("[") else ""
+        instead = _INSTEAD.get(name, "")
+        if python is not None and have.get(name) is None and have.get(instead) is not None:
+            name = instead
+        elif python is not None and have.get(name) is None and ";" in rest:  # for another system, perhaps
+            continue
+        found.append(f"{name}{extras}]" if extras else name)
+    return found
+
+
+def search_path(python: Path | None) -> list[str]:
+    """Where an interpreter looks for distributions; the one that runs here, for None."""
+    return from_json(_run(python or Path(sys.executable), "import json, sys; print(json.dumps(sys.path))"), list[str])
+
+
+def has_exactly(python: Path, needs: Needs) -> bool:
+    """Whether an interpreter has what is needed, in the very versions. Raises: InvalidInput for no interpreter."""
+    return not _lacking(needs, *_ask(python, needs))
+
+
 def _ask(python: Path, needs: Needs) -> tuple[str, dict[str, str | None]]:
     """What another interpreter has."""
+    return from_json(_run(python, _PROBE, json.dumps(_names(needs))), tuple[str, dict[str, str | None]])
+
+
+def _run(python: Path, script: str, *words: str) -> str:
     try:
-        done = subprocess.run(
-            [str(python), "-I", "-c", _PROBE, json.dumps(_names(needs))],
+        return subprocess.run(
+            [str(python), "-I", "-c", script, *words],
             capture_output=True, text=True, timeout=_PROBE_S, check=True,
-        )  # fmt: skip
-        return from_json(done.stdout, tuple[str, dict[str, str | None]])
-    except (OSError, subprocess.SubprocessError, HomeostatError) as error:
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.SubprocessError) as error:
         raise InvalidInput(f"{python} is no Python that runs here: {str(error)[:200]}") from error
 
 

@@ -116,9 +116,9 @@ def load(
         )
     loaded = LoadedVersion(model, version, contract, runtime, specs(package.signature.outputs))
     try:
-        payload, rows = sample_payload(folder, package, contract)
+        payload, rows, shown = sample_payload(folder, package, contract)
         loaded.sample = payload
-        _warm_up(loaded, payload, rows, shown=package.sample is not None)
+        _warm_up(loaded, payload, rows, shown)
     except BaseException:
         runtime.close()
         raise
@@ -205,8 +205,9 @@ def _open_process(
     return Replicas(lambda: ProcessRuntime(order, start_s)), contract
 
 
-def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[Any, int]:
-    """The package's sample as a payload (at most 32 rows), or zeros where there is none, or nothing to read it with."""
+def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[Any, int, bool]:
+    """The package's sample as a payload (at most 32 rows), how many rows that is, and that they are real; or zeros
+    where there is none, or nothing to read it with."""
     named = bool(package.sample) and not isinstance(contract, TensorsContract)
     # An image of ours does without Polars.
     able = find_spec("polars") is not None and find_spec("pyarrow") is not None
@@ -218,15 +219,15 @@ def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[
             frame = frame.select(list(contract.names))
             if isinstance(contract, MatrixContract):
                 matrix = frame.cast(pl.Float32).fill_null(float("nan")).to_numpy()
-                return np.ascontiguousarray(matrix, "<f4").tobytes(), frame.height
-            return [_column(frame[spec.name], spec) for spec in contract.inputs], frame.height
+                return np.ascontiguousarray(matrix, "<f4").tobytes(), frame.height, True
+            return [_column(frame[spec.name], spec) for spec in contract.inputs], frame.height, True
     if isinstance(contract, MatrixContract):
-        return bytes(contract.row_bytes), 1
+        return bytes(contract.row_bytes), 1, False
     arrays = [np.zeros([max(1, size) for size in spec.shape], tensors.NUMPY[spec.datatype]) for spec in contract.inputs]
     for spec, array in zip(contract.inputs, arrays, strict=True):
         if spec.datatype == "BYTES":
             array.fill(b"")
-    return arrays, 1
+    return arrays, 1, False
 
 
 def _column(series: Any, spec: TensorSpec) -> tensors.Array:

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from homeostat.core.workspace import open as open_workspace
 from homeostat.registry import ModelVersion, import_folder
 from homeostat.serving.access import Access, is_loopback
 from homeostat.serving.deployments import deploy
+from homeostat.serving.own_environment import find_environments
 from homeostat.serving.plane import serve
 from homeostat.serving.planes import wait_ready
 
@@ -36,6 +38,7 @@ def serve_folder(
     port: int = 8080,
     grpc_port: int | None = None,
     allow_code: bool = False,
+    use: Sequence[str | os.PathLike[str]] = (),
     open_to_all: bool = False,
     token_file: str | os.PathLike[str] | None = None,
     home: str | None = None,
@@ -45,15 +48,19 @@ def serve_folder(
 ) -> None:
     """Serve the models in `folder` until SIGTERM, in every layout that `import_folder` reads.
 
-    `name` is what a single model is called. On an address that others can reach, either `token_file` lists who may
-    ask, a token a line (read again when it changes), or `open_to_all` says that anyone who gets there may. Predictions
-    are logged only in a `home`, which outlives the server.
+    `name` is what a single model is called. `use` names interpreters for those that declare an environment of their
+    own: each gets the first that has the very versions it needs, else the first that has them in others, else the one
+    that runs here, if that has all of it.
+
+    On an address that others can reach, either `token_file` lists who may ask, a token a line (read again when it
+    changes), or `open_to_all` says that anyone who gets there may. Predictions are logged only in a `home`, which
+    outlives the server.
 
     Servers of one machine that name the same `share` share their port, and `/metrics` speaks for all of them.
     `ready_file` is made when every model answers. `supervised`: end when standard input does.
 
-    Raises: InvalidInput, Refused or NotFound when the folder holds nothing to serve; Unavailable for a port in use, or
-    when a model does not load.
+    Raises: InvalidInput, Refused or NotFound when the folder holds nothing to serve, or a model needs an environment
+    that is not here; Unavailable for a port in use, or when a model does not load.
     """
     if not is_loopback(host) and token_file is None and not open_to_all:
         raise InvalidInput(
@@ -67,6 +74,7 @@ def serve_folder(
         place = home or stack.enter_context(tempfile.TemporaryDirectory(prefix="homeostat-serve-"))
         ws = stack.enter_context(open_workspace(place))
         versions = import_folder(ws, folder, name, allow_code=allow_code)
+        find_environments(ws, versions, [Path(python) for python in use])
         for version in versions:
             deploy(ws, version.model, version.version, log_share=1.0 if home else 0.0)
         watch = _Watch(ws, versions, Path(ready_file) if ready_file is not None else None)

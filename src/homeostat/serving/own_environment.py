@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from homeostat.core.errors import InvalidInput, Refused
 from homeostat.core.workspace import RemoteWorkspace, Workspace
-from homeostat.registry import get_version
+from homeostat.registry import ModelVersion, get_version
 from homeostat.serving.converted import package_folder
-from homeostat.serving.environments import Environment, make_environment, needs_of
+from homeostat.serving.environments import Environment, Needs, has_exactly, make_environment, needs_of, python_for
 from homeostat.serving.package import read_package
 
 
@@ -30,9 +32,48 @@ def create_environment(
     if isinstance(ws, RemoteWorkspace):
         raise Refused("an environment belongs to the machine that serves", hint="name its workspace there")
     found = get_version(ws, model, version, alias)
-    folder, _ = package_folder(ws, found)
-    needs = needs_of(folder, read_package(folder))
+    needs = needs_of_version(ws, found)
     if needs is None:
         raise InvalidInput(f"'{model}' version {found.version} needs no environment of its own",
                            hint="log_model(..., environment=[...]) declares one")  # fmt: skip
     return make_environment(ws, needs, use)
+
+
+def needs_of_version(ws: Workspace, version: ModelVersion) -> Needs | None:
+    """What a version's environment must hold; None for one that runs with what the server has."""
+    folder, _ = package_folder(ws, version)
+    return needs_of(folder, read_package(folder))
+
+
+def find_environments(ws: Workspace, versions: list[ModelVersion], pythons: Sequence[Path]) -> None:
+    """Give each version that declares an environment the first of the interpreters `pythons` that has what it needs.
+
+    Raises: Refused, with all that is missing for all of them, when neither those nor the one that runs here will do.
+    """
+    lacking: list[str] = []
+    for version in versions:
+        needs = needs_of_version(ws, version)
+        if needs is not None and (why := _missing(ws, needs, version, pythons)):
+            lacking.append(why)
+    if lacking:
+        raise Refused(
+            "; ".join(lacking),
+            hint="make one with `python -m venv DIR` and `DIR/bin/pip install -r requirements.txt`, with the file that "
+            "lies beside the model, and name it: --use DIR/bin/python",
+        )
+
+
+def _missing(ws: Workspace, needs: Needs, version: ModelVersion, pythons: Sequence[Path]) -> str:
+    reasons: list[str] = []
+    for python in sorted(pythons, key=lambda one: not has_exactly(one, needs)):
+        try:
+            make_environment(ws, needs, python)
+        except InvalidInput as error:
+            reasons.append(error.message)
+        else:
+            return ""
+    try:
+        python_for(ws, needs, version.model)
+    except Refused as error:
+        return "; ".join([error.message, *reasons])
+    return ""

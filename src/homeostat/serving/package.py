@@ -13,12 +13,13 @@ from homeostat.serving.tensors import NUMPY
 
 # What a package of its own environment lists.
 REQUIREMENTS = "requirements.txt"
+MANIFEST = "model.json"
 
 
 def read_package(folder: Path) -> Package:
     """The package in `folder`. Raises: Corrupt when it is not one; InvalidInput for a newer format."""
     try:
-        package = from_json((folder / "model.json").read_bytes(), Package)
+        package = from_json((folder / MANIFEST).read_bytes(), Package)
     except (OSError, HomeostatError) as error:
         raise Corrupt(f"{folder} is not a model package: {error}", hint="register the model again") from error
     if package.format != 1:

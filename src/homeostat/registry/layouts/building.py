@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -22,7 +22,9 @@ from homeostat.core.paths import inside
 from homeostat.registry.catboost_form import load_catboost
 from homeostat.registry.environment import environment_of
 from homeostat.registry.estimators import load_lightgbm, read_original
-from homeostat.registry.layouts.found import FoundModel, read_small
+from homeostat.registry.layouts.examples import read_example
+from homeostat.registry.layouts.found import FoundModel, numbered, read_small
+from homeostat.registry.layouts.own_code import build_own_code
 from homeostat.registry.manifest import MANIFEST, parse_manifest
 from homeostat.registry.model import FEATURES, Field, OnnxReport, Package, Signature
 from homeostat.registry.packaging import maker, package_model, width_of, write_manifest
@@ -49,32 +51,23 @@ def build_package(found: FoundModel, dest: Path, *, allow_code: bool = False) ->
         return _booster(found, dest, _xgboost(found.file))
     if found.form == "catboost":
         return _booster(found, dest, load_catboost(found.file.read_bytes()))
+    if found.form == "pyfunc":
+        _need(allow_code, found.file.name, "tells of a model of own code")
+        return build_own_code(found.file.parent, dest)
     if found.form != "skops" or not is_harmless(found.file.read_bytes()):
         _need(allow_code, found.file.name)
     return _pickle(found, dest)
-
-
-def read_example(path: Path | None) -> Any | None:
-    """The rows of an input example that was kept as MLflow keeps a table, as a Polars frame; None for others."""
-    if path is None:
-        return None
-    try:
-        said: Any = json.loads(read_small(path))
-        table = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
-        if isinstance(table.get("inputs"), list):  # an array, which has no names
-            rows: list[list[float]] = table["inputs"]
-            return require("polars", extra="ml").DataFrame(rows, schema=_numbered(len(rows[0])), orient="row")
-        if not {"columns", "data"} <= table.keys():
-            return None
-        return require("polars", extra="ml").DataFrame(table["data"], schema=table["columns"], orient="row")
-    except (ValueError, TypeError, InvalidInput, RecursionError):
-        return None
 
 
 def _copy(folder: Path, dest: Path, allow_code: bool) -> Package:
     package = parse_manifest(read_small(folder / MANIFEST))
     if package.runs_code and package.onnx.file is None:
         _need(allow_code, package.file)
+    if package.flavor == "pyfunc":  # the whole folder that MLflow loads
+        within = inside(folder, package.file).parent
+        if within == folder.resolve():
+            raise InvalidInput(f"the package in {folder.name} has no folder for what MLflow loads")
+        shutil.copytree(within, inside(dest, within.name))
     for name in {MANIFEST, package.file, package.onnx.file, package.sample} - {None}:
         source, target = inside(folder, str(name)), inside(dest, str(name))
         if not source.is_file():
@@ -123,7 +116,7 @@ def _xgboost(file: Path) -> Any:
 
 def _booster(found: FoundModel, dest: Path, booster: Any) -> Package:
     original = read_original(booster)
-    names = original.features or _numbered(width_of(original))
+    names = original.features or numbered(width_of(original))
     example = read_example(found.example)
     if example is not None and example.width == len(names):
         return package_model(booster, example, dest)
@@ -147,7 +140,7 @@ def _pickle(found: FoundModel, dest: Path) -> Package:
     """Let a process of its own load the pickle and write the package; what it says when it cannot is the reason."""
     columns = [field.name for field in found.inputs if len(field.shape) == 1]
     if len(found.inputs) == 1 and len(found.inputs[0].shape) == 2:
-        columns = _numbered(max(0, found.inputs[0].shape[1]))
+        columns = numbered(max(0, found.inputs[0].shape[1]))
     example = str(found.example) if read_example(found.example) is not None else ""
     path = [*([str(found.code)] if found.code else []), *sys.path]
     done = subprocess.run(
@@ -162,13 +155,9 @@ def _pickle(found: FoundModel, dest: Path) -> Package:
     return parse_manifest((dest / MANIFEST).read_bytes())
 
 
-def _numbered(width: int) -> list[str]:
-    return [f"f{number}" for number in range(width)]
-
-
-def _need(allowed: bool, file: str) -> None:
+def _need(allowed: bool, file: str, what: str = "is a pickle or holds one") -> None:
     if not allowed:
         raise Refused(
-            f"'{file}' is a pickle or holds one, and loading one runs code",
+            f"'{file}' {what}, and loading one runs code",
             hint="pass --allow-code (allow_code=True) if you trust whoever made it, or bring the model as ONNX",
         )

@@ -10,7 +10,7 @@ from homeostat.core.records import Record
 from homeostat.registry.model import Field
 
 Layout = Literal["homeostat", "mlflow", "mlserver", "triton", "bentoml", "file"]
-Form = Literal["package", "onnx", "lightgbm", "xgboost", "catboost", "skops", "torch", "pickle"]
+Form = Literal["package", "onnx", "lightgbm", "xgboost", "catboost", "skops", "torch", "pickle", "pyfunc"]
 
 # By the ends of their names. What else models are kept as (TensorRT's) has no runtime here.
 _FORMS: dict[str, Form] = {
@@ -73,3 +73,8 @@ def mapping(said: Any, what: str) -> dict[str, Any]:
 def text(said: Any) -> str:
     """`said` if it is text, else none."""
     return said if isinstance(said, str) else ""
+
+
+def numbered(width: int) -> list[str]:
+    """Names for columns that have none."""
+    return [f"f{number}" for number in range(width)]

@@ -8,6 +8,7 @@ from typing import Any
 from homeostat.core.errors import InvalidInput
 from homeostat.core.paths import inside
 from homeostat.registry.layouts.found import FoundModel, existing, form_of, mapping, read_small, text
+from homeostat.registry.layouts.own_code import read_own_code
 from homeostat.registry.mlmodel import FILE, read_fields, read_mlmodel
 
 # The flavors that are read, best first, and the field of each that names its file.
@@ -22,7 +23,20 @@ _PLAIN = ("homeostat_pickled", "mlflow.sklearn", "mlflow.lightgbm", "mlflow.onnx
 
 
 def read_mlflow(folder: Path, name: str) -> FoundModel:
-    """The model of a folder with an `MLmodel`. Raises: InvalidInput for one of whose flavors none runs here."""
+    """The model of a folder with an `MLmodel`: as the flavor that runs here, else as what MLflow itself loads.
+
+    Raises: InvalidInput for one that is neither, or that says no signature for MLflow to ask it by.
+    """
+    try:
+        return _flavored(folder, name)
+    except InvalidInput:
+        if read_own_code(folder) is None:
+            raise
+    return FoundModel(name=name, layout="mlflow", form="pyfunc", file=folder / FILE,
+                      tags={"mlflow.flavor": "python_function"})  # fmt: skip
+
+
+def _flavored(folder: Path, name: str) -> FoundModel:
     data = read_small(folder / FILE)
     said, fields = read_mlmodel(data), read_fields(data)
     flavors = mapping(fields.get("flavors"), "the MLmodel's list of flavors")

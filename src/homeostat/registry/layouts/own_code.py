@@ -14,9 +14,8 @@ import msgspec
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import Record
 from homeostat.registry import samples
-from homeostat.registry.layouts.building import read_example
+from homeostat.registry.layouts.examples import read_example
 from homeostat.registry.layouts.found import read_small, text
-from homeostat.registry.layouts.mlflow import read_mlflow
 from homeostat.registry.mlmodel import FILE, read_fields, read_mlmodel
 from homeostat.registry.model import OnnxReport, Package, Signature
 from homeostat.registry.packaging import maker, write_manifest
@@ -35,21 +34,15 @@ class OwnCode(Record):
 
 
 def read_own_code(folder: Path) -> OwnCode | None:
-    """What the MLflow model in `folder` says, if only MLflow can load it; None for one that runs here without.
+    """What the MLflow model in `folder` says, if MLflow can load it as a function of rows; None where it cannot.
 
-    Raises: InvalidInput for one that says no signature, or no flavor that MLflow asks in one way.
+    Raises: InvalidInput for one that says no signature.
     """
-    try:
-        read_mlflow(folder, "model")
-    except InvalidInput as error:
-        reason = error
-    else:
-        return None
     data = read_small(folder / FILE)
     flavors = read_fields(data).get("flavors")
     asked: Any = cast("dict[str, Any]", flavors).get("python_function") if isinstance(flavors, dict) else None
     if not isinstance(asked, dict):
-        raise reason
+        return None
     said = read_mlmodel(data).signature
     if not said.inputs or not said.outputs:
         raise InvalidInput(
@@ -68,8 +61,11 @@ def read_own_code(folder: Path) -> OwnCode | None:
     )
 
 
-def build_own_code(folder: Path, own: OwnCode, dest: Path) -> Package:
+def build_own_code(folder: Path, dest: Path) -> Package:
     """Write the package of such a model into the folder `dest`: the model as it is, beside what is served of it."""
+    own = read_own_code(folder)
+    if own is None:
+        raise InvalidInput(f"MLflow cannot load the model in {folder.name} as a function of rows")
     dest.mkdir(parents=True, exist_ok=True)
     shutil.copytree(folder, dest / _FOLDER, copy_function=_link)
     (dest / REQUIREMENTS).write_text("".join(f"{line}\n" for line in own.requirements), encoding="utf-8")

@@ -16,7 +16,7 @@ import msgspec
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.extras import require
-from homeostat.registry.layouts.building import read_example
+from homeostat.registry.layouts.examples import read_example
 from homeostat.registry.packaging import package_model, write_manifest
 from homeostat.registry.python_form import ARTIFACTS
 from homeostat.registry.skops_form import load_skops

@@ -101,5 +101,5 @@ def _loaded(
     )  # fmt: skip
     outputs = specs(signature.outputs)
     loaded = LoadedVersion(deployment.model, version.version, contract, GraphRuntime(), outputs)
-    loaded.sample, _ = sample_payload(folder, package, contract)
+    loaded.sample, *_ = sample_payload(folder, package, contract)
     return loaded

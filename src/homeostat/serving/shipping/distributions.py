@@ -1,12 +1,15 @@
-"""The distributions an image needs, out of the environment that runs here or out of a folder of wheels."""
+"""The distributions an image needs, out of an environment of this machine or out of a folder of wheels."""
 
 from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from platform import machine
+
+from msgspec.structs import replace
 
 from homeostat.core.errors import NotFound, Refused
 from homeostat.core.records import Record
@@ -17,6 +20,8 @@ SITE = "opt/homeostat/lib"
 SERVER = ("alembic", "blake3", "hpack", "httptools", "msgspec", "numpy", "pyyaml", "rich", "sqlalchemy", "starlette",
           "uvicorn", "uvloop")  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
+_EXTRAS = re.compile(r"\s*\[([^\]]*)\]")
 _SEPARATOR = re.compile(r"[-_.]+")
 # Who installed it, and from where, is nothing of the distribution's own.
 _OF_INSTALLER = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json")
@@ -26,13 +31,15 @@ _WHEEL = re.compile(
 
 
 class Shipped(Record):
-    """A distribution in an image: what its metadata says of it, and where its files come from."""
+    """A distribution in an image: what its metadata says of it, and where its files come from: a wheel, or what lies
+    on the path `where` (empty: that of the Python that runs here)."""
 
     name: str
     version: str
     license: str = ""
     requires: list[str] = []
     wheel: Path | None = None
+    where: list[str] = []
 
 
 def normal(name: str) -> str:
@@ -44,58 +51,69 @@ def normal(name: str) -> str:
     return _SEPARATOR.sub("-", name).lower()
 
 
-def closure(roots: list[str], locked: dict[str, str], wheels: Path | None, python: str) -> list[Shipped]:
-    """`roots` and all they require, by name. `locked` are the versions that the model's environment recorded.
+def closure(
+    roots: list[str], locked: dict[str, str], wheels: Path | None, python: str, where: list[str] | None = None
+) -> list[Shipped]:
+    """`roots` ("name", "name[extra]") and all they require, by name. `locked` are the versions that the model's
+    environment recorded.
 
-    What `wheels` holds for Python `python` ("3.11") is taken from there, everything else from this environment. Extras
-    are left out, and so is what is not installed here because its condition does not hold.
+    What `wheels` holds for Python `python` ("3.11") is taken from there, everything else from the folders `where`, by
+    default those of this environment. What is not installed because its condition does not hold is left out.
 
     Raises: NotFound for what is neither installed nor among the wheels; Refused when its version is another.
     """
     shelf = _shelf(wheels, python)
     found: dict[str, Shipped] = {}
-    waiting = [(normal(name), True) for name in roots]
+    looked: set[tuple[str, str]] = set()
+    waiting = [(root, True) for root in roots]
     while waiting:
-        name, needed = waiting.pop()
-        if name in found:
+        root, needed = waiting.pop()
+        said, _, extras = root.partition("[")
+        name = normal(said)
+        if (name, extras) in looked:
             continue
-        one = _find(name, shelf, locked.get(name))
+        looked.add((name, extras))
+        one = found.get(name) or _find(name, shelf, locked.get(name), where)
         if one is None:
             if needed:
                 raise NotFound(f"{name} is needed in the image and is not installed here",
                                hint=f"pip install {name}, or pip download it into a folder for --wheels")  # fmt: skip
             continue
         found[name] = one
-        waiting.extend(required(one).items())
+        waiting.extend(required(one, extras.rstrip("]").split(",")).items())
     return [found[name] for name in sorted(found)]
 
 
-def required(one: Shipped) -> dict[str, bool]:
-    """What a distribution requires by itself, by name: whether always, or under a condition (another system, …)."""
+def required(one: Shipped, extras: Sequence[str] = ()) -> dict[str, bool]:
+    """What a distribution requires by itself and for the `extras`, by name with the extras it wants of that: whether
+    always, or under a condition (another system, …)."""
     found: dict[str, bool] = {}
+    wanted = {normal(extra.strip()) for extra in extras if extra.strip()}
     for requirement in one.requires:
         match = _NAME.match(requirement)
         condition = requirement.partition(";")[2]
-        if match is not None and "extra" not in condition:
-            name = normal(match[0])
+        named = {normal(extra) for extra in _EXTRA.findall(condition)}
+        if match is not None and (not named or named & wanted):
+            further = _EXTRAS.match(requirement, match.end())
+            name = normal(match[0]) + (f"[{further[1].replace(' ', '')}]" if further else "")
             found[name] = found.get(name, False) or not condition
     return found
 
 
-def items_of(one: Shipped) -> list[Item]:
-    """The files of a distribution as they are installed, without compiled bytecode and scripts."""
-    return _of_wheel(one.wheel) if one.wheel is not None else _installed(one.name)
+def items_of(one: Shipped, site: str = SITE) -> list[Item]:
+    """The files of a distribution as they are installed below `site`, without compiled bytecode and scripts."""
+    return _of_wheel(one.wheel, site) if one.wheel is not None else _installed(one, site)
 
 
-def _find(name: str, shelf: dict[str, list[Path]], wanted: str | None) -> Shipped | None:
+def _find(name: str, shelf: dict[str, list[Path]], wanted: str | None, where: list[str] | None) -> Shipped | None:
     for wheel in shelf.get(name, []):
         found = _describe(metadata.PathDistribution(zipfile.Path(wheel, _info(wheel))), wheel)
         if wanted is None or found.version == wanted:
             return found
-    try:
-        found = _describe(metadata.distribution(name), None)
-    except metadata.PackageNotFoundError:
+    installed = installed_distribution(name, where)
+    if installed is None:
         return None
+    found = replace(_describe(installed, None), where=where or [])
     if wanted is not None and found.version != wanted:
         raise Refused(
             f"the model's environment has {name} {wanted}, and {found.version} is installed here",
@@ -117,15 +135,21 @@ def _describe(distribution: metadata.Distribution, wheel: Path | None) -> Shippe
     )  # fmt: skip
 
 
-def _installed(name: str) -> list[Item]:
-    distribution = metadata.distribution(name)
+def installed_distribution(name: str, where: list[str] | None) -> metadata.Distribution | None:
+    """What lies in the folders `where` under that name; in those of this environment, for None."""
+    context = metadata.DistributionFinder.Context(name=name, **({} if where is None else {"path": where}))
+    return next(iter(metadata.Distribution.discover(context=context)), None)
+
+
+def _installed(one: Shipped, site: str) -> list[Item]:
+    distribution = installed_distribution(one.name, one.where or None)
     items: list[Item] = []
-    for file in distribution.files or []:
+    for file in (distribution.files if distribution is not None else None) or []:
         if ".." in file.parts or file.suffix == ".pyc" or file.name in _OF_INSTALLER or file.is_absolute():
             continue
         path = Path(str(file.locate()))
         if path.is_file():
-            items.append(Item(f"{SITE}/{file.as_posix()}", path))
+            items.append(Item(f"{site}/{file.as_posix()}", path))
     return items
 
 
@@ -163,7 +187,7 @@ def _info(wheel: Path) -> str:
         )
 
 
-def _of_wheel(wheel: Path) -> list[Item]:
+def _of_wheel(wheel: Path, site: str) -> list[Item]:
     items: list[Item] = []
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
@@ -176,5 +200,5 @@ def _of_wheel(wheel: Path) -> list[Item]:
             parts = name.split("/")
             if entry.is_dir() or ".." in parts or not parts[0] or parts[-1] in _OF_INSTALLER:
                 continue
-            items.append(Item(f"{SITE}/{name}", archive.read(entry)))
+            items.append(Item(f"{site}/{name}", archive.read(entry)))
     return items

@@ -7,17 +7,30 @@ import json
 from homeostat.core.version import VERSION
 
 REQUIREMENTS = "requirements.txt"
+ENVIRONMENT = "environment.txt"
 
 
-def dockerfile(python: str, command: list[str]) -> str:
-    """The Dockerfile for a folder that holds `requirements.txt` and `models/`. `python` is such as "3.11"."""
+def dockerfile(python: str, command: list[str], environment: str | None = None) -> str:
+    """The Dockerfile for a folder that holds `requirements.txt` and `models/`. `python` is such as "3.11".
+
+    With `environment`, the folder holds `environment.txt` too, and a virtual environment with it is made there.
+    """
     words = ["python", *command[1:]]
+    second = (
+        ""
+        if environment is None
+        else f"""\
+COPY {ENVIRONMENT} /tmp/{ENVIRONMENT}
+RUN python -m venv --without-pip {environment} && pip --python {environment}/bin/python install --no-cache-dir \\
+    --no-deps -r /tmp/{ENVIRONMENT}
+"""
+    )
     return f"""\
 FROM python:{python}-slim
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY {REQUIREMENTS} /tmp/{REQUIREMENTS}
 RUN pip install --no-cache-dir -r /tmp/{REQUIREMENTS}
-COPY models /models
+{second}COPY models /models
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT {json.dumps(words)}

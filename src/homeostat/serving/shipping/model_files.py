@@ -7,8 +7,9 @@ from pathlib import Path
 from homeostat.core.errors import NotFound, Refused
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
-from homeostat.registry import ModelVersion, Signature, read_layout
-from homeostat.serving.package import REQUIREMENTS
+from homeostat.registry import ModelVersion, Signature, build_package, read_layout
+from homeostat.serving.environments import Needs, needs_of
+from homeostat.serving.package import MANIFEST, read_package
 from homeostat.serving.shipping.distributions import normal
 from homeostat.serving.shipping.oci import Item
 
@@ -18,7 +19,8 @@ _BOOSTERS = ("lightgbm", "xgboost", "catboost")  # data, which no process of its
 
 class ModelFiles(Record):
     """`paths` are the files by their names below `/models`; `roots` the distributions that running them takes,
-    `locked` the versions that the model's environment recorded; `pickled` says that a process must load a pickle."""
+    `locked` the versions that the model's environment recorded; `pickled` says that a process must load code. With
+    `needs`, that process runs in an environment of its own."""
 
     version: ModelVersion
     paths: dict[str, Path]
@@ -26,6 +28,7 @@ class ModelFiles(Record):
     locked: dict[str, str]
     signature: Signature
     pickled: bool
+    needs: Needs | None = None
 
     def items(self) -> list[Item]:
         """As a layer."""
@@ -43,9 +46,6 @@ def model_files(ws: Workspace, version: ModelVersion, folder: Path) -> ModelFile
     if version.flavor == "other":
         raise Refused(f"version {version.version} of '{version.model}' lies at {version.source}",
                       hint="import its folder with `homeostat import folder`")  # fmt: skip
-    if REQUIREMENTS in version.files and version.flavor != "mlflow" and version.onnx.file is None:
-        raise Refused(f"version {version.version} of '{version.model}' has an environment of its own",
-                      hint="images hold one environment: log it without environment=…")  # fmt: skip
     locked: dict[str, str] = {}
     for one in version.environment:
         name, pinned, number = one.partition("==")
@@ -54,10 +54,18 @@ def model_files(ws: Workspace, version: ModelVersion, folder: Path) -> ModelFile
     form = _form(version, folder)
     pickled = form not in ("onnx", *_BOOSTERS)
     if pickled and not _made_here(ws, version):
+        what = "code" if form == "pyfunc" else "a pickle"
         raise Refused(
-            f"version {version.version} of '{version.model}' is a pickle that no run of this workspace has made",
+            f"version {version.version} of '{version.model}' is {what} that no run of this workspace has made",
             hint="register it from a run, or with an ONNX form that agrees with it",
         )
+    needs = None
+    if form == "pyfunc" and version.flavor == "mlflow":
+        made = folder.with_name(f"{folder.name}-package")
+        build_package(read_layout(folder)[0], made, allow_code=True)
+        folder = made
+    if (folder / MANIFEST).is_file():
+        needs = needs_of(folder, read_package(folder))
     # XGBoost comes as two distributions: the one that the model's environment has.
     boosters = [name for name in locked if name.startswith(form)] or [form]
     roots = ["onnxruntime"] if form == "onnx" else boosters
@@ -65,10 +73,12 @@ def model_files(ws: Workspace, version: ModelVersion, folder: Path) -> ModelFile
         words = version.signature.tensor is None
         roots = ["cloudpickle", *([] if not words else ["polars", "pandas", "pyarrow"])]
         roots += [name for name in locked if name not in ("python", "onnxruntime")]
+    if needs is not None:  # the server itself asks the model's own process, and no more
+        roots, locked = ["numpy"], {}
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return ModelFiles(
         version=version, paths=files, roots=sorted(set(roots)), locked=locked, signature=version.signature,
-        pickled=pickled,
+        pickled=pickled, needs=needs,
     )  # fmt: skip
 
 
@@ -77,6 +87,8 @@ def _form(version: ModelVersion, folder: Path) -> str:
         return read_layout(folder)[0].form
     if version.onnx.file is not None or version.flavor == "onnx":
         return "onnx"
+    if version.flavor == "pyfunc":
+        return "pyfunc"
     return version.flavor if version.flavor in _BOOSTERS else "pickle"
 
 

@@ -15,7 +15,8 @@ from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
 from homeostat.registry import get_version
 from homeostat.serving.access import is_loopback
-from homeostat.serving.converted import check_form, package_folder
+from homeostat.serving.converted import check_form, interpreter, package_folder
+from homeostat.serving.package import read_package
 from homeostat.serving.shipping.manifests import object_name
 from homeostat.serving.shipping.ray_replica import Replica, Serving, pack
 from homeostat.serving.unpacked import made_here
@@ -55,7 +56,9 @@ def deploy_on_ray(
     replica answers. Homeostat must be installed on the nodes, in the same version.
 
     Between `min_replicas` and `max_replicas`, Ray Serve follows the CPU that the data planes use. Each asks Ray for
-    `cpu` cores. Beyond loopback either `tokens`, one a line, says who may ask, or `open_to_all` that everybody may.
+    `cpu` cores. Beyond loopback either `tokens`, one a line, says who may ask, or `open_to_all` that everybody may. A
+    model that declares an environment is asked by the interpreter that it has on this machine, at the same place on the
+    nodes.
 
     Raises: NotFound for an unknown version; Refused for one that its gates refused, or a pickle that no run of this
     workspace made; MissingExtra without Ray; Unavailable without a cluster, or when the replicas do not start.
@@ -65,10 +68,13 @@ def deploy_on_ray(
     if found.status == "refused":
         raise Refused(f"version {found.version} of '{model}' was refused by its gates", hint="deploy another version")
     check_form(ws, found)
+    folder, _ = package_folder(ws, found)
+    python = interpreter(ws, found, folder, read_package(folder))
     _connect(address)
     serving = Serving(app=object_name(model), model=model, host=host, port=port, load_s=timeout_s,
-                      allow_code=made_here(ws, found), open_to_all=open_to_all, tokens=tokens)  # fmt: skip
-    package = pack(package_folder(ws, found)[0])
+                      allow_code=made_here(ws, found), open_to_all=open_to_all, tokens=tokens,
+                      use=str(python or ""))  # fmt: skip
+    package = pack(folder)
     serve = require("ray.serve", "ray")
     options: dict[str, Any] = {
         "name": "plane", "ray_actor_options": {"num_cpus": cpu}, "health_check_period_s": 1.0,

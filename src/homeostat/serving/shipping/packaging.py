@@ -1,7 +1,7 @@
 """A registered version as an image that serves it: written to a folder, without a daemon and without a network.
 
-Layers, each of which changes less often than the next: Python (or a base image), the distributions, Homeostat, the
-model. What the image runs is `homeostat serve` on `/models`.
+Layers, each of which changes less often than the next: Python (or a base image), the distributions, the environment of
+the model's own if it has one, Homeostat, the model. What the image runs is `homeostat serve` on `/models`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from homeostat.core.records import Record
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
 from homeostat.registry import ModelVersion, fetch
-from homeostat.serving.shipping import oci
+from homeostat.serving.shipping import oci, second_python
 from homeostat.serving.shipping.base import BaseImage, open_base
 from homeostat.serving.shipping.distributions import SERVER, SITE, Shipped, closure, items_of
-from homeostat.serving.shipping.dockerfile import REQUIREMENTS, dockerfile, requirements
+from homeostat.serving.shipping.dockerfile import ENVIRONMENT, REQUIREMENTS, dockerfile, requirements
 from homeostat.serving.shipping.model_files import ModelFiles, model_files
 from homeostat.serving.shipping.oci import Item, LayoutWriter
 from homeostat.serving.shipping.sbom import Contents, bill_of_materials
+from homeostat.serving.shipping.second_python import distributions_for, environment_items, pinned, python_of
 from homeostat.serving.shipping.this_python import PYTHON, USER, library_items, python_items
 
 _TMP = "/tmp"  # noqa: S108 - the image's own, which nobody else writes to
@@ -54,6 +55,7 @@ def package_image(
     base: str | os.PathLike[str] | None = None,
     wheels: str | os.PathLike[str] | None = None,
     model_only: bool = False,
+    use: str | os.PathLike[str] | None = None,
 ) -> Image:
     """Write a version of `model` into the new folder `to` as an image, with a bill of materials and a Dockerfile.
 
@@ -62,10 +64,11 @@ def package_image(
     the versions that the model's environment recorded. With `model_only` it holds `/models` alone (on `base`, if there
     is one), as KServe mounts from `oci://`. The same version and environment give the same bytes.
 
-    A pickled model is packaged only when a run of this workspace made it, and runs in a process of its own.
+    A pickled model is packaged only when a run of this workspace made it, and runs in a process of its own. One that
+    declares an environment brings it, from the interpreter `use`, or from where this machine serves it.
 
-    Raises: NotFound for the version or a distribution; Refused for a pickle from elsewhere, or another version of a
-    distribution; InvalidInput when `to` is not empty.
+    Raises: NotFound for the version or a distribution; Refused for a pickle from elsewhere, another version of a
+    distribution, or an environment that is not here; InvalidInput when `to` is not empty.
     """
     folder = Path(to)
     if folder.exists() and any(folder.iterdir()):
@@ -75,16 +78,22 @@ def package_image(
         mine = found.flavor not in ("mlflow", "other")
         fetched = fetch(ws, model, found.version, Path(scratch) / "model", form="package" if mine else "mlflow")
         files = model_files(ws, found, fetched)
+        shelf = None if wheels is None else Path(wheels)
+        own: list[Shipped] | None = None
+        if files.needs is not None and not model_only:
+            interpreter = None if use is None else Path(use)
+            own = distributions_for(ws, files.needs, f"{model}/{found.version}", shelf, interpreter)
         folder.mkdir(parents=True, exist_ok=True)
         if base is None:
-            return _write(folder, files, None, wheels, model_only)
+            return _write(folder, files, None, shelf, model_only, own)
         with open_base(Path(base), _architecture()) as opened:
-            return _write(folder, files, opened, wheels, model_only)
+            return _write(folder, files, opened, shelf, model_only, own)
 
 
 def _write(
-    folder: Path, files: ModelFiles, base: BaseImage | None, wheels: str | os.PathLike[str] | None, model_only: bool
-) -> Image:
+    folder: Path, files: ModelFiles, base: BaseImage | None, wheels: Path | None, model_only: bool,
+    own: list[Shipped] | None,
+) -> Image:  # fmt: skip
     writer = LayoutWriter(folder / "image")
     layers = [] if base is None else [writer.adopt(base.blobs / one.digest[7:], one) for one in base.layers]
     shipped: list[Shipped] = []
@@ -93,16 +102,19 @@ def _write(
     if not model_only:
         python = _python_of(base, files)
         minor = ".".join(python.split(".")[:2])
-        shipped = closure([*SERVER, *files.roots], files.locked, None if wheels is None else Path(wheels), minor)
+        shipped = closure([*SERVER, *files.roots], files.locked, wheels, minor)
         items = [item for one in shipped for item in items_of(one)]
+        second = [] if own is None else environment_items(own, python_of(base, python), python)
         if base is None:
             bottom = python_items()
-            libraries = library_items([*bottom, *items])
+            libraries = library_items([*bottom, *items, *second])
             layers.append(writer.add_layer([*bottom, *libraries]))
         layers.append(writer.add_layer(items))
+        if second:
+            layers.append(writer.add_layer(second))
         layers.append(writer.add_layer(_own_items()))
     layers.append(writer.add_layer(files.items()))
-    command = _command(base, files)
+    command = _command(base, files, own is not None)
     version = files.version
     manifest = writer.add_json(
         {
@@ -117,13 +129,13 @@ def _write(
     contents = Contents(
         version=version, signature=files.signature, distributions=shipped, base="" if base is None else base.digest,
         files={name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.paths.items()},
-        python=python if base is None and not model_only else "",
+        python=python if base is None and not model_only else "", environment=own or [],
         libraries=[item.path.rsplit("/", 1)[-1] for item in libraries],
     )  # fmt: skip
     text = json.dumps(bill_of_materials(contents, manifest.digest), indent=1, sort_keys=True, ensure_ascii=False)
     (folder / "sbom.cdx.json").write_text(text + "\n", encoding="utf-8")
     if not model_only:
-        _for_people(folder, files, python, command)
+        _for_people(folder, files, python, command, own)
     return Image(
         folder=str(folder), digest=manifest.digest, model=version.model, version=version.version,
         size=sum(layer.size for layer in layers), layers=[layer.digest for layer in layers],
@@ -135,6 +147,7 @@ def _python_of(base: BaseImage | None, files: ModelFiles) -> str:
     here = platform.python_version()
     python = here if base is None else base.environment.get("PYTHON_VERSION", here)
     wanted = files.locked.get("python", python) if files.pickled else python
+    wanted = wanted if files.needs is None else files.needs.python
     for other, what in ((here, "the distributions here are for"), (wanted, "the model was pickled by")):
         if other.split(".")[:2] != python.split(".")[:2]:
             raise Refused(f"{what} Python {other}, and the image has {python}", hint="take a base image with the same")
@@ -146,10 +159,11 @@ def serve_words(model: str) -> list[str]:
     return ["--model-dir", "/models", "--name", model, "--host", _ANYWHERE]
 
 
-def _command(base: BaseImage | None, files: ModelFiles) -> list[str]:
+def _command(base: BaseImage | None, files: ModelFiles, second: bool) -> list[str]:
     python = PYTHON if base is None else "python3"
     words = [python, "-m", "homeostat.cli.main", "serve", *serve_words(files.version.model)]
-    return [*words, "--allow-code"] if files.pickled else words
+    words += ["--allow-code"] if files.pickled else []
+    return [*words, "--use", second_python.PYTHON] if second else words
 
 
 def _config(
@@ -201,9 +215,12 @@ def _own_items() -> list[Item]:
     ]  # fmt: skip
 
 
-def _for_people(folder: Path, files: ModelFiles, python: str, command: list[str]) -> None:
+def _for_people(folder: Path, files: ModelFiles, python: str, command: list[str], own: list[Shipped] | None) -> None:
     minor = ".".join(python.split(".")[:2])
-    (folder / "Dockerfile").write_text(dockerfile(minor, command))
+    place = None if own is None else f"/{second_python.PLACE}"
+    (folder / "Dockerfile").write_text(dockerfile(minor, command, place))
+    if own is not None:
+        (folder / ENVIRONMENT).write_text(pinned(own))
     (folder / REQUIREMENTS).write_text(requirements(files.locked, files.roots))
     for name, path in files.paths.items():
         target = folder / "models" / name

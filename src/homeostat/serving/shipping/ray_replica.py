@@ -27,7 +27,8 @@ STOP_S = 15.0
 
 class Serving(Record):
     """What a replica runs: `model` under its name on `host` and `port`. `app` names those who share the port on a node;
-    `open_to_all` and `tokens` say who may ask beyond loopback."""
+    `open_to_all` and `tokens` say who may ask beyond loopback, `use` names the interpreter of the model's own
+    environment on the nodes."""
 
     app: str
     model: str
@@ -37,6 +38,7 @@ class Serving(Record):
     allow_code: bool = False
     open_to_all: bool = False
     tokens: str = ""
+    use: str = ""
 
 
 def pack(folder: Path) -> bytes:
@@ -108,6 +110,8 @@ class Replica:
             command.append("--open")
         if serving.allow_code:
             command.append("--allow-code")
+        if serving.use:
+            command += ["--use", serving.use]
         if serving.tokens:
             tokens = self._folder / "tokens"
             tokens.touch(mode=0o600)

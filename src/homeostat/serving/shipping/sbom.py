@@ -14,12 +14,14 @@ _SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 
 
 class Contents(Record):
-    """What went into an image. `files` are the model's, each with its SHA-256; `python` is empty on a base image."""
+    """What went into an image. `files` are the model's, each with its SHA-256; `environment` what it has beside the
+    server's `distributions`; `python` is empty on a base image."""
 
     version: ModelVersion
     signature: Signature
     files: dict[str, str]
     distributions: list[Shipped] = []
+    environment: list[Shipped] = []
     python: str = ""
     base: str = ""
     libraries: list[str] = []
@@ -30,14 +32,14 @@ def bill_of_materials(contents: Contents, digest: str) -> dict[str, Any]:
     version = contents.version
     image = f"image/{version.model}/{version.version}"
     model = f"model/{version.model}/{version.version}"
-    components = [_model(contents, model), *[_library(one) for one in contents.distributions]]
+    every = {_reference(one): one for one in (*contents.distributions, *contents.environment)}
+    components = [_model(contents, model), *[_library(every[name]) for name in sorted(every)]]
     if contents.python:
         cpe = f"cpe:2.3:a:python:python:{contents.python}:*:*:*:*:*:*:*"
         components.append(_plain("application", "python", contents.python, cpe))
     components.extend(_plain("library", name, "", "") for name in sorted(contents.libraries))
     if contents.base:
         components.append(_plain("container", "base image", contents.base, ""))
-    known = {one.name: _reference(one) for one in contents.distributions}
     dependencies = [{"ref": image, "dependsOn": sorted(part["bom-ref"] for part in components)}]
     return {
         "$schema": _SCHEMA, "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
@@ -50,11 +52,19 @@ def bill_of_materials(contents: Contents, digest: str) -> dict[str, Any]:
             "tools": {"components": [{"type": "application", "name": "homeostat", "version": VERSION}]},
         },
         "components": components,
-        "dependencies": dependencies + [
-            {"ref": _reference(one), "dependsOn": sorted({known[name] for name in required(one) if name in known})}
-            for one in contents.distributions
-        ],
+        "dependencies": dependencies + _required(contents),
     }  # fmt: skip
+
+
+def _required(contents: Contents) -> list[dict[str, Any]]:
+    """What each distribution requires, of those that it is installed beside."""
+    found: dict[str, set[str]] = {}
+    for beside in (contents.distributions, contents.environment):
+        known = {one.name: _reference(one) for one in beside}
+        for one in beside:
+            names = {name.partition("[")[0] for name in required(one)}
+            found.setdefault(_reference(one), set()).update(known[name] for name in names if name in known)
+    return [{"ref": name, "dependsOn": sorted(found[name])} for name in sorted(found)]
 
 
 def _model(contents: Contents, reference: str) -> dict[str, Any]:

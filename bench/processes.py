@@ -62,10 +62,12 @@ def memory_bytes(pid: int) -> int:
 
 @contextmanager
 def running(command: list[str], folder: Path, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The command as a child with a session of its own, ended with all below it."""
+    """The command as a child with a session of its own, ended with all below it. Python may keep what it compiles, as
+    where it is installed."""
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            command, cwd=folder, stdout=stream, stderr=stream, env={**os.environ, **environment}, start_new_session=True
+            command, cwd=folder, stdout=stream, stderr=stream, env={**settings, **environment}, start_new_session=True
         )
     try:
         yield process

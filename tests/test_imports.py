@@ -16,7 +16,7 @@ from homeostat.core.schema import all_tables
 from homeostat.core.slices import SLICES, STORES
 
 HEAVY = ("numpy", "pandas", "pyarrow", "polars", "sqlalchemy", "alembic", "starlette", "uvicorn", "lightgbm", "sklearn",
-         "onnxruntime", "deltalake", "optuna", "rich")  # fmt: skip
+         "onnxruntime", "deltalake", "optuna", "rich", "yaml")  # fmt: skip
 
 
 def loaded_by(code: str) -> set[str]:
@@ -44,6 +44,16 @@ def test_help_is_cheap():
 
 def test_the_public_names_are_cheap_to_list():
     assert heavy(loaded_by("import homeostat\ndir(homeostat)")) == []
+
+
+def test_a_server_that_starts_computes_nothing_yet(tmp_path: Path):
+    modules = loaded_by(
+        "import homeostat as hs, homeostat.server.up\n"
+        "from homeostat.server.app import make_app\n"
+        f"make_app(hs.open({str(tmp_path / 'home')!r}), '127.0.0.1')"
+    )
+    needed = {"sqlalchemy", "starlette", "uvicorn"}
+    assert set(heavy(modules)) - needed == set()
 
 
 @pytest.mark.parametrize("name", SLICES)

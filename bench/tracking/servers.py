@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import socket
 import sys
@@ -77,7 +78,8 @@ class Kind:
 
 
 def ours() -> Kind:
-    """Our server with default settings, the data plane beside it as always."""
+    """Our server with default settings, the data plane beside it as always; compiled, as an installer leaves it."""
+    compileall.compile_dir(str(ROOT / "src"), quiet=2)
 
     def command(port: int, folder: Path, database: str) -> list[str]:
         home = database or str(folder / "home")

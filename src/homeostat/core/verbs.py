@@ -18,6 +18,7 @@ import types
 import typing
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -169,7 +170,7 @@ def describe(function: Callable[..., Any]) -> Verb:
 
 @cache
 def verbs_of(name: str) -> dict[str, Verb]:
-    """The verbs a slice offers through its door, by name. Imports the slice's modules."""
+    """The verbs a slice offers through its door, by name. Imports the modules that declare them."""
     package = f"homeostat.{name}"
     if name not in SLICES or importlib.util.find_spec(package) is None:
         near = difflib.get_close_matches(name, SLICES, 1)
@@ -178,10 +179,20 @@ def verbs_of(name: str) -> dict[str, Verb]:
         )
     found: dict[str, Verb] = {}
     for exported, module in offered(package).items():
+        if exported[0].isupper() or not _declares(module):  # a record, or a function that is no verb
+            continue
         value = getattr(importlib.import_module(module), exported)
         if hasattr(value, "__permission__"):
             found[exported] = describe(value)
     return found
+
+
+@cache
+def _declares(module: str) -> bool:
+    """Whether a module declares verbs, read from its source: what a server never asks for is not loaded for it."""
+    path = Path(__file__).parents[2].joinpath(*module.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return b"@verb(" in source.read_bytes()
 
 
 def find(slice_name: str, name: str) -> Verb:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-import yaml
 
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor
@@ -88,6 +87,8 @@ def _current(c: sa.Connection, model: str) -> Applied | None:
 
 
 def _result(wanted: Config, text: str, project: str, current: Applied | None, *, applied: bool) -> PlanResult:
+    import yaml
+
     before = _flat(yaml.safe_load(current.text)) if current else {}
     after = _flat(yaml.safe_load(text))
     if current is not None and current.project != project:

@@ -9,7 +9,6 @@ import difflib
 from typing import Any, Literal
 
 import msgspec
-import yaml
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.paths import check_name
@@ -164,6 +163,8 @@ def read_config(text: str) -> Config:
     >>> read_config("model: m\\nhold: [auc >= 0.7 over 14d]").learn.review
     '14d'
     """
+    import yaml
+
     try:
         raw: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import polars as pl
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
 
 from homeostat.core.records import from_json, to_json
@@ -12,8 +13,10 @@ from homeostat.loop import store
 from homeostat.loop.applied import applied
 from homeostat.loop.model import QualityPoint
 from homeostat.loop.subject import DAY_MS, Subject
-from homeostat.monitoring import joined, measured, z
 from homeostat.serving import predictions
+
+if TYPE_CHECKING:
+    import polars as pl
 
 WEEK_MS = 7 * DAY_MS
 
@@ -58,6 +61,8 @@ def _next_week(s: Subject) -> int | None:
 
 
 def _week(s: Subject, start: int) -> QualityPoint:
+    from homeostat.monitoring import joined, measured, z
+
     found = joined(s.ws, s.model, start, start + WEEK_MS, s.at_ms, s.config.within_ms)
     rows = found.labelled()
     live = measured(rows, "auc", z(0.90))

@@ -12,10 +12,8 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from homeostat.core.clock import checked_ms, iso, now_ms
-from homeostat.core.context import current_actor
 from homeostat.core.errors import InvalidInput, Refused
 from homeostat.core.faults import fault
-from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.loop import gate, store
 from homeostat.loop.applied import Applied, applied
@@ -41,17 +39,8 @@ from homeostat.loop.watch import watch
 _AHEAD_MS = 60_000
 
 
-@verb(permission="loop:write")
-def review(ws: Workspace, model: str, at_ms: int | None = None, now: bool = False) -> list[Decision]:
-    """Look at `model` as of `at_ms` (default: now), decide what is due, act on it; the decisions of that moment.
-
-    Every look reads the essential variables and moves a canary on, or back. A full review, with its decision, is taken
-    when it is due (`learn.review`), or when `now` asks for it. Looks come in order of time; one that was cut off is
-    finished first. The same moment again changes nothing and gives the same decisions.
-
-    Raises: NotFound for a model that is not declared or not deployed; InvalidInput for a moment that is still to come;
-    Refused for one before one that was looked at already; Unavailable while another process looks.
-    """
+def look(ws: Workspace, model: str, at_ms: int | None, now: bool) -> list[Decision]:
+    """What `review` does."""
     current = applied(ws, model)
     at = _moment(current, at_ms)
 
@@ -69,22 +58,8 @@ def review(ws: Workspace, model: str, at_ms: int | None = None, now: bool = Fals
     return list(reversed(decisions_of(ws, model, at_ms=at)))
 
 
-@verb(permission="loop:write")
-def offer(ws: Workspace, model: str, version: int, at_ms: int | None = None) -> Decision:
-    """Judge a registered version against the champion by the rule that judges every challenger, and act on it.
-
-    Raises: Refused when the version is the champion, or while another one is being let in; NotFound.
-    """
-    return _offer(ws, model, version, at_ms, None)
-
-
-@verb(permission="loop:admin")
-def approve(ws: Workspace, model: str, version: int, at_ms: int | None = None) -> Decision:
-    """Say yes to a version that waits for a person (`promote.approve`). It is judged again, on what is known now."""
-    return _offer(ws, model, version, at_ms, current_actor())
-
-
-def _offer(ws: Workspace, model: str, version: int, at_ms: int | None, approved_by: str | None) -> Decision:
+def offered(ws: Workspace, model: str, version: int, at_ms: int | None, approved_by: str | None) -> Decision:
+    """What `offer` and `approve` do; `approved_by` says yes to it."""
     current = applied(ws, model)
     at = _moment(current, at_ms)
     with turn(ws, model):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import polars as pl
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
 
 from homeostat.core.workspace import Workspace
@@ -10,6 +11,9 @@ from homeostat.loop import store
 from homeostat.loop.config import Config
 from homeostat.loop.subject import DAY_MS, Subject
 from homeostat.serving import predictions
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def is_due(subject: Subject) -> bool:

@@ -8,7 +8,7 @@ from homeostat.core.clock import now_ms
 from homeostat.core.errors import HomeostatError, NotFound, Unavailable
 from homeostat.core.workspace import Workspace
 from homeostat.loop.applied import applied, declared
-from homeostat.loop.look import review
+from homeostat.loop.reviewing import review
 from homeostat.loop.schedule import last_look_ms
 from homeostat.serving import get_deployment
 

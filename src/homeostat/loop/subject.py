@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from functools import cached_property
-
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from homeostat.core.workspace import Workspace
 from homeostat.loop.applied import Applied
 from homeostat.loop.config import Config
 from homeostat.loop.record import decisions_of
-from homeostat.monitoring import Joined, fitted_until, joined, log_losses
 from homeostat.registry import ModelVersion, get_version, load_model
 from homeostat.serving import Deployment, get_deployment
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from homeostat.monitoring import Joined
 
 DAY_MS = 86_400_000
 
@@ -65,11 +68,15 @@ class Subject:
     @cached_property
     def judging(self) -> Joined:
         """The judging window with every logged input and the truth known by now."""
+        from homeostat.monitoring import joined
+
         return joined(self.ws, self.model, self.judge_from_ms, self.matured_ms, self.at_ms, self.config.within_ms)
 
     @cached_property
     def champion_since_ms(self) -> int | None:
         """When the champion came to serve: its promotion, or the end of its training data; None: not known."""
+        from homeostat.monitoring import fitted_until
+
         for made in decisions_of(self.ws, self.model, before_ms=self.at_ms + 1, kinds=["promote"]):
             if made.challenger == self.champion:
                 return made.at_ms
@@ -84,6 +91,9 @@ class Subject:
 
     def scores(self, number: int, rows: pl.DataFrame) -> NDArray[np.float64]:
         """What version `number` says to logged rows: as it answered where it did, computed otherwise. Shape (n,)."""
+        import numpy as np
+        import polars as pl
+
         if rows.is_empty():
             return np.zeros(0)
         answered = rows["score"].to_numpy().astype(np.float64)
@@ -96,6 +106,10 @@ class Subject:
 
     def daily_losses(self, since_ms: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Mean log loss of the champion's own answers by day: days (ms), losses. Days with ten rows count."""
+        import polars as pl
+
+        from homeostat.monitoring import joined, log_losses
+
         found = joined(self.ws, self.model, since_ms, self.judge_from_ms, self.at_ms, self.config.within_ms, [])
         rows = found.labelled().filter(pl.col("version") == self.champion)
         loss = log_losses(rows["label"].to_numpy(), rows["score"].to_numpy())

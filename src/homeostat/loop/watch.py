@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
 from msgspec.structs import replace
 
@@ -11,8 +13,10 @@ from homeostat.core.workspace import Workspace
 from homeostat.loop import store
 from homeostat.loop.hold import Variable
 from homeostat.loop.model import Point, VariableChanged, VariableStatus
-from homeostat.loop.readings import Readings, status, unknown
 from homeostat.loop.subject import Subject
+
+if TYPE_CHECKING:
+    from homeostat.loop.readings import Readings
 
 
 def watch(subject: Subject) -> list[VariableStatus]:
@@ -20,6 +24,8 @@ def watch(subject: Subject) -> list[VariableStatus]:
 
     Read once for a moment and kept; `variable_changed` is published with the reading that shows the change.
     """
+    from homeostat.loop.readings import Readings
+
     s = subject
     readings = Readings(s)
     return [_kept(s, variable, readings) for variable in s.config.variables]
@@ -29,6 +35,8 @@ def last_readings(
     ws: Workspace, model: str, variables: list[Variable], history: int = 60, at_ms: int | None = None
 ) -> list[VariableStatus]:
     """The newest reading (up to `at_ms`) of each variable with the points before it; never read is unknown."""
+    from homeostat.loop.readings import status, unknown
+
     found: list[VariableStatus] = []
     for v in variables:
         rows = _rows(ws, model, v.text, history, at_ms)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from homeostat.monitoring.drift import column_quality as column_quality
     from homeostat.monitoring.drift import data_quality as data_quality
     from homeostat.monitoring.drift import drift as drift
-    from homeostat.monitoring.drift import drift_report as drift_report
-    from homeostat.monitoring.drift import shares_of_importance as shares_of_importance
+    from homeostat.monitoring.drift_report import drift_report as drift_report
+    from homeostat.monitoring.drift_report import shares_of_importance as shares_of_importance
     from homeostat.monitoring.estimate import estimate as estimate
     from homeostat.monitoring.freshness import freshness as freshness
     from homeostat.monitoring.interval import Interval as Interval
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from homeostat.monitoring.labels import record_labels as record_labels
     from homeostat.monitoring.latency import latency as latency
     from homeostat.monitoring.latency import latency_of as latency_of
+    from homeostat.monitoring.measures import level_names as level_names
+    from homeostat.monitoring.measures import measured as measured
     from homeostat.monitoring.model import DriftReport as DriftReport
     from homeostat.monitoring.model import Latency as Latency
     from homeostat.monitoring.model import Measurement as Measurement
     from homeostat.monitoring.model import Quality as Quality
-    from homeostat.monitoring.quality import level_names as level_names
-    from homeostat.monitoring.quality import measured as measured
+    from homeostat.monitoring.model import TrainingTable as TrainingTable
     from homeostat.monitoring.quality import quality as quality
     from homeostat.monitoring.reference import fitted_until as fitted_until
     from homeostat.monitoring.reference import reference_of as reference_of
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from homeostat.monitoring.slices import auc_gap_by_slice as auc_gap_by_slice
     from homeostat.monitoring.student import spent as spent
     from homeostat.monitoring.student import widened as widened
-    from homeostat.monitoring.training import TrainingTable as TrainingTable
     from homeostat.monitoring.training import column_by_key as column_by_key
     from homeostat.monitoring.training import training_rows as training_rows
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from homeostat.core.records import finite
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.monitoring.cbpe import calibrator, expected_quality
-from homeostat.monitoring.joined import DAY_MS, joined
 from homeostat.monitoring.model import Estimate
 from homeostat.serving import get_deployment
 
@@ -25,6 +21,11 @@ def estimate(
     before `at_ms`. Blind to a change of that meaning: put it beside `quality` as labels arrive. Values are None while
     fewer than 500 labelled answers are there to learn from.
     """
+    import polars as pl
+
+    from homeostat.monitoring.cbpe import calibrator, expected_quality
+    from homeostat.monitoring.joined import DAY_MS, joined
+
     of = version if version is not None else get_deployment(ws, model).champion
     past = joined(ws, model, from_ms - 60 * DAY_MS, from_ms, at_ms, columns=[]).labelled()
     past = past.filter(pl.col("version") == of)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput
 from homeostat.core.verbs import verb
@@ -31,6 +29,8 @@ def freshness(ws: Workspace, table: str, column: str | None = None, at_ms: int |
 
 
 def _newest(ws: Workspace, table: str, column: str, at_ms: int) -> int | None:
+    import polars as pl
+
     lazy = scan_table(ws, table)
     schema = lazy.collect_schema()
     if column not in schema:

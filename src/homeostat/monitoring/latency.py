@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import polars as pl
+from typing import TYPE_CHECKING
 
 from homeostat.core.records import finite
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.monitoring.model import Latency
-from homeostat.monitoring.quantile import quantile_interval
 from homeostat.monitoring.share import share_interval
 from homeostat.serving import predictions
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @verb(permission="monitoring:read")
@@ -19,12 +21,18 @@ def latency(ws: Workspace, model: str, from_ms: int, to_ms: int, version: int | 
 
     One request counts once, however many rows it carried. Time is what the data plane took, without the network.
     """
+    import polars as pl
+
     log: pl.DataFrame = predictions(ws, model, from_ms, to_ms, [])  # pyright: ignore[reportAssignmentType]
     return latency_of(model, log if version is None else log.filter(pl.col("version") == version))
 
 
 def latency_of(model: str, log: pl.DataFrame) -> Latency:
     """The same for log rows already read."""
+    import polars as pl
+
+    from homeostat.monitoring.quantile import quantile_interval
+
     requests = log.unique("request_id", keep="last")
     n = requests.height
     good = requests.filter(pl.col("status") < 500)

@@ -129,3 +129,20 @@ class LabelsRecorded(Event, tag="labels_recorded"):
     rows: int
     from_ms: int
     to_ms: int
+
+
+class TrainingTable(Record):
+    """A table of the data repository with one row per example.
+
+    `time` is the column (ms UTC) of the moment of prediction, `target` that of the truth, `key` that of the row's key.
+    `known` is the column that says when the truth was known; without it, truth is taken to be known `within_ms` after
+    `time`. `version` None reads the newest.
+    """
+
+    table: str
+    time: str
+    target: str
+    key: str | None = None
+    known: str | None = None
+    within_ms: int = 86_400_000
+    version: int | None = None

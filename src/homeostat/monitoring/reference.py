@@ -10,8 +10,9 @@ from homeostat.core.records import from_json, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.monitoring import store
 from homeostat.monitoring.joined import DAY_MS
+from homeostat.monitoring.model import TrainingTable
 from homeostat.monitoring.profile import Profile, profile
-from homeostat.monitoring.training import TrainingTable, training_rows
+from homeostat.monitoring.training import training_rows
 from homeostat.registry import ModelVersion, get_version
 from homeostat.serving import predictions
 

@@ -11,12 +11,13 @@ Waudby-Smith et al.: Time-uniform central limit theory (2021) for the estimated 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from homeostat.monitoring.blocks import block_numbers
 from homeostat.monitoring.interval import Interval, nothing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def sequence_width(information: float, tuned_for: float, level: float = 0.95) -> float:
@@ -60,11 +61,16 @@ def mean_sequence(
     observation, because rain delays all the flights of a day. `tuned_for` is the number of rows at which the interval
     should be tightest, chosen before looking. Fewer than two observations give an unbounded interval.
 
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> seen = mean_sequence(rng.normal(0.1, 1.0, 4000), tuned_for=4000)
     >>> seen.lo > 0, seen.lo < 0.1 < seen.hi
     (True, True)
     """
+    import numpy as np
+
+    from homeostat.monitoring.blocks import block_numbers
+
     n = int(differences.size)
     if n < 2:
         return nothing(n)

@@ -5,29 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from homeostat.core.errors import InvalidInput
-from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
 from homeostat.data import get_table, scan_table
+from homeostat.monitoring.model import TrainingTable
 
 _KEPT = 4
 _columns: dict[tuple[str, str, int, str | None, str], pl.DataFrame] = {}
-
-
-class TrainingTable(Record):
-    """A table of the data repository with one row per example.
-
-    `time` is the column (ms UTC) of the moment of prediction, `target` that of the truth, `key` that of the row's key.
-    `known` is the column that says when the truth was known; without it, truth is taken to be known `within_ms` after
-    `time`. `version` None reads the newest.
-    """
-
-    table: str
-    time: str
-    target: str
-    key: str | None = None
-    known: str | None = None
-    within_ms: int = 86_400_000
-    version: int | None = None
 
 
 def training_rows(

@@ -19,7 +19,6 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import ModelVersion, get_version
 from homeostat.serving import store
-from homeostat.serving.converted import check_form
 from homeostat.serving.graphs.guarding import members_after, refusal
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
 from homeostat.serving.routes import check_routes
@@ -222,6 +221,8 @@ def deployment_history(ws: Workspace, model: str, limit: int = 100) -> list[Depl
 def check_servable(ws: Workspace, model: str, routes: list[Route]) -> None:
     """Refused when a version that would answer was refused by its gates, or has no form that runs here; NotFound for an
     unknown one."""
+    from homeostat.serving.converted import check_form
+
     for route in routes:
         found = get_version(ws, model, route.version)
         check_form(ws, found)

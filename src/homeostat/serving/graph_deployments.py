@@ -19,7 +19,6 @@ from homeostat.registry import OnnxReport, Package, Signature, get_version, put_
 from homeostat.serving import store
 from homeostat.serving.deployments import deploy, get_deployment
 from homeostat.serving.graphs.nodes import Lookup, Member, Node, members_of, walk
-from homeostat.serving.graphs.resolving import FILE, GraphFile, check_now, graph_of
 from homeostat.serving.model import Deployment
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def deploy_graph(
     Raises: InvalidInput, naming the node by its path, when inputs and outputs do not fit; Refused when a member is not
     deployed; NotFound for an unknown model, version or table.
     """
+    from homeostat.serving.graphs.resolving import FILE, GraphFile, check_now
+
     check_name(model, "model name")
     checked = check_now(ws, graph)
     _check_canaries(ws, graph, checked.signature)
@@ -91,6 +92,8 @@ def get_graph(ws: Workspace, model: str, version: int | None = None) -> Declared
 
     Raises: NotFound; InvalidInput for a version that is no graph.
     """
+    from homeostat.serving.graphs.resolving import graph_of
+
     number = get_deployment(ws, model).champion if version is None else version
     found = get_version(ws, model, number)
     if found.flavor != "graph":
@@ -103,6 +106,8 @@ def get_graph(ws: Workspace, model: str, version: int | None = None) -> Declared
 
 def _check_canaries(ws: Workspace, graph: Node, signature: Signature) -> None:
     """The versions that answer beside a member's champion must fit too."""
+    from homeostat.serving.graphs.resolving import check_now
+
     for name in members_of(graph):
         deployed = ws.db.read(lambda c, name=name: store.read_deployment(c, name))
         if "/" in name or deployed is None:

@@ -16,17 +16,22 @@ A PostgreSQL is started for it, with its default settings, where one is installe
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.tracking.artifacts import disk
 from bench.tracking.rows import AT_START, DISK, ROWS, Found
 from bench.tracking.servers import BARE, DEFAULT, ONE, Kind, Server, bare, mlflow, ours, settle, started
 from bench.tracking.table import Cells, markdown, show
+
+if TYPE_CHECKING:
+    from tests.postgres import Cluster
 
 
 class Comparison:
@@ -36,14 +41,8 @@ class Comparison:
         self.found: dict[tuple[str, str], list[Found]] = {}
         self._kinds, self._rows, self._folder, self._seconds = kinds, rows, folder, seconds
         self._stack = ExitStack()
-        self._cluster = None
-        if postgresql:
-            from tests.postgres import Cluster, find_programs
-
-            programs = find_programs()
-            if programs is None:
-                raise SystemExit("PostgreSQL is not installed here")
-            self._cluster = Cluster(programs, durable=True)
+        self._cluster = _cluster() if postgresql else None
+        if self._cluster is not None:
             self._stack.callback(self._cluster.stop)
         self._servers: list[Server] = []
         self._count = 0
@@ -98,6 +97,25 @@ class Comparison:
         }
 
 
+def _cluster() -> Cluster:
+    from tests.postgres import Cluster, find_programs
+
+    programs = find_programs()
+    if programs is None:
+        raise SystemExit("PostgreSQL is not installed here")
+    return Cluster(programs, durable=True)
+
+
+def end_when_told() -> None:
+    """Let SIGTERM, as `timeout` sends it, end this as Ctrl-C does: with every server that was started."""
+
+    def end(number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the servers are being ended
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+
+
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, default=Path("peers"))
@@ -125,6 +143,7 @@ def main() -> int:
         kinds.append(mlflow(environment, DEFAULT, jobs=True))
     if args.database == "sqlite" and any(ROWS[row].limit == BARE for row in rows):
         kinds.append(bare())
+    end_when_told()
     with tempfile.TemporaryDirectory() as folder:
         seconds, rounds = (1.0, 1) if args.quick else (args.seconds, args.rounds)
         comparison = Comparison(kinds, rows, Path(folder), seconds, args.database == "postgresql")

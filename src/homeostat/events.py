@@ -49,3 +49,6 @@ EVENTS: dict[str, EventEntry] = {
     ),
     "notification_failed": EventEntry(record="homeostat.notify.model:NotificationFailed"),
 }
+
+# Listeners that mostly have nobody to tell: functions `(ws)` that say whether they do, asked once for many events.
+AWAITED: dict[str, str] = {"homeostat.registry.webhooks:on_event": "homeostat.registry.webhooks:any_active"}

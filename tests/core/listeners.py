@@ -22,6 +22,14 @@ heard: list[tuple[str, int]] = []
 broken: set[int] = set()
 
 
+def nobody(ws: hs.Workspace) -> bool:
+    return False
+
+
+def somebody(ws: hs.Workspace) -> bool:
+    return True
+
+
 def first(ws: hs.Workspace, event: StoredEvent) -> None:
     if event.payload.get("number") in broken:
         raise RuntimeError("this listener cannot")

@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 import homeostat as hs
-from homeostat.core import statements
+from homeostat.core import events, statements
 from homeostat.core.context import acting_as, acting_run
 from homeostat.core.events import StoredEvent, dispatch, events_after, last_event_id, publish
 from homeostat.core.leases import table as leases
-from homeostat.events import EVENTS, EventEntry
+from homeostat.events import AWAITED, EVENTS, EventEntry
 from tests.core import listeners
 from tests.core.listeners import Noted, Other
 
@@ -92,6 +92,45 @@ def test_a_failing_listener_is_asked_again_and_does_not_hold_up_others(any_ws: h
     dispatch(any_ws)
     assert [n for who, n in listeners.heard if who == "first"] == [1, 2, 3]
     assert [n for who, n in listeners.heard if who == "second"] == [1, 2, 3]
+
+
+def test_nothing_is_written_while_nothing_new_has_happened(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    note(any_ws, 1)
+    assert dispatch(any_ws) == 2
+    assert dispatch(any_ws) == 0
+
+    def writes(_: object) -> None:
+        raise AssertionError("an idle server leaves the database alone")
+
+    monkeypatch.setattr(any_ws.db, "write", writes)
+    assert dispatch(any_ws) == 0
+    monkeypatch.undo()
+    note(any_ws, 2)
+    assert dispatch(any_ws) == 2
+
+
+def test_what_is_for_others_is_looked_through_once(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    """Far behind, that is noted for processes to come, and nobody takes the listener for one that lags."""
+    monkeypatch.setattr(events, "_FAR", 2)
+    for _ in range(4):
+        any_ws.db.write(lambda c: publish(any_ws, c, Other(word="x")))
+    assert dispatch(any_ws) == 0
+    heard = any_ws.db.read(lambda c: set(c.execute(sa.select(events.cursors.c.last_id)).scalars()))
+    assert heard == {last_event_id(any_ws)}
+    note(any_ws, 5)
+    assert dispatch(any_ws) == 2
+
+
+def test_who_has_nobody_to_tell_is_not_called(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(AWAITED, f"{HERE}:first", f"{HERE}:nobody")
+    monkeypatch.setitem(AWAITED, f"{HERE}:second", f"{HERE}:somebody")
+    note(any_ws, 1, 2)
+    assert dispatch(any_ws) == 2
+    assert listeners.heard == [("second", 1), ("second", 2)]
+    monkeypatch.setitem(AWAITED, f"{HERE}:first", f"{HERE}:somebody")
+    note(any_ws, 3)
+    dispatch(any_ws)
+    assert listeners.heard[2:] == [("first", 3), ("second", 3)]
 
 
 def test_one_process_at_a_time_hands_out(any_ws: hs.Workspace, reopen: Callable[[], hs.Workspace]):

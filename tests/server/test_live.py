@@ -143,31 +143,23 @@ def test_what_happens_once_the_answer_began_is_news(ws: hs.Workspace):
 
 
 def test_who_comes_while_nobody_listened_misses_nothing(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
-    """The reader of the table looked for the newest event, and had it, after the first page had looked."""
+    """What happens right after the page itself has looked is found by the reader of the table, which slept so far."""
     monkeypatch.setattr(live, "_POLL_S", 0.0)
-    asked, looked, go_on = threading.Event(), threading.Event(), threading.Event()
-    looks: list[int] = []
-
-    def slow(workspace: hs.Workspace) -> int:
-        looks.append(0)
-        if len(looks) == 2:  # the first is the start's
-            asked.set()
-            assert go_on.wait(60)
-        return last_event_id(workspace)
+    looked, go_on = threading.Event(), threading.Event()
 
     def told(workspace: hs.Workspace, after: int) -> list[StoredEvent]:
         found = events_after(workspace, after)
-        looked.set()
+        if after < 0:  # the page's own look
+            looked.set()
+            assert go_on.wait(60)
         return found
 
-    monkeypatch.setattr(live, "last_event_id", slow)
     monkeypatch.setattr(live, "events_after", told)
 
     async def play() -> bytes:
         feed = live.Live(ws)
         feed.start()
-        await asyncio.to_thread(asked.wait, 60)
-        stream = feed._stream(0)
+        stream = feed._stream(-1)
         assert await anext(stream) == b"retry: 2000\n\n"
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.to_thread(looked.wait, 60)
@@ -179,6 +171,43 @@ def test_who_comes_while_nobody_listened_misses_nothing(ws: hs.Workspace, monkey
             await feed.stop()
 
     assert b"event: run_started" in asyncio.run(play())
+
+
+def test_nobody_looks_while_nobody_listens(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    """An idle server leaves the table alone; who comes after all others left is told what happens then."""
+    monkeypatch.setattr(live, "_POLL_S", 0.0)
+    looks: list[int] = []
+
+    def told(workspace: hs.Workspace, after: int) -> list[StoredEvent]:
+        looks.append(after)
+        return events_after(workspace, after)
+
+    monkeypatch.setattr(live, "events_after", told)
+
+    async def first(feed: live.Live, name: str) -> bytes:
+        stream = feed._stream(await asyncio.to_thread(last_event_id, ws))
+        assert await anext(stream) == b"retry: 2000\n\n"
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.to_thread(ws.tracking.create_run, name=name)
+        try:
+            return await asyncio.wait_for(waiting, 60)
+        finally:
+            await stream.aclose()
+
+    async def play() -> None:
+        feed = live.Live(ws)
+        feed.start()
+        for name in ("one", "two"):
+            assert b"event: run_started" in await first(feed, name)
+            while feed._last is not None:
+                await asyncio.sleep(0)
+            before = len(looks)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert len(looks) == before
+        await feed.stop()
+
+    asyncio.run(play())
 
 
 def test_stopping_ends_open_streams(server: Running):

@@ -12,6 +12,7 @@ import homeostat as hs
 from homeostat.core.context import acting_as
 from homeostat.core.errors import InvalidInput, Refused
 from homeostat.team import append_audit, note_audit
+from homeostat.team.audit import _ALONE
 from homeostat.team.store import audit
 
 
@@ -38,6 +39,20 @@ def test_entries_from_many_threads_make_one_chain(any_ws: hs.Workspace) -> None:
     check = any_ws.team.verify_audit()
     assert (check.intact, check.entries) == (True, 40)
     assert {e.arguments["n"] for e in any_ws.team.list_audit()} == set(range(40))
+
+
+def test_who_was_alone_for_long_finds_others_that_come(
+    any_ws: hs.Workspace, reopen: Callable[[], hs.Workspace]
+) -> None:
+    """Then an entry is no longer waited for: one that does not follow on the last is taken back with its change."""
+    other = reopen()
+    for number in range(3 * _ALONE):
+        any_ws.team.record_audit("v", {"n": number})
+    for number in range(3):
+        other.team.record_audit("w", {"n": number})
+        any_ws.team.record_audit("v", {"n": number})
+    check = any_ws.team.verify_audit()
+    assert (check.entries, check.intact) == (3 * _ALONE + 6, True)
 
 
 def test_two_processes_make_one_chain(any_ws: hs.Workspace, reopen: Callable[[], hs.Workspace]) -> None:

@@ -88,7 +88,8 @@ class Database:
     `patience(connection, waits)` sets whether the writer waits for other processes or fails almost at once; None where
     every write waits for something, such as the network: then the writer thread does them all, but for those that a
     `line` takes, where there are such. `snapshot(reader, look)` gives a connection in a transaction of its own to read
-    on, and whether the statement `look`, unless it is empty, gives a row there.
+    on, and whether the statement `look`, unless it is empty, gives a row there. `looker` is for statements by
+    themselves, where another engine than `reader` suits those better.
     """
 
     def __init__(
@@ -99,10 +100,12 @@ class Database:
         patience: Callable[[sa.Connection, bool], None] | None = None,
         line: Callable[[str, str, asyncio.AbstractEventLoop], Line] | None = None,
         snapshot: Snapshot | None = None,
+        looker: sa.Engine | None = None,
     ) -> None:
         self.url = url
         self.writer = writer
         self.reader = reader
+        self._looker = looker or reader
         self.inbox: Inbox | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -201,13 +204,13 @@ class Database:
             return fn(joined)
         try:
             for last in (False, True):
-                with self.reader.connect() as connection:
+                with self._looker.connect() as connection:
                     try:
                         return fn(connection)
                     except exc.DBAPIError as error:
                         if last or not error.connection_invalidated:
                             raise
-                self.reader.dispose()  # it was lost since it was last used, and so are those beside it
+                self._looker.dispose()  # it was lost since it was last used, and so are those beside it
         except exc.DBAPIError as error:
             raise translate(error) from error
         except OverflowError as error:
@@ -287,8 +290,8 @@ class Database:
             self._thread.join()
         with self._turn:
             self._let_go()
-        self.writer.dispose()
-        self.reader.dispose()
+        for engine in (self.writer, self.reader, self._looker):
+            engine.dispose()
 
     def _run(self) -> None:
         while True:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
 from homeostat.core import statements
 from homeostat.core.clock import now_ms
 from homeostat.core.context import current_actor, current_run
-from homeostat.core.db import metadata
+from homeostat.core.db import Database, metadata
 from homeostat.core.event import Event
 from homeostat.core.records import Record, from_json, plain, to_json
 
@@ -51,6 +53,11 @@ _INSERT = {
     "postgresql": "with held as materialized (select pg_advisory_xact_lock(4701002)) "  # noqa: S608 - from this file
     f"{_ADD} select ?, ?, ?, ?, ? from held",
 }
+_NEWEST = "select (select max(id) from core_event), (select last_id from core_listener where listener = ?)"
+# So many events that are for others are noted as heard, for processes to come.
+_FAR = 1000
+# How far this process has seen that nothing waits for a listener: else it would look at all that is for others again.
+_seen: WeakKeyDictionary[Database, dict[str, int]] = WeakKeyDictionary()
 # Where in a transaction it is taken, before that of the audit log.
 _LOCK = 1
 
@@ -95,19 +102,22 @@ def events_after(ws: Workspace, after: int, limit: int = 500, names: list[str] |
 
 def last_event_id(ws: Workspace) -> int:
     """The id of the newest event, 0 when there is none."""
-    return ws.db.read(lambda c: c.execute(sa.select(sa.func.max(table.c.id))).scalar(), settled=False) or 0
+    return ws.db.look(lambda c: statements.rows(c, "select max(id) from core_event"))[0][0] or 0
 
 
 def dispatch(ws: Workspace, limit: int = 500) -> int:
     """Hand waiting events to their listeners; the number of calls made.
 
     One process at a time does this (a lease). A listener that raises is logged and tried again at the next dispatch,
-    without holding up the others.
+    without holding up the others. Listeners of whom `AWAITED` says that nobody waits for them are not called.
     """
     listeners: dict[str, list[str]] = {}
     for name, entry in importlib.import_module("homeostat.events").EVENTS.items():
         for listener in entry.listeners:
             listeners.setdefault(listener, []).append(name)
+    newest, seen = last_event_id(ws), _seen.setdefault(ws.db, {})
+    if all(seen.get(listener, -1) >= newest for listener in listeners):
+        return 0
     lease = ws.leases.acquire("core:dispatch", ttl_s=60, owner=ws.instance)
     if lease is None:
         return 0
@@ -118,14 +128,21 @@ def dispatch(ws: Workspace, limit: int = 500) -> int:
 
 
 def _serve(ws: Workspace, listener: str, names: list[str], limit: int) -> int:
-    where = cursors.c.listener == listener
-    last = ws.db.read(lambda c: c.execute(sa.select(cursors.c.last_id).where(where)).scalar(), settled=False)
-    waiting = events_after(ws, last or 0, limit, names)
+    seen = _seen.setdefault(ws.db, {})
+    # Ids become visible in their order: up to the newest of now, what is not among the waiting never will be.
+    newest, heard = ws.db.look(lambda c: statements.rows(c, _NEWEST, (listener,)))[0]
+    last = max(heard or 0, seen.get(listener, 0))
+    waiting = events_after(ws, last, limit, names) if (newest or 0) > last else []
     if not waiting:
+        seen[listener] = newest = newest or 0
+        if newest - (heard or 0) > _FAR:
+            ws.db.write(lambda c: _advance(c, listener, newest))
         return 0
-    module, _, function = listener.partition(":")
-    call = getattr(importlib.import_module(module), function)
-    done = 0
+    call, done = _named(listener), 0
+    awaited = importlib.import_module("homeostat.events").AWAITED.get(listener)
+    if awaited and not _named(awaited)(ws):  # asked after the events were read: it holds for all of them
+        ws.db.write(lambda c: _advance(c, listener, waiting[-1].id))
+        return 0
     for event in waiting:
         try:
             call(ws, event)
@@ -136,6 +153,11 @@ def _serve(ws: Workspace, listener: str, names: list[str], limit: int) -> int:
     if done:
         ws.db.write(lambda c: _advance(c, listener, last or 0))
     return done
+
+
+def _named(path: str) -> Callable[..., Any]:
+    module, _, function = path.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def _advance(connection: sa.Connection, listener: str, last: int) -> None:

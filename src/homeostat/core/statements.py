@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 WIRE = "homeostat.wire"
+T = TypeVar("T")
+
+# In a connection's `info`: what holds once its transaction is committed, forgotten where it is taken back.
+HOPED = "homeostat.hoped"
 
 
 class Wire(Protocol):
@@ -21,6 +25,10 @@ class Wire(Protocol):
     `info` where there is one."""
 
     def later(self, sql: str, parameters: Sequence[Any] = ()) -> None: ...
+
+    def ahead(self, sql: str, parameters: Sequence[Any] = ()) -> Callable[[], list[Any]]: ...
+
+    def must(self, sql: str, parameters: Sequence[Any] = ()) -> None: ...
 
     def ask(self, *asked: tuple[str, Sequence[Any]]) -> list[tuple[list[Any], int]]: ...
 
@@ -122,6 +130,24 @@ def put(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> None:
         raise _wrapped(c, sql, error) from error
 
 
+def ahead(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> Callable[[], list[Any]]:
+    """What gives the rows of `sql`, which in a write to a database elsewhere is asked along with what is asked next."""
+    wire = _wire(c)
+    if wire is None:
+        return lambda: rows(c, sql, parameters)
+    later = wire.ahead(sql, parameters)
+    return lambda: _told(c, later)
+
+
+def must(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> bool:
+    """Have the `insert` of `sql` executed at the end of the write, which fails as if another process were in its way
+    where that adds no row. False where that cannot be: then nothing is done."""
+    wire = _wire(c)
+    if wire is not None:
+        wire.must(sql, parameters)
+    return wire is not None
+
+
 def settle(c: sa.Connection) -> None:
     """Execute what was put off, if anything was."""
     if (wire := _wire(c)) is not None:
@@ -179,9 +205,9 @@ def _asked(c: sa.Connection, wire: Wire, *asked: tuple[str, Sequence[Any]]) -> l
         raise _wrapped(c, "; ".join(sql for sql, _ in asked), error) from error
 
 
-def _told(c: sa.Connection, call: Callable[[], None]) -> None:
+def _told(c: sa.Connection, call: Callable[[], T]) -> T:
     try:
-        call()
+        return call()
     except c.dialect.loaded_dbapi.Error as error:
         raise _wrapped(c, "what was put off", error) from error
 

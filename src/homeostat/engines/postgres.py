@@ -37,7 +37,13 @@ def open_postgres(url: str) -> Database:
     # Its transactions are begun by `_snapshot`.
     reader = sa.create_engine(target, pool_size=4, max_overflow=12, isolation_level="AUTOCOMMIT")
     event.listen(reader, "connect", _suited)
-    return Database(writer, reader, url, _patience if _near(url) else None, _line, _snapshot)
+    # Each of its statements is a transaction by itself: a connection that is given back has nothing to take back.
+    looker = sa.create_engine(
+        target, pool_size=2, max_overflow=14, isolation_level="AUTOCOMMIT", pool_reset_on_return=None,
+        connect_args={"prepare_threshold": None},
+    )  # fmt: skip
+    event.listen(looker, "connect", _quick)
+    return Database(writer, reader, url, _patience if _near(url) else None, _line, _snapshot, looker)
 
 
 def _near(url: str) -> bool:
@@ -92,9 +98,14 @@ def _wire(engine: sa.Engine) -> None:
 
     def rolls_back(connection: sa.Connection) -> None:
         if not connection.invalidated:  # else there is nothing left to forget
+            connection.info.pop(statements.HOPED, None)
             connection.info[statements.WIRE].forget()
 
+    def given_back(_connection: Any, record: Any) -> None:  # as after a commit that failed
+        record.info.pop(statements.HOPED, None)
+
     event.listen(engine, "connect", connected)
+    event.listen(engine, "checkin", given_back)
     event.listen(engine, "begin", begin)
     event.listen(engine, "before_cursor_execute", executes)
     event.listen(engine, "commit", statements.commit)
@@ -105,6 +116,14 @@ def _line(url: str, sql: str, loop: AbstractEventLoop) -> Line:
     from homeostat.engines.postgres_line import PostgresLine  # needs psycopg
 
     return PostgresLine(url, sql, loop)
+
+
+def _quick(connection: Any, record: Any) -> None:
+    """Set what looking up a row or two needs: that its plan, which is always the same, is made once."""
+    from homeostat.engines.postgres_wire import PostgresWire  # needs psycopg
+
+    connection.execute("set plan_cache_mode = force_generic_plan")
+    record.info[statements.WIRE] = PostgresWire(connection)
 
 
 def _suited(connection: Any, _record: Any) -> None:

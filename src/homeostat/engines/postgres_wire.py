@@ -7,26 +7,32 @@ this is libpq's pipeline, asked directly; values are converted by the driver, as
 from __future__ import annotations
 
 import select
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import Connection, Error, OperationalError, pq
 from psycopg.abc import Transformer as Converter
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import SerializationFailure, error_from_result
 from psycopg.pq.abc import PGconn, PGresult
 
 # A statement is prepared when it is asked for the third time; so many are at most.
 _OFTEN, _MOST = 3, 200
 
 BEGIN = "begin"
+_DIVISION = "22012"
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 
 class _Asked(NamedTuple):
+    """A statement that waits. `found` takes its rows, where they are asked for; `must` it change a row, it is so
+    written that it fails with a division by zero where it does not."""
+
     sql: str
     converter: Converter
     values: Sequence[Any] | None
+    found: list[list[Any]] | None = None
+    must: bool = False
 
 
 class PostgresWire:
@@ -46,11 +52,31 @@ class PostgresWire:
         self._poll = select.poll()
         self._poll.register(connection.pgconn.socket, select.POLLIN)
 
-    def later(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+    def later(
+        self, sql: str, parameters: Sequence[Any] = (), found: list[list[Any]] | None = None, must: bool = False
+    ) -> None:
         """Execute it with what is asked next."""
         converter = Transformer.from_context(self._connection)
         values = converter.dump_sequence(parameters, [PyFormat.AUTO] * len(parameters)) if parameters else None
-        self._put_off.append(_Asked(sql, converter, values))
+        self._put_off.append(_Asked(sql, converter, values, found, must))
+
+    def ahead(self, sql: str, parameters: Sequence[Any] = ()) -> Callable[[], list[Any]]:
+        """Ask it with what is asked next; what is given back gives its rows."""
+        found: list[list[Any]] = []
+        self.later(sql, parameters, found)
+
+        def rows() -> list[Any]:
+            if not found:
+                self.settle()
+            return found[0]
+
+        return rows
+
+    def must(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Execute an `insert` with what is asked next: where it adds no row somebody else was in the way, and the
+        transaction fails as it does then."""
+        failing = f"with put as ({sql} returning 1) select 1 / count(*) from put"  # noqa: S608 - made of a statement
+        self.later(failing, parameters, must=True)
 
     def ask(self, *asked: tuple[str, Sequence[Any]]) -> list[tuple[list[Any], int]]:
         """The rows that each gives, as tuples, and how many it changed; what was put off is executed before."""
@@ -89,7 +115,7 @@ class PostgresWire:
         connection.exit_pipeline_mode()
         failure = next((each for each in results if each.status in _FAILED), None)
         if failure is not None:
-            raise self._failed(failure)
+            raise self._failed(failure, any(one.must for one in asked))
         answers: list[PGresult] = []
         rest = iter(results)
         for prepared in sent:
@@ -98,11 +124,14 @@ class PostgresWire:
                 key, name = prepared
                 self._names[key] = name
             answers.append(next(rest))
+        for one, result in zip(asked, answers, strict=True):
+            if one.found is not None:
+                one.found.append(_rows(one.converter, result)[0])
         return answers
 
     def _send(self, connection: PGconn, asked: _Asked) -> tuple[tuple[str, tuple[int, ...]], bytes] | None:
         """What was prepared for it, if anything."""
-        sql, converter, values = asked
+        sql, converter, values = asked.sql, asked.converter, asked.values
         types, formats = (converter.types or (), converter.formats) if values else ((), None)
         key = (sql, types)
         name, made = self._names.get(key), None
@@ -151,8 +180,10 @@ class PostgresWire:
             self._poll.modify(connection.socket, select.POLLIN)
         connection.consume_input()
 
-    def _failed(self, result: PGresult) -> Error:
+    def _failed(self, result: PGresult, must: bool) -> Error:
         error = error_from_result(result, self._connection.info.encoding)
+        if must and error.sqlstate == _DIVISION:
+            return SerializationFailure("somebody else has changed this meanwhile")
         if not (error.sqlstate or "").startswith("23"):
             # Whatever was wrong, it is not to be in the way again: tables may have changed under what is prepared.
             self._names.clear()

@@ -6,6 +6,7 @@ A deleted model keeps its rows under a name that no model can have (`names.GONE`
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -188,6 +189,18 @@ def hold(c: sa.Connection, name: str, make: bool = False, more: int = 0) -> Held
     if not held:
         raise unknown_model(name)
     return Held(held[0][0], name, held[0][1], made)
+
+
+def holding(c: sa.Connection, name: str, more: int = 0) -> Callable[[], Held]:
+    """As `hold`, asked along with what is asked next: what is given back gives the model, or raises NotFound."""
+    asked = statements.ahead(c, _HOLD, (now_ms(), more, name))
+
+    def held() -> Held:
+        if GONE in name or not (found := asked()):
+            raise unknown_model(name)
+        return Held(found[0][0], name, found[0][1])
+
+    return held
 
 
 def id_of(c: sa.Connection, name: str) -> str:

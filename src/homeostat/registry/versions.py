@@ -59,14 +59,16 @@ def add(
     wanted: ModelVersion,
     once: str | None = None,
     parent: ModelVersion | None = None,
-    make: bool = True,
+    held: store.Held | None = None,
 ) -> ModelVersion:
     """Keep `wanted` as the next version of its model within the open transaction, or give what `once` made before.
 
-    `parent` is the version that it is a copy of. Raises: NotFound for no such model, unless it may `make` one.
+    `parent` is the version that it is a copy of; `held` is the model, where it is held and the version counted already.
+    Else a model that is not there is made.
     """
     model = wanted.model
-    held = store.hold(c, model, make, more=1 if once is None else 0)
+    if held is None:
+        held = store.hold(c, model, make=True, more=1 if once is None else 0)
     if once is not None:
         query = store.select_versions().where(store.version.c.model == model, store.version.c.once == once)
         if before := store.versions(c, query):

@@ -27,7 +27,6 @@ _ACTIVE = "select id, events from registry_webhook where active"
 
 def on_event(ws: Workspace, event: StoredEvent) -> None:
     """Listener: put what the event says into the outbox of every active hook that wants it. Twice is once."""
-    # Mostly there is none, and this is asked for each event while others wait for answers: by one exchange.
     hooks = ws.db.look(lambda c: rows(c, _ACTIVE))
     said = ws.db.read(lambda c: _said(c, event)) if hooks else None
     if said is None:
@@ -42,6 +41,11 @@ def on_event(ws: Workspace, event: StoredEvent) -> None:
 
     if wanting:
         ws.db.write(tell)
+
+
+def any_active(ws: Workspace) -> bool:
+    """Whether there is a hook that is told anything: mostly there is none, which is asked once for many events."""
+    return bool(ws.db.look(lambda c: rows(c, _ACTIVE)))
 
 
 def channel_of(identifier: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -15,8 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from homeostat.core.errors import HomeostatError
 from homeostat.core.events import StoredEvent, events_after, last_event_id
 from homeostat.core.workspace import Workspace
+
+log = logging.getLogger("homeostat.server")
 
 _QUEUE = 16
 _POLL_S = 0.2
@@ -30,6 +34,10 @@ class Live:
         self._workspace = workspace
         self._subscribers: set[asyncio.Queue[list[StoredEvent] | None]] = set()
         self._task: asyncio.Task[None] | None = None
+        # The newest event that everybody here has been told of; None while nobody is here, and so nobody looks.
+        self._last: int | None = None
+        self._somebody = asyncio.Event()
+        self._trouble = ""
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._poll())
@@ -57,6 +65,7 @@ class Live:
         queue: asyncio.Queue[list[StoredEvent] | None] = asyncio.Queue(_QUEUE)
         self._subscribers.add(queue)
         try:
+            await self._wake()
             yield b"retry: 2000\n\n"
             # One look gives a limited number; whoever was away for long needs several.
             while missed := await run_in_threadpool(events_after, self._workspace, last):
@@ -79,24 +88,42 @@ class Live:
         finally:
             self._subscribers.discard(queue)
 
+    async def _wake(self) -> None:
+        """Have somebody look from now on: what comes after this is in a batch, what came before whoever asks finds."""
+        if self._last is None:
+            newest = await run_in_threadpool(last_event_id, self._workspace)
+            if self._last is None:
+                self._last = newest
+        self._somebody.set()
+
     async def _poll(self) -> None:
-        last = await run_in_threadpool(last_event_id, self._workspace)
         while True:
+            await self._somebody.wait()
             await asyncio.sleep(_POLL_S)
             if not self._subscribers:
-                newest = await run_in_threadpool(last_event_id, self._workspace)
-                if not self._subscribers:  # who came meanwhile may not have seen what happened meanwhile
-                    last = newest
+                self._somebody.clear()
+                self._last = None
                 continue
-            batch = await run_in_threadpool(events_after, self._workspace, last)
-            if not batch:
+            if self._last is None:
                 continue
-            last = batch[-1].id
-            for queue in list(self._subscribers):
-                try:
-                    queue.put_nowait(batch)
-                except asyncio.QueueFull:
-                    self._subscribers.discard(queue)
+            try:
+                batch = await run_in_threadpool(events_after, self._workspace, self._last)
+            except HomeostatError as error:  # the database is away for a while
+                if self._trouble != str(error):  # said once, not five times a second
+                    log.error("events cannot be read; pages hear of them later: %s", error)
+                self._trouble = str(error)
+                continue
+            self._trouble = ""
+            if batch:
+                self._last = batch[-1].id
+                self._hand_on(batch)
+
+    def _hand_on(self, batch: list[StoredEvent]) -> None:
+        for queue in list(self._subscribers):
+            try:
+                queue.put_nowait(batch)
+            except asyncio.QueueFull:
+                self._subscribers.discard(queue)
 
 
 def _frame(event: StoredEvent) -> bytes:

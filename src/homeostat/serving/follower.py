@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import HomeostatError, Unavailable
 from homeostat.core.records import from_json
+from homeostat.core.statements import rows
 from homeostat.core.workspace import Workspace
 from homeostat.registry import get_version
 from homeostat.serving import store
@@ -38,7 +39,7 @@ REFRESH_S = 1.0  # how often the tables of lookups are looked at
 MEMBERS_S = 60.0
 # Asked twenty times a second, of thousands of deployments perhaps: nearly every change changes it, and once in a while
 # all are looked at anyway.
-_MARK = sa.select(sa.func.count(), sa.func.sum(store.deployment.c.generation))
+_MARK = "select count(*), sum(generation) from serving_deployment"
 
 
 class Follower:
@@ -95,7 +96,7 @@ class Follower:
 
     async def _step(self) -> None:
         now = self._loop.time()
-        mark = await asyncio.to_thread(self._ws.db.read, lambda c: tuple(c.execute(_MARK).one()), settled=False)
+        mark = await asyncio.to_thread(self._ws.db.look, _marked)
         if mark != self._mark or now - self._beaten > BEAT_S:
             await self._compare()
             self._mark = mark
@@ -342,3 +343,7 @@ def _replicas(served: Served) -> str:
 
 def _words(deployment: Deployment) -> str:
     return ", ".join(f"version {r.version} as {r.role} {r.weight:.0%}" for r in deployment.routes)
+
+
+def _marked(connection: sa.Connection) -> tuple[Any, ...]:
+    return rows(connection, _MARK)[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextvars import copy_context
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -38,14 +38,22 @@ _LAST = "select seq, digest from team_audit order by seq desc limit 1"
 # The key makes it one chain, whoever else writes: of two that follow on the same entry one is told that it came late.
 _FIRST = f"insert into team_audit ({_FIELDS}) values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"  # noqa: S608 - above
 _NEXT = (
-    f"insert into team_audit ({_FIELDS}) select ?, ?, ?, ?, ?, ?, ? from team_audit as last"  # noqa: S608 - above
-    " where last.seq = ? and last.digest = ? and not exists (select 1 from team_audit as later where later.seq > ?)"
-    " on conflict do nothing"
+    f"insert into team_audit ({_FIELDS}) select ?, ?, ?, ?, ?, ?, ?"  # noqa: S608 - above
+    " where (select digest from team_audit order by seq desc limit 1) = ? on conflict do nothing"
 )
-_KNOWN = "homeostat.team.audit"  # what this connection wrote last: in most cases the next entry follows on it
+# After so many entries of one connection without another's among them, the next is expected to follow on its last.
+_ALONE = 16
 _TRIES = 100
 # Where in a transaction it is taken, after that of the events: the next entry waits until this one is kept.
 _LOCK = 2
+
+
+class _Known(NamedTuple):
+    """What a connection wrote last, which the next entry mostly follows on; how many of its own came one by one."""
+
+    seq: int
+    digest: str
+    alone: int = 0
 
 
 @verb(permission="team:admin")
@@ -82,23 +90,35 @@ def on_garbage(ws: Workspace, event: StoredEvent) -> None:
 def append_audit(connection: sa.Connection, verb: str, arguments: dict[str, Any]) -> AuditEntry:
     """Add an entry as the last thing within an open transaction. Raises: Unavailable while too many others do."""
     given = canonical_json(_without_secrets(plain(arguments)))
-    known: tuple[int, str] | None = connection.info.pop(_KNOWN, None)
+    known: _Known | None = connection.info.pop(statements.HOPED, None)
     for _ in range(_TRIES):
-        last, previous = known or next(iter(statements.rows(connection, _LAST)), (0, _START))
+        if known is None:
+            seq, digest = next(iter(statements.rows(connection, _LAST)), (0, _START))
+            known = _Known(seq, digest)
         entry: dict[str, Any] = {
-            "seq": last + 1, "at_ms": now_ms(), "actor": current_actor(), "verb": verb, "arguments": given,
-            "previous": previous,
+            "seq": known.seq + 1, "at_ms": now_ms(), "actor": current_actor(), "verb": verb, "arguments": given,
+            "previous": known.digest,
         }  # fmt: skip
         digest = _digest(entry)
         row = (*entry.values(), digest)
-        if statements.change(connection, *((_NEXT, (*row, last, previous, last)) if last else (_FIRST, row))):
-            connection.info[_KNOWN] = (last + 1, digest)
+        if _put(connection, known, row):
+            connection.info[statements.HOPED] = _Known(known.seq + 1, digest, known.alone + 1)
             return AuditEntry(
-                seq=last + 1, at_ms=entry["at_ms"], actor=entry["actor"], verb=verb, previous=previous, digest=digest,
-                arguments=from_json(given, dict[str, Any]),
+                seq=known.seq + 1, at_ms=entry["at_ms"], actor=entry["actor"], verb=verb, previous=known.digest,
+                digest=digest, arguments=from_json(given, dict[str, Any]),
             )  # fmt: skip
         known = None
     raise Unavailable("the audit log is written by too many at once", hint="try again")
+
+
+def _put(connection: sa.Connection, known: _Known, row: tuple[Any, ...]) -> bool:
+    """Whether the entry follows on the one known; if it is not waited for, the write fails where it does not."""
+    if not known.seq:
+        return statements.change(connection, _FIRST, row) > 0
+    asked = (*row, known.digest)
+    if known.alone >= _ALONE and statements.must(connection, _NEXT, asked):
+        return True
+    return statements.change(connection, _NEXT, asked) > 0
 
 
 @verb(permission="team:admin")

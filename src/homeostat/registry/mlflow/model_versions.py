@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +16,7 @@ from homeostat.core.blobs import File
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.foreign import Args, First, invalid, present, rpc
 from homeostat.core.workspace import Workspace
-from homeostat.registry import lifecycle, models, sources, versions
+from homeostat.registry import lifecycle, models, sources, store, versions
 from homeostat.registry.mlflow.search import find_versions
 from homeostat.registry.mlflow.shapes import version_json
 from homeostat.registry.mlflow.sources import PROMPT_SOURCES, Lineage, resolve
@@ -41,26 +42,35 @@ _MOST_COPIES, _LARGEST = 32, 200_000
 def create(ws: Workspace, args: Args) -> dict[str, Any]:
     """Make the next version of a model that exists."""
     name, given = model_name(args), tags(args)
-    lineage = Lineage(args.text("source", required=True), args.text("run_id"), args.text("model_id"))
     prompt = is_prompt(given)
-    if not prompt:
-        lineage = resolve(ws, lineage, args.has("run_id"), args.has("model_id"))
-    elif lineage.source not in PROMPT_SOURCES:
-        raise invalid(
-            f"Invalid prompt source: '{lineage.source[:300]}'. Prompt sources must use an MLflow placeholder."
-        )
-    wanted = sources.draft(
-        name, lineage.source, run_id=lineage.run_id or None, model_id=lineage.model_id, tags=given,
-        description=args.text("description"), run_link=args.text("run_link"),
-    )  # fmt: skip
-    filled = _filled(ws, wanted, lineage)
-    try:
-        made = ws.db.write(lambda c: versions.add(ws, c, filled, parent=lineage.parent, make=False))
-    except NotFound:
-        raise no_model(name) from None
+
+    def make(c: sa.Connection) -> tuple[ModelVersion, Lineage]:
+        holding = store.holding(c, name, more=1)  # asked with what is asked of the source
+        lineage = _source(ws, args, prompt)
+        wanted = sources.draft(
+            name, lineage.source, run_id=lineage.run_id or None, model_id=lineage.model_id, tags=given,
+            description=args.text("description"), run_link=args.text("run_link"),
+        )  # fmt: skip
+        filled = _filled(ws, wanted, lineage)
+        try:
+            held = holding()
+        except NotFound:
+            raise no_model(name) from None
+        return versions.add(ws, c, filled, parent=lineage.parent, held=held), lineage
+
+    made, lineage = ws.db.write(make)
     if lineage.model_id and not prompt:
         note_version(ws, lineage.model_id, made.model, made.version)
     return {"model_version": version_json(made)}
+
+
+def _source(ws: Workspace, args: Args, prompt: bool) -> Lineage:
+    given = Lineage(args.text("source", required=True), args.text("run_id"), args.text("model_id"))
+    if not prompt:
+        return resolve(ws, given, args.has("run_id"), args.has("model_id"))
+    if given.source not in PROMPT_SOURCES:
+        raise invalid(f"Invalid prompt source: '{given.source[:300]}'. Prompt sources must use an MLflow placeholder.")
+    return given
 
 
 @rpc("GET", f"{_BASE}/get", permission="registry:read", at_once=True)

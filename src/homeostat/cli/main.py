@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("homeostat.cli.serving", "serve the models in a folder, without a workspace"),
     "package": ("homeostat.cli.packaging", "write a model as an image, without a daemon or a network"),
     "deploy": ("homeostat.cli.deploying", "write manifests that serve a model on Kubernetes or KServe"),
-    "environment": ("homeostat.cli.environment", "make the Python environment that a model declares"),
+    "environment": ("homeostat.cli.environment", "make, list or erase the Python environments that models declare"),
     "demo": ("homeostat.cli.demo", "a year of real flights through the whole loop"),
     "plan": ("homeostat.cli.plan", "show what homeostat.yaml would change"),
     "apply": ("homeostat.cli.apply", "make it so"),

@@ -94,4 +94,8 @@ EXPIRERS = (
     "homeostat.core.retention:expire_events",
 )
 # ... and `(ws, before_ms, named, really) -> dict[str, int]`: erase what was deleted before, and count it by kind.
-PURGERS = ("homeostat.registry.purge:purge", "homeostat.tracking.purge:purge")
+PURGERS = (
+    "homeostat.registry.purge:purge",
+    "homeostat.tracking.purge:purge",
+    "homeostat.serving.kept_environments:purge",
+)

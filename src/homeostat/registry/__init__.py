@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from homeostat.registry.chronicle import alias_history as alias_history
     from homeostat.registry.chronicle import history as history
     from homeostat.registry.chronicle import verify_history as verify_history
+    from homeostat.registry.declared import versions_with as versions_with
     from homeostat.registry.diff import diff_versions as diff_versions
     from homeostat.registry.environment import split_requirement as split_requirement
     from homeostat.registry.files import fetch as fetch

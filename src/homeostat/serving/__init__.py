@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from homeostat.serving.graphs.nodes import Splitter as Splitter
     from homeostat.serving.graphs.nodes import Switch as Switch
     from homeostat.serving.graphs.nodes import When as When
+    from homeostat.serving.kept_environments import KeptEnvironment as KeptEnvironment
+    from homeostat.serving.kept_environments import erase_environment as erase_environment
+    from homeostat.serving.kept_environments import list_environments as list_environments
     from homeostat.serving.lately import graph_traffic as graph_traffic
     from homeostat.serving.lately import traffic as traffic
     from homeostat.serving.model import Bandit as Bandit

@@ -22,6 +22,7 @@ from homeostat.registry import (
 )
 from homeostat.serving.environments import needs_of, python_for
 from homeostat.serving.package import REQUIREMENTS, read_package
+from homeostat.serving.planes import served_here
 from homeostat.serving.unpacked import intact, made_here, put, unpack
 
 _DIGESTS = "digests.json"
@@ -61,7 +62,7 @@ def check_form(ws: Workspace, version: ModelVersion) -> None:
         return
     if version.flavor == "mlflow" or REQUIREMENTS in version.files:
         # What runs on other machines is told by them when they load it.
-        if "://" not in ws.url:
+        if "://" not in ws.url or served_here(ws):
             folder, _ = package_folder(ws, version)
             interpreter(ws, version, folder, read_package(folder))
     elif version.flavor == "other":

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -65,9 +66,9 @@ def read_needs(text: str, python: str) -> Needs:
     Needs(requirements=['a==1', 'b==2'], python='3.11')
     """
     lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
-    kept = sorted({line for line in lines if line and not line.startswith(("#", "-"))})
+    stated = sorted({line for line in lines if line and not line.startswith(("#", "-"))})
     version = python or platform.python_version()
-    return Needs(requirements=kept, python=".".join(version.split(".")[:2]))
+    return Needs(requirements=stated, python=".".join(version.split(".")[:2]))
 
 
 def needs_of(folder: Path, package: Package) -> Needs | None:
@@ -85,9 +86,9 @@ def python_for(ws: Workspace | None, needs: Needs, what: str) -> Path | None:
 
     Raises: Refused, with what is missing here and the command that makes the environment.
     """
-    kept = None if ws is None else _read(ws, needs)
-    if kept is not None:
-        return Path(kept.python)
+    known = None if ws is None else _read(ws, needs)
+    if known is not None:
+        return Path(known.python)
     lacking = _lacking(needs, *_here(needs))
     if not lacking:
         return None
@@ -114,9 +115,9 @@ def make_environment(
             raise InvalidInput(f"{python} cannot be used: {'; '.join(missing)}", hint="install what is missing there")
         found = Environment(python=str(python), made=False, needs=needs)
         return _keep(ws, found) if keep else found
-    kept = _read(ws, needs)
-    if kept is not None:
-        return kept
+    known = _read(ws, needs)
+    if known is not None:
+        return known
     if not _lacking(needs, *_here(needs)):
         return Environment(python=sys.executable, made=False, needs=needs)
     folder = _folder(ws)
@@ -152,8 +153,8 @@ def _install(place: Path, needs: Needs) -> Path:
 
 def _do(words: list[str]) -> None:
     # What it prints is progress; standard output is for what was asked.
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=kept, check=False).returncode
+    passed = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=passed, check=False).returncode
     if code:
         raise StepFailed(f"`{' '.join(words)}` ended with {code}", hint="what it said stands above")
 
@@ -244,12 +245,57 @@ def _folder(ws: Workspace) -> Path:
     return ws.home / "environments"
 
 
+def kept(ws: Workspace) -> dict[str, Environment]:
+    """What is kept here by digest, an interpreter that is gone since as well."""
+    found: dict[str, Environment] = {}
+    for path in sorted(_folder(ws).glob("*.json")):
+        with suppress(OSError, HomeostatError):
+            found[path.stem] = from_json(path.read_bytes(), Environment)
+    return found
+
+
+def size_of(ws: Workspace, made: Environment) -> int:
+    """The bytes of an environment's own files; 0 for one that was only named."""
+    place = _place(ws, made)
+    return 0 if place is None else sum(p.lstat().st_size for p in place.rglob("*") if not p.is_dir())
+
+
+def erase(ws: Workspace, digest: str) -> None:
+    """Forget an environment, and remove its files if they are ours."""
+    made = kept(ws).get(digest)
+    (_folder(ws) / f"{digest}.json").unlink(missing_ok=True)
+    place = None if made is None else _place(ws, made)
+    if place is not None:
+        remove(place)
+
+
+def leftovers(ws: Workspace, before: float) -> list[Path]:
+    """Folders of environments that nothing tells of, last changed `before` (seconds since 1970)."""
+    told = {_place(ws, one) for one in kept(ws).values()}
+    folder = _folder(ws)
+    there = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    return [path for path in there if path not in told and path.stat().st_mtime < before]
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder of ours, as far as that goes."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place(ws: Workspace, made: Environment) -> Path | None:
+    """The folder that was made for it."""
+    folder, python = _folder(ws), Path(made.python)
+    if not made.made or not python.is_relative_to(folder):
+        return None
+    return folder / python.relative_to(folder).parts[0]
+
+
 def _read(ws: Workspace, needs: Needs) -> Environment | None:
     try:
-        kept = from_json((_folder(ws) / f"{needs.digest}.json").read_bytes(), Environment)
+        known = from_json((_folder(ws) / f"{needs.digest}.json").read_bytes(), Environment)
     except (OSError, HomeostatError):
         return None
-    return kept if Path(kept.python).is_file() else None
+    return known if Path(known.python).is_file() else None
 
 
 def _keep(ws: Workspace, made: Environment) -> Environment:

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from homeostat.core.clock import now_ms
-from homeostat.core.errors import HomeostatError, Unavailable
+from homeostat.core.errors import HomeostatError, Refused, Unavailable
 from homeostat.core.records import from_json
 from homeostat.core.statements import rows
 from homeostat.core.workspace import Workspace
@@ -34,7 +34,7 @@ from homeostat.serving.vigil import Vigil
 
 log = logging.getLogger("homeostat.serving")
 POLL_S = 0.05
-RETRY_S = 5.0
+RETRY_S, LONGEST_RETRY_S = 5.0, 60.0
 REFRESH_S = 1.0  # how often the tables of lookups are looked at
 MEMBERS_S = 60.0
 # Asked twenty times a second, of thousands of deployments perhaps: nearly every change changes it, and once in a while
@@ -55,6 +55,7 @@ class Follower:
         self._seen: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._retry_at: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
         self._beaten = 0.0
         self._mark: tuple[Any, ...] = ()
         self._trouble = ""
@@ -153,6 +154,7 @@ class Follower:
         self._seen.pop(model, None)
         self._retry_at.pop(model, None)
         self._told.pop(model, None)
+        self._failures.pop(model, None)
         self._catalog.residency.failed(served, 404, f"model '{model}' is no longer deployed")
         for lane in served.lanes:
             lane.retire()
@@ -182,6 +184,7 @@ class Follower:
         except Exception as error:  # a model may fail to load in any way; what is served goes on
             await self._failed(served, deployment, error)
             return
+        self._failures.pop(model, None)
         if back and self._told.get(model, (0, "", ""))[1] != "failed":
             log.info("model %s is loaded again", model)
             return
@@ -195,12 +198,19 @@ class Follower:
     async def _failed(self, served: Served, deployment: Deployment, error: Exception) -> None:
         model = served.model
         reason = one_line(error) if isinstance(error, HomeostatError) else f"{type(error).__name__}: {error}"
-        log.error("model %s generation %s cannot be served: %s", model, deployment.generation, reason)
+        told = (deployment.generation, "failed", reason)
+        if self._told.get(model) != told:  # said once, however often it is tried again
+            log.error("model %s generation %s cannot be served: %s", model, deployment.generation, reason)
+        else:
+            log.debug("model %s generation %s still cannot be served", model, deployment.generation)
         self._catalog.residency.failed(served, 503, f"model '{model}' cannot be served: {reason}")
         if served.table is None:
             served.state, served.reason = "failed", reason
-        self._retry_at[model] = self._loop.time() + RETRY_S
-        self._told[model] = (deployment.generation, "failed", reason)
+        # What was refused may be there at any time, and to look costs nothing; but a model that ends its process, or
+        # that does not load, is not started again and again.
+        tries = self._failures[model] = 1 if isinstance(error, Refused) else self._failures.get(model, 0) + 1
+        self._retry_at[model] = self._loop.time() + min(LONGEST_RETRY_S, RETRY_S * 2 ** min(tries - 1, 8))
+        self._told[model] = told
         await asyncio.to_thread(self._tell, model, *self._told[model])
 
     async def _lanes(self, served: Served, deployment: Deployment) -> tuple[dict[int, Lane], list[Lane]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from homeostat.core.errors import Unavailable
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.serving import store
+from homeostat.serving.access import is_loopback
 from homeostat.serving.model import Endpoint, ServingState
 
 # A plane beats every few seconds; one that has been silent for longer is taken to be gone.
@@ -80,6 +82,13 @@ def wait_ready(ws: Workspace, model: str, generation: int | None = None, timeout
                 model=model,
             )
         time.sleep(_STEP_S)
+
+
+def served_here(ws: Workspace) -> bool:
+    """Whether a data plane that is alive listens on loopback: then it is taken to run on this machine."""
+    query = sa.select(store.plane.c.url).where(store.plane.c.beat_ms > now_ms() - SILENT_MS)
+    urls = ws.db.read(lambda c: list(c.execute(query).scalars()))
+    return any(is_loopback(urlsplit(url).hostname or "") for url in urls)
 
 
 def _live(ws: Workspace) -> list[str]:

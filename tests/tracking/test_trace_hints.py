@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import homeostat as hs
-from homeostat.tracking import trace_search
+from homeostat.tracking import trace_hints, trace_search
 from homeostat.tracking.trace_search import search_traces
 from homeostat.tracking.trace_spans import put_spans
 from homeostat.tracking.trace_statistics import Measure, query
@@ -18,14 +18,16 @@ VALUES = ["plain", 'quo"ted', "back\\slash", "per%cent_", "ümlaut ß", "line\nb
 FILTERS = [
     "tags.word {} {}", "metadata.word {} {}", "name {} {}", "tags.`odd \"key` {} {}", "span.name {} {}",
     "feedback.word {} {}", "assessment.word {} {}", "status = 'OK' AND tags.word {} {}", "NOT tags.word {} {}",
-    "tags.word {} {} OR status = 'ERROR'",
+    "tags.word {} {} OR status = 'ERROR'", "NOT (metadata.word {} {} OR status = 'ERROR')", "feedback.word {} {}",
+    "client_request_id {} {}", "NOT feedback.word {} {}", "NOT span.name {} {}",
 ]  # fmt: skip
 
 
 def filled(ws: hs.Workspace) -> None:
     for number, word in enumerate(VALUES):
         put_trace(ws, Trace(
-            id=f"tr-{number}", experiment_id="0", request_ms=number, state="ERROR" if number == 2 else "OK",
+            id=f"tr-{number}", experiment_id="0", request_ms=number, client_request_id=word,
+            state="ERROR" if number == 2 else "OK",
             tags={"mlflow.traceName": word, "word": word, 'odd "key': word} if number != 5 else {},
             metadata={"other": word, "word": word} if number != 6 else {"mlflow.trace.session": "s"},
         ))  # fmt: skip
@@ -48,7 +50,12 @@ def test_hints_change_no_answer(any_ws: hs.Workspace, monkeypatch: pytest.Monkey
     filled(any_ws)
     hinted = answers(any_ws)
     assert hinted["tags.word = 'plain'"] == ["tr-0"] and hinted["trace.text ILIKE '%says plain%'"] == ["tr-6", "tr-0"]
-    monkeypatch.setattr(trace_search, "hint", lambda *_, **__: None)
+    # The same when traces are asked for one by one in the order of the search, however few they are.
+    monkeypatch.setattr(trace_hints, "_FEW", 0)
+    assert answers(any_ws) == hinted
+    monkeypatch.setattr(trace_hints, "_MOST_VALUES", 0)
+    assert answers(any_ws) == hinted
+    monkeypatch.setattr(trace_search.Hints, "of", lambda *_: None)
     assert answers(any_ws) == hinted
 
 

@@ -23,7 +23,7 @@ from homeostat.core.slices import STORES
 if TYPE_CHECKING:
     from alembic.config import Config
 
-VERSION = "0009"
+VERSION = "0010"
 version_table = sa.Table("homeostat_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
 
 

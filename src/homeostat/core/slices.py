@@ -20,6 +20,7 @@ STORES = (
     "homeostat.data.store",
     "homeostat.team.store",
     "homeostat.tracking.store",
+    "homeostat.tracking.trace_store",
     "homeostat.tracking.triggers",
     "homeostat.features.store",
     "homeostat.pipelines.store",

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from homeostat.core.faults import fault
 from homeostat.core.workspace import Workspace
-from homeostat.tracking import store
+from homeostat.tracking import store, trace_store
 
 _AT_ONCE = 20
 OF_RUN = (
@@ -17,7 +17,8 @@ OF_RUN = (
     store.journal, store.chunk, store.artifact, store.text, store.stale,
 )  # fmt: skip
 OF_EXPERIMENT = (store.trace, store.dataset, store.experiment_tag, store.eval_dataset_experiment, store.scorer,
-                 store.issue, store.label_schema)  # fmt: skip
+                 store.issue, store.label_schema, trace_store.word, trace_store.fact,
+                 trace_store.review_queue)  # fmt: skip
 _RUN, _EXPERIMENT, _MODEL = store.run, store.experiment, store.logged_model
 
 
@@ -81,6 +82,10 @@ def _erase_experiments(c: sa.Connection, ids: list[int], still: list[sa.ColumnEl
         c.execute(sa.delete(table).where(table.c.trace_id.in_(traces)))
     scorers = sa.select(store.scorer.c.id).where(store.scorer.c.experiment_id.in_(ids)).scalar_subquery()
     c.execute(sa.delete(store.scorer_version).where(store.scorer_version.c.scorer_id.in_(scorers)))
+    queues = sa.select(trace_store.review_queue.c.id).where(trace_store.review_queue.c.experiment_id.in_(ids))
+    c.execute(
+        sa.delete(trace_store.review_item).where(trace_store.review_item.c.queue_id.in_(queues.scalar_subquery()))
+    )
     for table in OF_EXPERIMENT:
         c.execute(sa.delete(table).where(table.c.experiment_id.in_(ids)))
     for id in ids:

@@ -270,8 +270,30 @@ trace = sa.Table(
     sa.Column("tags", sa.Text, nullable=False),
     sa.Column("request_preview", sa.Text),
     sa.Column("response_preview", sa.Text),
+    # What the tags and the metadata say of it, for statistics; texts are cut off (`trace_words.py`).
+    sa.Column("name", sa.String(200)),
+    sa.Column("session", sa.String(200)),
+    sa.Column("input_tokens", sa.Float),
+    sa.Column("output_tokens", sa.Float),
+    sa.Column("total_tokens", sa.Float),
+    sa.Column("cache_read_input_tokens", sa.Float),
+    sa.Column("cache_creation_input_tokens", sa.Float),
     # All that searches and counts compare and order by: they need not open the rows, which are wide.
-    sa.Index("tracking_trace_experiment", "experiment_id", "request_ms", "id", "state", "duration_ms"),
+    sa.Index(
+        "tracking_trace_experiment",
+        "experiment_id",
+        "request_ms",
+        "id",
+        "state",
+        "duration_ms",
+        "name",
+        "session",
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    ),
 )
 span = sa.Table(
     "tracking_span",
@@ -288,6 +310,15 @@ assessment = sa.Table(
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+    # What the body says, for filters and statistics: the name is cut off, the value is JSON (`trace_words.py`).
+    sa.Column("name", sa.String(200)),
+    sa.Column("kind", sa.String(16)),
+    sa.Column("valid", sa.Boolean),
+    sa.Column("value", sa.Text),
+    sa.Column("number", sa.Float),
+    # Said of the whole session that the trace belongs to.
+    sa.Column("of_session", sa.Boolean),
+    sa.Index("tracking_assessment_named", "name", "trace_id"),
 )
 # What goes wrong in traces, named once; traces point to it by assessments of its id.
 issue = sa.Table(

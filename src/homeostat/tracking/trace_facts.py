@@ -18,9 +18,9 @@ from homeostat.tracking import store
 from homeostat.tracking.otel_words import plain
 from homeostat.tracking.otlp import attributes
 from homeostat.tracking.trace_filter import RUN
+from homeostat.tracking.trace_words import SESSION, cut, prompts_of, said_value, status_of, type_of
 from homeostat.tracking.traces import Trace
 
-SESSION, PROMPTS = "mlflow.trace.session", "mlflow.linkedPrompts"
 _AT_ONCE = 500
 _SAID = ("feedback", "expectation", "assessment")
 
@@ -74,9 +74,7 @@ def spans_of(c: sa.Connection, ids: Sequence[str]) -> dict[str, list[Span]]:
 def span_of(body: dict[str, Any]) -> Span:
     """A span as it is kept, with what filters and statistics ask of it."""
     told = attributes(body)
-    kind = plain(told.get("mlflow.spanType"))
-    status = (body.get("status") or {}).get("code", "STATUS_CODE_UNSET")
-    return Span(str(body.get("name", "")), "UNKNOWN" if kind is None else str(kind), status[12:], told, body)
+    return Span(str(body.get("name", "")), type_of(told), status_of(body), told, body)
 
 
 def sessions(c: sa.Connection, experiment_ids: Sequence[int], tree: Any) -> dict[Comparison, set[str]]:
@@ -87,7 +85,7 @@ def sessions(c: sa.Connection, experiment_ids: Sequence[int], tree: Any) -> dict
     trace, said = store.trace, store.assessment
     query = sa.select(trace.c.metadata, said.c.body).join(said, said.c.trace_id == trace.c.id)
     query = query.where(
-        trace.c.experiment_id.in_(experiment_ids), said.c.body.contains(f'"{SESSION}"', autoescape=True)
+        trace.c.experiment_id.in_(experiment_ids), said.c.of_session, said.c.name.in_([cut(one.key) for one in asked])
     )
     found: dict[Comparison, set[str]] = {one: set() for one in asked}
     for metadata, body in c.execute(query):
@@ -121,10 +119,10 @@ def meets(node: Any, trace: Trace, facts: Facts, whole: dict[Comparison, set[str
     if entity == "issue":
         return any("issue" in one and one.get("assessment_name") == value for one in trace.assessments)
     if entity == "prompt":
-        return value in {f"{one['name']}/{one['version']}" for one in json.loads(trace.tags.get(PROMPTS, "[]"))}
+        return value in prompts_of(trace.tags)
     if entity == "metadata" and key == RUN and operator == "=":
         return trace.metadata.get(RUN) == value or value in facts.runs(trace.id)
-    return _compared(value_of(trace, entity, key), operator, value)
+    return compared(value_of(trace, entity, key), operator, value)
 
 
 def value_of(trace: Trace, entity: str, key: str) -> Any:
@@ -150,7 +148,8 @@ def value_of(trace: Trace, entity: str, key: str) -> Any:
             return trace.id
 
 
-def _compared(there: Any, operator: str, value: Any) -> bool:
+def compared(there: Any, operator: str, value: Any) -> bool:
+    """Whether what is there (None: nothing) meets a comparison."""
     if operator == "IS NULL":
         return there is None
     return there is not None and (operator == "IS NOT NULL" or _matcher(operator, value)(there))
@@ -219,14 +218,6 @@ def _said(assessments: Sequence[dict[str, Any]], asked: Comparison) -> bool:
     return False
 
 
-def said_value(told: dict[str, Any]) -> Any:
-    """The value of feedback or of an expectation; whole numbers as such."""
-    if (value := told.get("value")) is None and (held := told.get("serialized_value")):
-        value = plain(held.get("value"))
-    # Protobuf's own values have no whole numbers.
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
-
-
 def _value_meets(value: Any, operator: str, asked: Any) -> bool:
     if operator in ("<", "<=", ">", ">="):
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -257,7 +248,7 @@ def _span_meets(span: Span, asked: Comparison) -> bool:
                 return False
             told = plain(span.attributes[name])
             there = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
-    return _compared(there, asked.operator, asked.value)
+    return compared(there, asked.operator, asked.value)
 
 
 def _content(span: Span) -> str:

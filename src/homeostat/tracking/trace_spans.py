@@ -21,6 +21,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.otel_words import plain, with_words
 from homeostat.tracking.otlp import attributes
+from homeostat.tracking.trace_words import SESSION, keep_facts
 from homeostat.tracking.traces import (
     DESCRIBED,
     HERE,
@@ -36,7 +37,7 @@ from homeostat.tracking.traces import (
 )
 
 TOKENS, COST = "mlflow.trace.tokenUsage", "mlflow.trace.cost"
-SESSION, USER = "mlflow.trace.session", "mlflow.trace.user"
+USER = "mlflow.trace.user"
 _USAGE_KEYS = ("input_tokens", "output_tokens", "total_tokens")
 _CACHE_KEYS = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _COST_KEYS = ("input_cost", "output_cost", "total_cost")
@@ -62,14 +63,16 @@ def put_spans(ws: Workspace, experiment_id: str, spans: Spans, run_id: str = "")
     def put(c: sa.Connection) -> None:
         known = find_traces(c, list(by_trace))
         for trace_id, new in by_trace.items():
-            trace = known.get(trace_id) or Trace(id=trace_id, experiment_id=experiment_id, request_ms=_begun(new))
+            before = known.get(trace_id)
+            trace = before or Trace(id=trace_id, experiment_id=experiment_id, request_ms=_begun(new))
             if trace.experiment_id != experiment_id:
                 raise InvalidInput(f"Trace with ID '{trace_id}' already exists in another experiment.")
             ids = {one["span_id"] for one in new}
             trace = folded(trace, new, lambda ids=ids, id_=trace_id: [
                 one for one in spans_in(c, id_) if one["span_id"] not in ids
             ], run_id)  # fmt: skip
-            write_trace(c, replace(trace, tags={LOCATION: location_of(c, trace), **trace.tags, SPANS_LOCATION: HERE}))
+            tags = {LOCATION: location_of(c, trace), **trace.tags, SPANS_LOCATION: HERE}
+            write_trace(c, replace(trace, tags=tags), before)
             rows = [
                 {"trace_id": trace_id, "span_id": one["span_id"],
                  "start_ns": min(one.get("start_time_unix_nano", 0), 2**63 - 1),
@@ -77,6 +80,7 @@ def put_spans(ws: Workspace, experiment_id: str, spans: Spans, run_id: str = "")
                 for one in new
             ]  # fmt: skip
             store.upsert(c, store.span, list({row["span_id"]: row for row in rows}.values()), ["trace_id", "span_id"])
+            keep_facts(c, trace, new)
 
     ws.db.write(put)
 

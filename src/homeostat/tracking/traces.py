@@ -16,6 +16,7 @@ from homeostat.core.records import Record, from_json, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
 from homeostat.tracking.artifact_roots import below, root_of
+from homeostat.tracking.trace_words import columns_of, forget, keep_words, said_columns
 
 # Tags and metadata that clients look for.
 SPANS_LOCATION, LOCATION, NAME = "mlflow.trace.spansLocation", "mlflow.artifactLocation", "mlflow.traceName"
@@ -50,9 +51,8 @@ def put_trace(ws: Workspace, trace: Trace, whole: bool = True) -> Trace:
     said = {**trace.metadata, DESCRIBED: "true"} if whole else trace.metadata
 
     def put(c: sa.Connection) -> Trace:
-        before = find_traces(c, [trace.id]).get(trace.id) or Trace(
-            id="", experiment_id=trace.experiment_id, request_ms=0
-        )
+        known = find_traces(c, [trace.id]).get(trace.id)
+        before = known or Trace(id="", experiment_id=trace.experiment_id, request_ms=0)
         if before.experiment_id != trace.experiment_id:
             raise InvalidInput(f"Trace with ID '{trace.id}' already exists in another experiment.")
         tags = {LOCATION: location_of(c, trace), **before.tags, **trace.tags}
@@ -62,7 +62,7 @@ def put_trace(ws: Workspace, trace: Trace, whole: bool = True) -> Trace:
             trace, tags=tags, metadata={**before.metadata, **said},
             request_preview=trace.request_preview or before.request_preview,
             response_preview=trace.response_preview or before.response_preview,
-        ))  # fmt: skip
+        ), known)  # fmt: skip
         for one in trace.assessments:
             _put_assessment(c, trace.id, one)
         return _found(c, trace.id)
@@ -81,7 +81,7 @@ def end_trace(
             found, duration_ms=until_ms - found.request_ms, state=state, metadata={**found.metadata, **metadata},
             tags={**found.tags, **tags},
         )  # fmt: skip
-        write_trace(c, ended)
+        write_trace(c, ended, found)
         return ended
 
     return ws.db.write(put)
@@ -115,9 +115,10 @@ def change_tags(ws: Workspace, trace_id: str, change: Callable[[dict[str, str]],
     """Let `change` alter the tags of a trace. Raises NotFound."""
 
     def put(c: sa.Connection) -> None:
-        tags = dict(_found(c, trace_id).tags)
+        found = _found(c, trace_id)
+        tags = dict(found.tags)
         change(tags)
-        c.execute(sa.update(store.trace).where(store.trace.c.id == trace_id).values(tags=to_json(tags)))
+        write_trace(c, replace(found, tags=tags), found)
 
     ws.db.write(put)
 
@@ -150,6 +151,7 @@ def delete_traces(
         gone = list(c.execute(query).scalars())
         for at in range(0, len(gone), _AT_ONCE):
             part = gone[at : at + _AT_ONCE]
+            forget(c, [from_row(row) for row in c.execute(sa.select(table).where(table.c.id.in_(part)))])
             c.execute(sa.delete(store.span).where(store.span.c.trace_id.in_(part)))
             c.execute(sa.delete(store.assessment).where(store.assessment.c.trace_id.in_(part)))
             c.execute(sa.delete(store.trace_run).where(store.trace_run.c.trace_id.in_(part)))
@@ -243,15 +245,16 @@ def location_of(c: sa.Connection, trace: Trace) -> str:
     return below(root_of(c, int(trace.experiment_id)), f"traces/{trace.id}/artifacts")
 
 
-def write_trace(c: sa.Connection, trace: Trace) -> None:
-    """Keep what is known of a trace."""
+def write_trace(c: sa.Connection, trace: Trace, before: Trace | None) -> None:
+    """Keep what is known of a trace. `before`: what was known of it."""
     row = {
         "id": trace.id, "experiment_id": int(trace.experiment_id), "request_ms": trace.request_ms,
         "duration_ms": trace.duration_ms, "state": trace.state, "client_request_id": trace.client_request_id,
         "metadata": to_json(trace.metadata), "tags": to_json(trace.tags), "request_preview": trace.request_preview,
-        "response_preview": trace.response_preview,
+        "response_preview": trace.response_preview, **columns_of(trace.tags, trace.metadata),
     }  # fmt: skip
     store.upsert(c, store.trace, [row], ["id"])
+    keep_words(c, trace, before)
 
 
 def find_traces(c: sa.Connection, ids: list[str]) -> dict[str, Trace]:
@@ -285,7 +288,8 @@ def _put_assessment(c: sa.Connection, trace_id: str, body: Mapping[str, Any]) ->
     kept = {**body, "trace_id": trace_id, "assessment_id": body.get("assessment_id") or f"a-{new_hex_id()}"}
     table = store.assessment
     is_it = (table.c.trace_id == trace_id) & (table.c.id == kept["assessment_id"])
-    if c.execute(sa.update(table).where(is_it).values(body=to_json(kept))).rowcount == 0:
-        row = {"trace_id": trace_id, "id": kept["assessment_id"], "created_ms": now_ms(), "body": to_json(kept)}
-        c.execute(sa.insert(table).values(row))
+    told = {"body": to_json(kept), **said_columns(kept)._asdict()}
+    if c.execute(sa.update(table).where(is_it).values(**told)).rowcount == 0:
+        row = {"trace_id": trace_id, "id": kept["assessment_id"], "created_ms": now_ms()}
+        c.execute(sa.insert(table).values(**row, **told))
     return kept

@@ -117,13 +117,24 @@ class Sums(mlflow.pyfunc.PythonModel):
         assert isinstance(model_input, np.ndarray)
         return model_input.sum(axis=1)
 
+infer = mlflow.models.infer_signature
+
+class Scaled(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        extra = model_input["extra"] if "extra" in model_input.columns else 0
+        return (model_input["a"] + extra) * params["by"] + len(params["words"])
+
+scaled = infer(pd.DataFrame({"a": [0.5], "extra": [1.0]}), pd.Series([1.0]), params={"by": 2.0, "words": ["w"]})
+fields = scaled.to_dict()
+columns = json.loads(fields["inputs"])
+columns[1]["required"] = False
+scaled = mlflow.models.ModelSignature.from_dict({**fields, "inputs": json.dumps(columns)})
 Path("by.txt").write_text("0.5")
 X = pd.DataFrame({"a": [0.25, 1.5], "b": [1.0, -1.0]})
 words = pd.DataFrame({"a": [0.25, 1.5], "word": ["one", "three"], "day": pd.to_datetime(["2024-01-01", "2024-05-02"])})
 matrix = np.array([[1, 2, 3], [4, 5, 6]], "f4")
 mlflow.set_experiment("own code")
 own = {"name": "m", "pip_requirements": ["mlflow==" + mlflow.__version__, "pandas"]}
-infer = mlflow.models.infer_signature
 with mlflow.start_run():
     mlflow.pyfunc.log_model(python_model=Half(), artifacts={"by": "by.txt"}, registered_model_name="own-class",
                             signature=infer(X, X["a"].to_numpy()), input_example=X, **own)
@@ -134,12 +145,13 @@ with mlflow.start_run():
                             signature=infer(words, pd.DataFrame({"level": ["low"], "length": [3]})), **own)
     mlflow.pyfunc.log_model(python_model=Sums(), registered_model_name="own-tensors",
                             signature=infer(matrix, matrix.sum(axis=1)), **own)
+    mlflow.pyfunc.log_model(python_model=Scaled(), registered_model_name="own-params", signature=scaled, **own)
 """
 
 
 def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client: Client, tmp_path: Path) -> None:
     mlflow_client.check(OWN)
-    names = ["own-class", "own-script", "own-loader", "own-tensors"]
+    names = ["own-class", "own-script", "own-loader", "own-tensors", "own-params"]
     with hs.open(mlflow_client.url) as ws:
         with pytest.raises(Refused, match=r"needs an environment of its own.*mlflow==\S+ is missing"):
             ws.serving.deploy("own-class")
@@ -163,6 +175,7 @@ def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client
         url: str = ws.serving.endpoint().rest_url
         mlflow_client.check(f"""
             import json, numpy as np, pandas as pd
+            from urllib.error import HTTPError
             from urllib.request import Request, urlopen
             from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
@@ -185,6 +198,31 @@ def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client
             assert told == dict(level=["low", "high"], length=[3, 5]), told
             told = infer("own-tensors", ("input0", "FP32", [2, 3], [1, 2, 3, 4, 5, 6]))
             assert told == dict(prediction=[6, 15]), told
+
+            def params(body, path="invocations", status=200):
+                text = json.dumps(body).encode()
+                asked = Request("{url}/v2/models/own-params/" + path, text, {{"Content-Type": "application/json"}})
+                try:
+                    with urlopen(asked) as answer:
+                        return json.load(answer)
+                except HTTPError as error:
+                    assert error.code == status, error.read()
+                    return json.load(error)
+
+            rows = dict(dataframe_split=dict(columns=["a"], data=[[1.0], [2.0]]))
+            assert params(rows) == dict(predictions=[3.0, 5.0])
+            assert params(rows | dict(params=dict(by=10))) == dict(predictions=[11.0, 21.0])
+            assert params(rows | dict(params=dict(by=0.5, words=[], other=1))) == dict(predictions=[0.5, 1.0])
+            both = dict(dataframe_split=dict(columns=["extra", "a"], data=[[1.0, 1.0]]))
+            assert params(both) == dict(predictions=[5.0])
+            told = params(rows | dict(params=dict(by="much")), status=400)
+            assert told == dict(error="the parameter 'by' is \\"much\\", which is not double"), told
+            tensor = dict(name="a", datatype="FP64", shape=[1], data=[1.0])
+            told = params(dict(inputs=[tensor], parameters=dict(by=3.0)), path="infer")
+            assert told["outputs"][0]["data"] == [4.0], told
+            shown = json.load(urlopen("{url}/v2/models/own-params/openapi.json"))
+            shown = shown["components"]["schemas"]["Scoring"]["properties"]["params"]["properties"]
+            assert shown["by"] == dict(type="number", default=2.0), shown
         """)
         for name in names:
             assert ws.registry.get_version(name).flavor == ("mlflow" if name != "own-again" else "pyfunc")

@@ -111,7 +111,7 @@ def test_a_request_that_does_not_fit_a_shadow_takes_no_other_with_it() -> None:
     logged: list[Any] = []
     counts = SimpleNamespace(failures=0, shadow=0, compute_ns=0)
     loaded: Any = SimpleNamespace(model="delay", version=2, outputs=[], counts=counts, compute=lambda payload: [],
-                                  contract=SimpleNamespace(accept=accept))  # fmt: skip
+                                  contract=SimpleNamespace(accept=accept, asks=False))  # fmt: skip
     asked: Any = [SimpleNamespace(mirror=(SimpleNamespace(inputs=[]), body, 0)) for body in (b"a", b"", b"b")]
     log: Any = logged
     Shadow(log)._compute(loaded, asked, None)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from homeostat.registry.loading import LoadedModel as LoadedModel
     from homeostat.registry.loading import load_model as load_model
     from homeostat.registry.loading import load_package as load_package
+    from homeostat.registry.mlmodel import ModelParameter as ModelParameter
+    from homeostat.registry.mlmodel import read_asks as read_asks
     from homeostat.registry.model import AliasMove as AliasMove
     from homeostat.registry.model import AliasRequest as AliasRequest
     from homeostat.registry.model import ApprovalRule as ApprovalRule

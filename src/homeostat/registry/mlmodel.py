@@ -32,6 +32,46 @@ class MlModel(Record):
     model_id: str = ""
 
 
+class ModelParameter(Record):
+    """A parameter that a model takes with a request: its `type` in MLflow's words, what it is by default, and whether
+    it is `many` of them in a list."""
+
+    name: str
+    type: str
+    default: Any = None
+    many: bool = False
+
+
+class Asks(Record):
+    """What an MLflow model takes beyond its columns: parameters, and which columns may be left out."""
+
+    params: list[ModelParameter] = []
+    optional: list[str] = []
+
+
+def read_asks(data: bytes) -> Asks:
+    """What the `MLmodel` says of parameters and of columns that are not required.
+
+    >>> read_asks(b"flavors: {python_function: {}}")
+    Asks(params=[], optional=[])
+    """
+    signature = read_fields(data).get("signature")
+    sides = cast("dict[str, Any]", signature) if isinstance(signature, dict) else {}
+    return Asks(
+        params=[
+            ModelParameter(
+                name=str(one.get("name")), type=str(one.get("type")), default=one.get("default"),
+                many=bool(one.get("shape")),
+            )
+            for one in _listed(sides.get("params"), "params") if one.get("name")
+        ],
+        optional=[
+            str(one["name"]) for one in _listed(sides.get("inputs"), "inputs")
+            if one.get("required") is False and one.get("name")
+        ],
+    )  # fmt: skip
+
+
 def read_mlmodel(data: bytes) -> MlModel:
     """Parse an `MLmodel`. Raises: InvalidInput for what is not one.
 
@@ -78,19 +118,24 @@ def _signature(said: Any) -> Signature:
 
 
 def _fields(text: Any, what: str) -> list[Field]:
+    return [_field(one, f"{what}{number}") for number, one in enumerate(_listed(text, f"{what}s"))]
+
+
+def _listed(text: Any, what: str) -> list[dict[str, Any]]:
+    """A part of the signature, which is JSON in YAML: a list of objects; nothing where there is none."""
     if not isinstance(text, str):
         return []
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"the signature's {what}s are not JSON") from error
+        raise InvalidInput(f"the signature's {what} are not JSON") from error
     if not isinstance(found, list):
-        raise InvalidInput(f"the signature's {what}s are not a list")
-    return [_field(one, f"{what}{number}") for number, one in enumerate(cast("list[Any]", found))]
+        raise InvalidInput(f"the signature's {what} are not a list")
+    items = cast("list[Any]", found)
+    return [cast("dict[str, Any]", one) if isinstance(one, dict) else {} for one in items]
 
 
-def _field(said: Any, name: str) -> Field:
-    column = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+def _field(column: dict[str, Any], name: str) -> Field:
     known = str(column.get("name") or name)
     spec = column.get("tensor-spec")
     if isinstance(spec, dict):

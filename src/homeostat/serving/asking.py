@@ -83,6 +83,8 @@ class Asking:
                 lane, role = table.choose(sticky)
             loaded = lane.loaded
             accepted = loaded.contract.accept(request.inputs, body, at, served.known)
+            if loaded.contract.asks:
+                loaded.contract.bind(accepted.payload, request.params, request.parameters)
             wanted = loaded.writer.wanted(request)
         except InvalidInput:
             served.rejected += 1

@@ -59,6 +59,7 @@ class Contract:
     """The check shared by every kind of model. `feed` turns joined payloads into what the runtime takes."""
 
     batchable = True
+    asks = False  # whether requests bring more than inputs: see `AskedContract`
 
     def __init__(self, model: str, inputs: Sequence[TensorSpec], key: str, time: str) -> None:
         self.model = model
@@ -134,6 +135,13 @@ class Contract:
     def complete(self, rows: int, taken: dict[str, Any]) -> Any:
         """The payload from the inputs taken; InvalidInput when one is missing."""
         raise NotImplementedError
+
+    def bind(self, payload: Any, params: dict[str, Any] | None, parameters: dict[str, Any] | None) -> None:
+        """For models that ask for parameters: take those of a request. Raises: InvalidInput."""
+
+    def joins(self, one: Any, other: Any) -> bool:
+        """Whether two payloads may be joined."""
+        return True
 
     def merge(self, payloads: list[Any]) -> Any:
         """Several payloads as one, rows in order."""

@@ -264,12 +264,17 @@ class Lane:
             gone = set(late)
             self._waiting = [question for question in self._waiting if question not in gone]
             self._expire(late)
+        contract = self.loaded.contract
         while free and self._waiting:
             share = -(-len(self._waiting) // free)  # who waits is shared between the replicas that are free
             group: list[Question] = []
             rows = 0
             for question in self._waiting[:share]:
-                if group and (rows + question.rows > MAX_ROWS or not self.loaded.contract.batchable):
+                if group and (
+                    rows + question.rows > MAX_ROWS
+                    or not contract.batchable
+                    or (contract.asks and not contract.joins(group[0].payload, question.payload))
+                ):
                     break
                 group.append(question)
                 rows += question.rows

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from homeostat.core.errors import Corrupt, Refused, StepFailed
 from homeostat.core.frames import from_ipc_file
-from homeostat.registry import Package
+from homeostat.registry import Package, Signature, read_asks
 from homeostat.serving import tensors
+from homeostat.serving.asked_by_mlflow import AskedContract, AskedTensors
 from homeostat.serving.contract import (
     ColumnsContract,
     Contract,
@@ -180,6 +181,17 @@ def _open_booster(path: Path, package: Package, names: tuple[str, str, str]) -> 
     return runtime, contract
 
 
+def _asked_contract(mlmodel: Path, signature: Signature, names: tuple[str, str, str]) -> Contract:
+    """The contract of what MLflow itself loads: columns, or tensors where one is none."""
+    asks = read_asks(mlmodel.read_bytes())
+    contract = AskedContract(names[0], specs(signature.inputs), *names[1:])
+    if any(field.shape != [-1] for field in signature.inputs):
+        whole = all(field.shape[:1] == [-1] for field in signature.outputs)
+        contract = AskedTensors(names[0], specs(signature.inputs), *names[1:], batchable=whole)
+    contract.declare(asks.params, asks.optional)
+    return contract
+
+
 def _open_process(
     folder: Path, recorded: str | None, package: Package, names: tuple[str, str, str], python: Path | None
 ) -> tuple[Runtime, Contract]:
@@ -190,9 +202,8 @@ def _open_process(
     contract: Contract = ColumnsContract(names[0], specs(signature.inputs), *names[1:])
     if signature.tensor is not None:
         contract = MatrixContract(names[0], specs(signature.inputs), *names[1:], tensor=signature.tensor)
-    elif package.flavor == "pyfunc" and any(field.shape != [-1] for field in signature.inputs):
-        whole = all(field.shape[:1] == [-1] for field in signature.outputs)
-        contract = TensorsContract(names[0], specs(signature.inputs), *names[1:], batchable=whole)
+    elif package.flavor == "pyfunc":
+        contract = _asked_contract(folder / package.file, signature, names)
     order = Order(
         how="mlflow" if package.flavor == "pyfunc" else "package" if python is None else "pickle",
         folder=folder, file=package.file, recorded=recorded or "", flavor=package.flavor,

@@ -27,6 +27,7 @@ class WireRequest(msgspec.Struct, gc=False):
     id: str = ""
     parameters: dict[str, Any] | None = None
     outputs: list[WireOutput] | None = None
+    params: dict[str, Any] | None = None  # for the model itself, as MLflow's scoring forms have them
 
 
 _decode = msgspec.json.Decoder(WireRequest).decode

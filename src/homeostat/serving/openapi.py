@@ -9,10 +9,17 @@ import msgspec
 
 from homeostat.core.errors import InvalidInput
 from homeostat.serving import tensor_json, tensors
-from homeostat.serving.contract import MatrixContract, TensorSpec
+from homeostat.serving.asked_by_mlflow import AskedContract
+from homeostat.serving.contract import Contract, MatrixContract, TensorSpec
 from homeostat.serving.loaded import LoadedVersion
 
 _ROWS = 2  # shown in an example
+# MLflow's types of parameters; structured ones may be anything.
+_PARAM_TYPES: dict[str, dict[str, Any]] = {
+    "boolean": {"type": "boolean"}, "string": {"type": "string"}, "integer": {"type": "integer"},
+    "long": {"type": "integer"}, "float": {"type": "number"}, "double": {"type": "number"},
+    "datetime": {"type": "string", "format": "date-time"},
+}  # fmt: skip
 _JSON_TYPES = {"BOOL": "boolean", "BYTES": "string", "FP32": "number", "FP64": "number"}
 
 
@@ -81,12 +88,24 @@ def _schemas(loaded: LoadedVersion) -> dict[str, Any]:
         },
         "Scoring": {
             "type": "object",
-            "properties": {name: {} for name in ("dataframe_split", "dataframe_records", "instances", "inputs")},
+            "properties": {
+                **{name: {} for name in ("dataframe_split", "dataframe_records", "instances", "inputs")},
+                "params": {"type": "object", "properties": _params(loaded.contract)},
+            },
             "minProperties": 1,
         },
         "Predictions": {"type": "object", "required": ["predictions"], "properties": {"predictions": {}}},
         "Error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
     }
+
+
+def _params(contract: Contract) -> dict[str, Any]:
+    """The parameters that a model declares, with what they are by default."""
+    found: dict[str, Any] = {}
+    for one in contract.params.values() if isinstance(contract, AskedContract) else ():
+        kind = _PARAM_TYPES.get(one.type, {})
+        found[one.name] = {**({"type": "array", "items": kind} if one.many else kind), "default": one.default}
+    return found
 
 
 def _tensors(specs: list[TensorSpec]) -> dict[str, Any]:

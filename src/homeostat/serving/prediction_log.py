@@ -217,7 +217,9 @@ def _batch(loaded: LoadedVersion, status: int, entries: list[LogEntry]) -> tuple
 def _shapes(entry: LogEntry) -> tuple[Any, ...]:
     """What must be equal for entries to share a frame: the shapes of a row's inputs and outputs."""
     contract = entry.loaded.contract
-    given = tuple(tuple(tail) for _, _, tail, _ in contract.logged(entry.payload)) if not contract.batchable else ()
+    given: tuple[Any, ...] = getattr(entry.payload, "absent", ())
+    if not contract.batchable:
+        given += tuple(tuple(tail) for _, _, tail, _ in contract.logged(entry.payload))
     skip = 1 if contract.batchable else 0
     return given, None if entry.outputs is None else tuple(array.shape[skip:] for array in entry.outputs.arrays)
 

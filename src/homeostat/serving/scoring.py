@@ -36,7 +36,6 @@ class _Body(msgspec.Struct, gc=False):
     dataframe_records: list[dict[str, Any]] | None = None
     instances: list[Any] | None = None
     inputs: Any = None
-    # MLflow passes these to models that declare parameters; ours declare none, so they change nothing, as there.
     params: dict[str, Any] | None = None
     signature_name: str | None = None
 
@@ -69,7 +68,7 @@ def read_json(body: bytes, contract: Contract, request_id: str) -> tuple[WireReq
         wires = _columns(_records(found.dataframe_records), contract)
     else:
         wires = _positional(found.instances if found.inputs is None else found.inputs, given[0], contract)
-    return WireRequest(wires, request_id), data
+    return WireRequest(wires, request_id, params=found.params), data
 
 
 def read_csv(body: bytes, contract: Contract, request_id: str) -> WireRequest:

@@ -121,4 +121,7 @@ def _read_again(shadow: LoadedVersion, question: Question) -> Any:
     assert question.mirror is not None
     request, body, at = question.mirror
     names = frozenset(wire.name for wire in request.inputs)
-    return shadow.contract.accept(request.inputs, body, at, names).payload
+    payload = shadow.contract.accept(request.inputs, body, at, names).payload
+    if shadow.contract.asks:
+        shadow.contract.bind(payload, request.params, request.parameters)
+    return payload

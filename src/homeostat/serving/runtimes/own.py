@@ -6,8 +6,9 @@ This module takes the standard library and NumPy alone, and what the model's env
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 from homeostat.registry.python_form import ARTIFACTS, answer_of, answer_of_own, as_arrays, in_order, open_own
 from homeostat.serving.tensors import Array
 
-Ask = Callable[[list[Array]], list[Array]]
+# What a request brings beside its columns: parameters as JSON, and the places of columns that were left out.
+Asked = tuple[str, list[int]]
+Ask = Callable[[list[Array], Asked], list[Array]]
 # What the data plane says of the model: see `Order`.
 Told = dict[str, Any]
 
@@ -37,7 +40,7 @@ def open_pickled(told: Told) -> Ask:
     outputs = [name for name, _ in told["outputs"]]
     by_name = hasattr(kept, "feature_names_in_")
 
-    def ask(arrays: list[Array]) -> list[Array]:
+    def ask(arrays: list[Array], asked: Asked) -> list[Array]:
         rows: Any = arrays[0]
         if not told["matrix"]:
             rows = table(told, arrays)
@@ -66,25 +69,31 @@ def open_mlflow(told: Told) -> Ask:
     if not tensors:
         _need_pandas()
 
-    def ask(arrays: list[Array]) -> list[Array]:
+    def ask(arrays: list[Array], asked: Asked) -> list[Array]:
+        params, absent = asked
         rows: Any
         if not tensors:
-            rows = table(told, arrays, kinds)
+            rows = table(told, arrays, kinds, absent)
         elif named:
-            rows = {name: array for (name, _), array in zip(told["inputs"], arrays, strict=True)}
+            given = enumerate(zip(told["inputs"], arrays, strict=True))
+            rows = {name: array for at, ((name, _), array) in given if at not in absent}
         else:
             (rows,) = arrays
-        return in_order(as_arrays(model.predict(rows)), outputs, len(arrays[0]))
+        answer = model.predict(rows, params=json.loads(params)) if params else model.predict(rows)
+        return in_order(as_arrays(answer), outputs, len(arrays[0]))
 
     return ask
 
 
-def table(told: Told, arrays: list[Array], kinds: dict[str, str] | None = None) -> Any:
-    """The columns as a data frame: text as `str`, and as MLflow's `kinds` of columns have it, times as times."""
+def table(told: Told, arrays: list[Array], kinds: dict[str, str] | None = None, absent: Sequence[int] = ()) -> Any:
+    """The columns as a data frame: text as `str`, and as MLflow's `kinds` of columns have it, times as times. Those at
+    the places `absent` are left out."""
     import pandas as pd
 
     columns: dict[str, Any] = {}
-    for (name, datatype), array in zip(told["inputs"], arrays, strict=True):
+    for at, ((name, datatype), array) in enumerate(zip(told["inputs"], arrays, strict=True)):
+        if at in absent:
+            continue
         kind = (kinds or {}).get(name, "")
         values: Any = array
         if datatype == "BYTES" and kind != "binary":

@@ -99,7 +99,8 @@ class ProcessRuntime(Runtime):
             try:
                 self._socket.settimeout(patience_s or None)
                 shared, places, parts = stow(self._kinds, arrays, self._asking)
-                send(self._socket, _encode((shared, places)), parts)
+                asked = (getattr(arrays, "params", ""), getattr(arrays, "absent", ()))
+                send(self._socket, _encode((shared, places, asked)), parts)
                 head, blob = receive(self._socket)
                 error, shared, places = _decode_reply(head)
                 self._fresh = False

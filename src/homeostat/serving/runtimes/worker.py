@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from homeostat.serving.runtimes.arena import Arena
-from homeostat.serving.runtimes.own import Ask, Told, open_mlflow, open_pickled
+from homeostat.serving.runtimes.own import Ask, Asked, Told, open_mlflow, open_pickled
 from homeostat.serving.runtimes.wire import receive, send, stow, unstow
 from homeostat.serving.tensors import Array
 
@@ -36,8 +36,8 @@ def serve(sock: socket.socket, asking: Arena, answering: Arena) -> None:
         except ConnectionError:
             return
         try:
-            shared, places = json.loads(head)
-            answers = ask(unstow(shared, places, blob, asking))
+            shared, places, asked = json.loads(head)
+            answers = ask(unstow(shared, places, blob, asking), asked)
             shared, places, parts = stow(kinds, answers, answering)
         except Exception as error:  # the same: told to whoever asked
             send(sock, _reply(f"{type(error).__name__}: {error}"))
@@ -57,7 +57,7 @@ def _open_package(told: Told) -> Ask:
     # This process exists so that the model's code runs nowhere else; the plane has looked at where it comes from.
     model = load_package(Path(told["folder"]), engine="native", unpickle=told["recorded"])
 
-    def ask(arrays: list[Array]) -> list[Array]:
+    def ask(arrays: list[Array], asked: Asked) -> list[Array]:
         rows: Any = arrays[0]
         if not told["matrix"]:
             import polars as pl

@@ -367,12 +367,3 @@ def test_a_graph_waits_for_its_members_and_says_which_one_is_not_there(ws: hs.Wo
     deploy_graph(ws, "h", Sequence(steps=[Member(name="g")]))
     with pytest.raises(InvalidInput, match="graphs ask each other in a circle: g → h → g"):
         deploy_graph(ws, "g", Sequence(steps=[Member(name="h")]))
-    with pytest.raises(Refused, match="cannot be a shadow"):
-        set_routes(ws, "a", [Route(version=1), Route(version=graph_version(ws, tmp_path), role="shadow")])
-
-
-def graph_version(ws: hs.Workspace, scratch: Path) -> int:
-    """A graph as a version of model "a", beside its models: of its own first version."""
-    deployment = deploy_graph(ws, "a", Member(name="a", version=1))
-    deploy(ws, "a", 1)
-    return deployment.champion

@@ -183,6 +183,11 @@ class Lane:
             self.barrier(lambda: self._shadow.barrier(self._close_soon))
 
     @property
+    def crowded(self) -> bool:
+        """Whether half of those wait who may: no time for what nobody waits for."""
+        return 2 * len(self._waiting) > self._max_waiting
+
+    @property
     def idle(self) -> bool:
         """Whether nothing waits here."""
         return not (self._pending or self._waiting or self._batches)

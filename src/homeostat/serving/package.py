@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from homeostat.core.errors import Corrupt, HomeostatError, InvalidInput
 from homeostat.core.paths import inside
 from homeostat.core.records import from_json
 from homeostat.registry import Field, Package
-from homeostat.serving.contract import TensorSpec
-from homeostat.serving.tensors import NUMPY
+
+if TYPE_CHECKING:
+    from homeostat.serving.contract import TensorSpec
 
 # What a package of its own environment lists.
 REQUIREMENTS = "requirements.txt"
@@ -32,6 +34,9 @@ def read_package(folder: Path) -> Package:
 
 def specs(fields: list[Field]) -> list[TensorSpec]:
     """The signature's fields as tensors of the protocol. Raises InvalidInput for an unknown datatype."""
+    from homeostat.serving.contract import TensorSpec
+    from homeostat.serving.tensors import NUMPY
+
     for field in fields:
         if field.dtype not in NUMPY:
             raise InvalidInput(f"'{field.name}' has the datatype '{field.dtype}'", hint=f"known are {', '.join(NUMPY)}")

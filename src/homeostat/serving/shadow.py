@@ -1,6 +1,7 @@
 """Mirrored requests: computed after the answer went out, in a thread of their own, and only logged.
 
-Nothing waits for a shadow. Its queue is bounded; what does not fit is dropped and counted.
+Nothing waits for a shadow. Its queue is bounded; what does not fit is dropped and counted. A graph computes nothing
+itself: mirrored requests go through its members' lanes, on the event loop, and so many at once as its lane takes.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from homeostat.core.clock import now_ms
+from homeostat.serving.contract import Accepted
 from homeostat.serving.oip import Outputs
 from homeostat.serving.prediction_log import LogEntry, PredictionLog
 from homeostat.serving.question import Question
@@ -22,6 +24,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("homeostat.serving")
 MAX_QUEUED = 20_000
+
+
+class Mirrors(Protocol):
+    """A graph's lane."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way."""
+        ...
+
+    def barrier(self, done: Callable[[], None]) -> None:
+        """Call `done` when what is on its way is in the log."""
+        ...
+
+    def mirror(self, questions: list[Question], alike: bool) -> None:
+        """Answer them for the log alone. `alike`: the payloads are as this version has them."""
+        ...
 
 
 class Shadow:
@@ -37,6 +56,7 @@ class Shadow:
         self._stop = False
         self._thread: threading.Thread | None = None
         self.dropped = 0
+        self.graphs: dict[LoadedVersion, Mirrors] = {}  # the lanes of graphs that may be shadows
 
     def mirror(self, answered_by: LoadedVersion, group: list[Question], payload: Any) -> None:
         """Queue a group of answered questions for their shadows. Called on the event loop; returns at once."""
@@ -46,20 +66,41 @@ class Shadow:
                 wanted.setdefault(shadow, []).append(question)
         now = time.perf_counter_ns()
         for shadow, questions in wanted.items():
+            here, there = shadow.contract, answered_by.contract
+            alike = type(here) is type(there) and here.inputs == there.inputs and not here.asks
+            graph = self.graphs.get(shadow)
+            if graph is not None:
+                graph.mirror(questions, alike)
+                continue
             if self._put - self._taken + len(questions) > MAX_QUEUED:
                 self.dropped += len(questions)
                 continue
-            same = shadow.contract.inputs == answered_by.contract.inputs and shadow.contract.batchable
-            whole = payload if same and len(questions) == len(group) else None
+            whole = payload if alike and here.batchable and len(questions) == len(group) else None
             self._put += len(questions)
             self._queue.append((shadow, questions, whole, now))
+        if not self._queue:
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="homeostat-shadow", daemon=True)
             self._thread.start()
         self._wake.set()
 
     def barrier(self, done: Callable[[], None]) -> None:
-        """Call `done` (from any thread) when everything queued so far is in the log."""
+        """Call `done` (from any thread) when everything queued so far is in the log. Called on the event loop."""
+        flying = [graph for graph in self.graphs.values() if not graph.idle]
+        missing = len(flying) + 1
+
+        def landed() -> None:
+            nonlocal missing
+            missing -= 1
+            if not missing:
+                self._barrier(done)
+
+        for graph in flying:
+            graph.barrier(landed)
+        landed()
+
+    def _barrier(self, done: Callable[[], None]) -> None:
         if self._thread is None or self._stop:
             done()
         else:
@@ -94,7 +135,7 @@ class Shadow:
         groups = [questions] if whole is not None else [[question] for question in questions]
         for group in groups:
             try:
-                payload = whole if whole is not None else _read_again(shadow, group[0])
+                payload = whole if whole is not None else read_again(shadow, group[0]).payload
             except Exception as error:  # it does not fit the shadow's signature: there are no rows to log
                 _failed(shadow, group, error)
                 continue
@@ -117,11 +158,12 @@ def _failed(shadow: LoadedVersion, group: list[Question], error: Exception) -> N
     log.warning("shadow %s version %s failed: %s", shadow.model, shadow.version, error)
 
 
-def _read_again(shadow: LoadedVersion, question: Question) -> Any:
+def read_again(shadow: LoadedVersion, question: Question) -> Accepted:
+    """An answered request as its shadow takes it, which may know other inputs; InvalidInput when it misses one."""
     assert question.mirror is not None
     request, body, at = question.mirror
     names = frozenset(wire.name for wire in request.inputs)
-    payload = shadow.contract.accept(request.inputs, body, at, names).payload
+    accepted = shadow.contract.accept(request.inputs, body, at, names)
     if shadow.contract.asks:
-        shadow.contract.bind(payload, request.params, request.parameters)
-    return payload
+        shadow.contract.bind(accepted.payload, request.params, request.parameters)
+    return accepted

@@ -40,8 +40,8 @@ def refusal(connection: sa.Connection, model: str) -> Refused | None:
 def members_after(ws: Workspace, connection: sa.Connection, new: Deployment) -> list[str]:
     """The members of the graphs among the routes of `new`, which is about to be written.
 
-    Raises: Refused when a member is not deployed, for a graph as shadow, and when a version does not fit a graph that
-    asks this model; InvalidInput for graphs that ask each other in a circle, or too deep.
+    Raises: Refused when a member is not deployed, and when a version does not fit a graph that asks this model;
+    InvalidInput for graphs that ask each other in a circle, or too deep.
     """
     if not new.routes:
         return []
@@ -50,11 +50,6 @@ def members_after(ws: Workspace, connection: sa.Connection, new: Deployment) -> 
         found = get_version(ws, new.model, route.version)
         if found.flavor != "graph":
             continue
-        if route.role == "shadow":
-            raise Refused(
-                f"version {route.version} of '{new.model}' is a graph, which cannot be a shadow",
-                hint="give it a small weight as a canary, or shadow its members",
-            )
         from homeostat.serving.graphs.resolving import graph_of
 
         members += members_of(graph_of(ws, found))
@@ -87,5 +82,5 @@ def _check_fit(ws: Workspace, connection: sa.Connection, new: Deployment) -> Non
 
         for route in graph.routes:
             version = get_version(ws, graph.model, route.version)
-            if version.flavor == "graph" and route.role != "shadow":
+            if version.flavor == "graph":
                 need_fit(ws, version, new.model, [r.version for r in new.routes if r.role != "shadow"])

@@ -8,7 +8,9 @@ and logged as one batch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -28,8 +30,13 @@ from homeostat.serving.lane import Lane, one_line
 from homeostat.serving.oip import Outputs
 from homeostat.serving.prediction_log import LogEntry
 from homeostat.serving.question import Question
+from homeostat.serving.shadow import read_again
 from homeostat.serving.tensors import Array
 from homeostat.serving.vigil import Vigil
+
+log = logging.getLogger("homeostat.serving")
+# Mirrored requests that a graph has on their way at once; what comes beyond that is dropped.
+MAX_MIRRORED = 256
 
 
 class GraphLane(Lane):
@@ -39,6 +46,8 @@ class GraphLane(Lane):
         super().__init__(opened.loaded, loop, catalog.predictions, catalog.shadow, vigil)
         self.lookups: list[LookupTable] = list(opened.lookups.values())
         self.members = opened.members
+        self._catalog = catalog
+        catalog.shadow.graphs[self.loaded] = self
         self._outputs = opened.checked.signature.outputs
         self._runs: dict[Question, Run] = {}
         self._ended: list[tuple[Run, list[Array]]] = []
@@ -76,12 +85,48 @@ class GraphLane(Lane):
         if len(self._runs) >= self._max_waiting:
             self._turn_away(question)
             return
+        self._send(question)
+        self._hand_out()
+
+    def mirror(self, questions: list[Question], alike: bool) -> None:
+        """Have answered questions go through the graph too, for the log alone. See `Shadow`.
+
+        Dropped, and counted as such, is what is beyond `MAX_MIRRORED` at once, and what comes while half of those wait
+        for a member who may: whoever waits for an answer goes first.
+        """
+        crowded = any(lane.crowded for lane in self._members_lanes())
+        for question in questions:
+            if crowded or len(self._runs) >= min(MAX_MIRRORED, self._max_waiting):
+                self._shadow.dropped += 1
+                continue
+            rows, payload = question.rows, question.payload
+            if not alike:
+                try:
+                    accepted = read_again(self.loaded, question)
+                except HomeostatError as error:  # it does not fit the shadow's signature: there are no rows to log
+                    self.loaded.counts.failures += 1
+                    log.warning("shadow %s version %s: %s", self.loaded.model, self.loaded.version, error)
+                    continue
+                rows, payload = accepted.rows, accepted.payload
+            mirrored = Question(NOBODY, self._form, question.id, "shadow", rows, payload, question.key, question.times,
+                                [], time.perf_counter_ns())  # fmt: skip
+            mirrored.parameters = question.parameters
+            self._send(mirrored)
+        self._hand_out()
+
+    def _members_lanes(self) -> Iterator[Lane]:
+        for name in self.members:
+            served = self._catalog.models.get(name)
+            if served is not None and served.table is not None:
+                yield from served.table.versions.values()
+        yield from self._own.values()
+
+    def _send(self, question: Question) -> None:
         deadline = question.deadline_ns or question.started_ns + self.timeout_ns
         run = self._runs[question] = Run(question, deadline, self._told.nothing.copy(), self._run_failed)
         if self._traced:
             run.span = getattr(question.exchange, "span", None)
         self._go_on(run, lambda: self._graph.start(run, self._given(question), lambda found: self._end(run, found)))
-        self._hand_out()
 
     def write_ready(self) -> None:
         """A batch of members' answers is there: go on with the requests that waited for them."""
@@ -98,6 +143,11 @@ class GraphLane(Lane):
             lane.sweep(now_ns)
 
     @property
+    def crowded(self) -> bool:
+        """As `Lane.crowded`."""
+        return 2 * len(self._runs) > self._max_waiting
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is on its way."""
         return not self._runs
@@ -106,6 +156,7 @@ class GraphLane(Lane):
         return set(self._runs)
 
     def _close(self) -> None:
+        self._shadow.graphs.pop(self.loaded, None)
         for lane in self._own.values():
             lane.retire()
         super()._close()
@@ -144,14 +195,22 @@ class GraphLane(Lane):
         ended, self._ended = self._ended, []
         if not ended:
             return
-        for group in [ended] if self._joined else [[one] for one in ended]:
+        alike = [[one for one in ended if (one[0].question.role == "shadow") == mirrored] for mirrored in (False, True)]
+        for group in alike if self._joined else [[one] for one in ended]:
+            if not group:
+                continue
             questions = [run.question for run, _ in group]
             arrays = group[0][1]
             if len(group) > 1:
                 arrays = [np.concatenate(parts) for parts in zip(*(parts for _, parts in group), strict=True)]
             payload = self.loaded.contract.merge([question.payload for question in questions])
             outputs = GraphOutputs(self.loaded.outputs, arrays, [run for run, _ in group])
-            self._deliver(questions, payload, outputs, min(question.started_ns for question in questions))
+            if questions[0].role == "shadow":
+                self.loaded.counts.shadow += len(questions)
+                self._log(questions, payload, outputs, time.perf_counter_ns(), 200)
+                self._settle(questions)
+            else:
+                self._deliver(questions, payload, outputs, min(question.started_ns for question in questions))
 
     def _log(self, group: list[Question], payload: object, outputs: Outputs | None, ended_ns: int, status: int) -> None:
         """To the prediction log, with columns that tell which versions of the members have answered, how long each
@@ -162,6 +221,23 @@ class GraphLane(Lane):
             (question,) = group  # those of a graph fail alone
             logged = self._told.of_failure(self._runs[question])
         self._predictions.append(LogEntry(self.loaded, group, payload, logged, ended_ns, now_ms(), status, ""))
+
+
+class _Nobody:
+    """In the place of a client, where none waits."""
+
+    @property
+    def connection(self) -> _Nobody:
+        return self
+
+    def write_ready(self) -> None:
+        return
+
+    def fail(self, status: int, message: str, extra: bytes = b"") -> None:
+        return
+
+
+NOBODY = _Nobody()
 
 
 class GraphOutputs(Outputs):

@@ -129,6 +129,12 @@ class MemberStep(Step):
 
     def _route(self, run: Run, given: Given) -> tuple[Lane, str, list[Lane]]:
         """The lane that answers, the role it has, and the lanes that its request is mirrored to."""
+        lane, role, shadows = self._routed(run, given)
+        if run.question.role == "shadow":  # what is computed for a shadow is neither an answer nor mirrored again
+            return lane, "shadow", []
+        return lane, role, shadows
+
+    def _routed(self, run: Run, given: Given) -> tuple[Lane, str, list[Lane]]:
         if self._own is not None:
             return self._own, "direct", []
         try:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import from_json, to_json
 from homeostat.data import Column, Table
+from homeostat.features import FeatureView, Latest, Windows
 from homeostat.registry import Field, Signature
 from homeostat.serving import Case, Ensemble, Lookup, Member, Sequence, Share, Splitter, Switch, When
 from homeostat.serving.graphs.checking import Checked, check_graph
@@ -46,10 +47,14 @@ TABLE = Table(
     columns=[Column(name="id", type="int64"), Column(name="age", type="int32"), Column(name="born", type="date"),
              Column(name="amount", type="float64")],
 )  # fmt: skip
+VIEW = FeatureView(
+    name="spent", source="people", known_at="age",
+    features=[Windows(name="spent", key=["id"], value="amount", over=["1d"]), Latest(key=["id"], values=["amount"])],
+)  # fmt: skip
 
 
 def check(graph: Node) -> Checked:
-    return check_graph(graph, lambda member: MODELS[member.name], lambda name: TABLE)
+    return check_graph(graph, lambda member: MODELS[member.name], lambda name: TABLE, lambda node: VIEW)
 
 
 def m(name: str, **more: Any) -> Member:
@@ -92,6 +97,13 @@ REFUSED = [
      "the default of 'age' is 'x', the column is int32"),
     (Sequence(steps=[Lookup(table="people", key=["id"], columns=["age"]), m("text")]),
      "graph.steps[1]: model 'text' takes 'age' as INT64 of shape [-1], graph.steps[0] gives FP64"),
+    (Sequence(steps=[Lookup(table="people", view="spent", key=["id"], columns=["age"]), m("score")]),
+     "graph.steps[0]: a lookup names a table or a view"),
+    (Sequence(steps=[Lookup(view="spent", columns=["earned"]), m("score")]),
+     "graph.steps[0]: view 'spent' has no feature 'earned'"),
+    (Sequence(steps=[Lookup(view="spent", key=["id"]), m("score")]), "the view says by what its features are found"),
+    (Sequence(steps=[Lookup(view="spent", defaults={"age": 1}), m("score")]), "'age' has a default and is not among"),
+    (Sequence(steps=[Lookup(view="spent", defaults={"amount": "x"}), m("score")]), "a feature is a number"),
     (Ensemble(members=[m("score")] * MAX_NODES), f"more than {MAX_NODES} nodes"),
 ]  # fmt: skip
 
@@ -122,6 +134,11 @@ def test_what_a_graph_takes_and_gives() -> None:
     )  # fmt: skip
     chained = check(Sequence(steps=[m("scaler"), m("score"), m("word")])).signature
     assert (fields(chained.inputs), fields(chained.outputs)) == ({"age": "FP32", "amount": "FP32"}, {"label": "BYTES"})
+    viewed = check(Sequence(steps=[Lookup(view="spent"), m("score")]))
+    assert fields(viewed.signature.inputs) == {"id": "INT64", "age": "FP32"} and viewed.signature.tensor is None
+    assert fields(viewed.outputs_of["graph.steps[0]"]) == {
+        "spent_mean_1d": "FP32", "spent_count_1d": "FP32", "amount": "FP32",
+    }  # fmt: skip
     lookup = Lookup(table="people", key=["id"], columns=["age"], defaults={"age": 30})
     looked = check(Sequence(steps=[lookup, m("text")])).signature
     assert (fields(looked.inputs), looked.tensor) == ({"id": "INT64", "country": "BYTES"}, None)

@@ -103,10 +103,11 @@ def test_the_log_the_metrics_and_the_verb_tell_of_every_node(graph: PlaneProcess
         assert told.nodes == graph_traffic(ws, "told", to_ms=told.to_ms + 1).nodes  # read anew, at a moment
         (whole,) = traffic(ws, "told")
         assert (whole.requests, whole.failed) == (5, 1)
-        graph.stop()
-        graph.start()
-        wait_ready(ws, "told", timeout_s=120)
+        graph.process.terminate()  # which finishes the spool's file
+        graph.process.wait(120)
         fold(ws)
+    graph.start()
+    wait_ready(ws, "told", timeout_s=120)
     (row, *_) = logged_request(ws, "told", "both")
     assert columns[0] in row.outputs and "us" not in "".join(row.inputs)
 

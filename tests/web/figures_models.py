@@ -226,7 +226,8 @@ def graph() -> Json:
     pair = {"type": "ensemble", "members": [member("flight-delay"), member("winter-delay", 3)], "combine": "mean",
             "weights": [1.0, 3.0]}  # fmt: skip
     when = {"column": "month", "parameter": None, "op": "in", "value": [12, 1, 2]}
-    steps = [{"type": "lookup", "table": "airports", "key": ["dest"], "columns": ["altitude", "runways"]},
+    steps = [{"type": "lookup", "table": "airports", "view": "", "version": None, "key": ["dest"],
+              "columns": ["altitude", "runways"]},
              {"type": "switch", "cases": [{"when": when, "then": pair}], "otherwise": member("flight-delay")}]  # fmt: skip
     return {"model": "delay-by-season", "version": 2, "graph": {"type": "sequence", "steps": steps},
             "members": ["flight-delay", "winter-delay/3"]}  # fmt: skip

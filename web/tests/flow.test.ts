@@ -8,7 +8,7 @@ const when = (more: Partial<GraphWhen>): GraphWhen => ({ column: null, parameter
 const all: GraphNode = {
   type: "sequence",
   steps: [
-    { type: "lookup", table: "airports", key: ["airport"], columns: ["wind"] },
+    { type: "lookup", table: "airports", view: "", version: null, key: ["airport"], columns: ["wind"] },
     {
       type: "switch",
       cases: [{ when: when({ column: "wind", op: ">", value: 1 }), then: { type: "ensemble", members: [member("a"), member("b")], combine: "mean", weights: [3, 1] } }],

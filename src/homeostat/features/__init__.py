@@ -19,5 +19,6 @@ if TYPE_CHECKING:
     from homeostat.features.model import Registered as Registered
     from homeostat.features.model import Windows as Windows
     from homeostat.features.model import milliseconds as milliseconds
+    from homeostat.features.prepared import PreparedView as PreparedView
 
 __getattr__, __dir__ = door(__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ class Timeline:
     def __init__(self, source: pl.DataFrame, key: list[str], known_at: str | None) -> None:
         self._key = key
         codes, self._codes = _encode(source, key)
+        self._by_key: dict[tuple[Any, ...], int] | None = None
         # What was always known has one moment, before every other.
         always = pl.Series(np.full(source.height, _ALWAYS))
         times = source[known_at].cast(pl.Int64) if known_at else always
@@ -49,6 +52,17 @@ class Timeline:
             return np.zeros(spine.height, dtype=np.int64)
         found = spine.select(self._key).join(self._codes, on=self._key, how="left", maintain_order="left")
         return found["code"].fill_null(-1).to_numpy()
+
+    def codes_of(self, keys: dict[str, list[Any]], rows: int) -> Ints:
+        """As `keys_of` for a few rows, whose keys are given column by column."""
+        if not self._key:
+            return np.zeros(rows, dtype=np.int64)
+        if self._by_key is None:
+            columns = [self._codes[name].to_list() for name in self._key]
+            self._by_key = {key: code for code, key in enumerate(zip(*columns, strict=True))}
+        find = self._by_key.get
+        wanted = zip(*[keys[name] for name in self._key], strict=True)
+        return np.fromiter((find(key, -1) for key in wanted), np.int64, rows)
 
     def known_by(self, keys: Ints, at: Ints) -> Ints:
         """For each (key, moment), one past the place of the last row known by then: known_at <= at.

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace
+
 from homeostat.core.blobs import digest_of
 from homeostat.core.errors import HomeostatError, InvalidInput
 from homeostat.core.frames import from_ipc_file, to_polars
@@ -15,10 +17,21 @@ from homeostat.core.records import Record, canonical_json, to_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.data import read_table
+from homeostat.features import get_view
 from homeostat.registry import OnnxReport, Package, Signature, get_version, put_package, register
 from homeostat.serving import store
 from homeostat.serving.deployments import deploy, get_deployment
-from homeostat.serving.graphs.nodes import Lookup, Member, Node, members_of, walk
+from homeostat.serving.graphs.nodes import (
+    Ensemble,
+    Lookup,
+    Member,
+    Node,
+    Sequence,
+    Splitter,
+    Switch,
+    members_of,
+    walk,
+)
 from homeostat.serving.model import Deployment
 
 if TYPE_CHECKING:
@@ -65,6 +78,7 @@ def deploy_graph(
     from homeostat.serving.graphs.resolving import FILE, GraphFile, check_now
 
     check_name(model, "model name")
+    graph = _pinned(ws, graph)
     checked = check_now(ws, graph)
     _check_canaries(ws, graph, checked.signature)
     content = to_json(GraphFile(format=1, graph=graph))
@@ -102,6 +116,28 @@ def get_graph(ws: Workspace, model: str, version: int | None = None) -> Declared
     return DeclaredGraph(
         model=model, version=number, graph=graph, signature=found.signature, members=members_of(graph)
     )  # fmt: skip
+
+
+def _pinned(ws: Workspace, graph: Node) -> Node:
+    """The graph with every view in the version that it has now: a later one is looked up by a later graph."""
+
+    def pinned(node: Node) -> Node:
+        match node:
+            case Lookup(view=view, version=None) if view:
+                return replace(node, version=get_view(ws, view).version)
+            case Sequence():
+                return replace(node, steps=[pinned(step) for step in node.steps])
+            case Ensemble():
+                return replace(node, members=[pinned(member) for member in node.members])
+            case Switch():
+                cases = [replace(case, then=pinned(case.then)) for case in node.cases]
+                return replace(node, cases=cases, otherwise=pinned(node.otherwise))
+            case Splitter():
+                return replace(node, shares=[replace(share, node=pinned(share.node)) for share in node.shares])
+            case _:
+                return node
+
+    return pinned(graph)
 
 
 def _check_canaries(ws: Workspace, graph: Node, signature: Signature) -> None:
@@ -153,7 +189,14 @@ def _write_sample(ws: Workspace, graph: Node, signature: Signature, path: Path) 
 def _sample_of(ws: Workspace, node: Node) -> pl.DataFrame | None:
     """Rows of what a node takes, by the names that the graph has for them."""
     if isinstance(node, Lookup):
-        return to_polars(read_table(ws, node.table, columns=node.key)).head(_SAMPLE_ROWS)
+        table, key = node.table, node.key
+        if node.view:
+            from homeostat.serving.graphs.checking import keys_of
+            from homeostat.serving.graphs.resolving import view_of
+
+            view = view_of(ws, node)
+            table, key = view.source, keys_of(view)
+        return to_polars(read_table(ws, table, columns=key)).head(_SAMPLE_ROWS)
     if not isinstance(node, Member):
         return None
     number = get_deployment(ws, node.name).champion if node.version is None else node.version

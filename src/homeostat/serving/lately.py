@@ -101,7 +101,7 @@ def graph_traffic(
         model=model, version=declared.version, from_ms=begin, to_ms=end,
         log_share=get_deployment(ws, model).log_share,
         nodes=[
-            NodeTraffic(name=node.name if isinstance(node, Member) else node.table,
+            NodeTraffic(name=node.name if isinstance(node, Member) else node.source,
                         **(figures.get(path) or {"node": path, **nothing}))
             for path, node in walk(declared.graph) if isinstance(node, (Member, Lookup))
         ],

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from homeostat.core.workspace import Workspace
-from homeostat.serving import tensors
 from homeostat.serving.model import FAILED_NODE, NODE_TIME, ROLES
 from homeostat.serving.spool import Timings, read_timings
 
@@ -178,7 +177,9 @@ def _nodes_of_timings(spooled: list[Timings]) -> list[pl.DataFrame]:
     import numpy as np
     import polars as pl
 
-    parts: dict[tuple[str, int, str, int], list[tuple[tensors.Array, tensors.Array, tensors.Array]]] = {}
+    from homeostat.serving import tensors
+
+    parts: dict[tuple[str, int, str, int], list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     for told in spooled:
         blocks = {block.names[0]: block for block in told.outputs}
         if not any(name.startswith(NODE_TIME) for name in blocks):

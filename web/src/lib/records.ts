@@ -404,7 +404,7 @@ export type GraphNode =
   | { type: "ensemble"; members: GraphNode[]; combine: string; weights: number[] }
   | { type: "switch"; cases: { when: GraphWhen; then: GraphNode }[]; otherwise: GraphNode }
   | { type: "splitter"; shares: { weight: number; node: GraphNode }[]; sticky: "request" | "key" }
-  | { type: "lookup"; table: string; key: string[]; columns: string[] };
+  | { type: "lookup"; table: string; view: string; version: number | null; key: string[]; columns: string[] };
 export interface DeclaredGraph {
   model: string;
   version: number;

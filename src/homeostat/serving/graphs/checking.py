@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from homeostat.core.errors import InvalidInput
 from homeostat.data import Table
+from homeostat.features import FeatureView
 from homeostat.registry import Field, Signature
 from homeostat.serving.graphs.combining import mean_type, shared, takes, widest
 from homeostat.serving.graphs.conditions import check_when
@@ -57,14 +58,17 @@ class Checked(NamedTuple):
     outputs_of: dict[str, list[Field]]
 
 
-def check_graph(graph: Node, signature_of: Callable[[Member], Signature], table_of: Callable[[str], Table]) -> Checked:
-    """What the graph takes and gives, by the signatures of its members and the columns of its tables.
+def check_graph(
+    graph: Node, signature_of: Callable[[Member], Signature], table_of: Callable[[str], Table],
+    view_of: Callable[[Lookup], FeatureView],
+) -> Checked:  # fmt: skip
+    """What the graph takes and gives, by the signatures of its members, the columns of its tables and its views.
 
-    Raises: InvalidInput, naming the node by its path, for what does not fit, is too deep or too large; what the two
+    Raises: InvalidInput, naming the node by its path, for what does not fit, is too deep or too large; what the
     functions raise.
     """
     _check_size(graph)
-    checker = _Checker(signature_of, table_of)
+    checker = _Checker(signature_of, table_of, view_of)
     outputs = checker.visit(graph, Place({}, []), "graph")
     checker.settle_conditions()
     _check_names(outputs, "graph")
@@ -119,9 +123,13 @@ def rowwise(signature: Signature) -> bool:
 class _Checker:
     """One walk over a graph. `inputs` are what it takes from the request, in the order of first use."""
 
-    def __init__(self, signature_of: Callable[[Member], Signature], table_of: Callable[[str], Table]) -> None:
+    def __init__(
+        self, signature_of: Callable[[Member], Signature], table_of: Callable[[str], Table],
+        view_of: Callable[[Lookup], FeatureView],
+    ) -> None:  # fmt: skip
         self._signature_of = signature_of
         self._table_of = table_of
+        self._view_of = view_of
         self.inputs: dict[str, Field] = {}
         self._taken_by: dict[str, str] = {}
         self._used: set[str] = set()
@@ -242,15 +250,44 @@ class _Checker:
 
     def _lookup(self, node: Lookup, place: Place, path: str) -> list[Field]:
         self.places[path] = place
-        if not node.key or not node.columns or len(set(node.columns)) != len(node.columns):
-            raise InvalidInput(f"{path}: a lookup names its key and the columns that it adds, each once")
-        table = self._table_of(node.table)
+        if bool(node.table) == bool(node.view):
+            raise InvalidInput(f"{path}: a lookup names a table or a view")
+        if node.view:
+            view = self._view_of(node)
+            table, key, columns = self._table_of(view.source), keys_of(view), node.columns or view.columns
+            wanted = key
+            for name in columns:
+                if name not in view.columns:
+                    raise InvalidInput(f"{path}: view '{node.view}' has no feature '{name[:80]}'",
+                                       hint=f"it has {', '.join(view.columns[:20])}")  # fmt: skip
+            if node.key or not key or len(set(columns)) != len(columns):
+                raise InvalidInput(f"{path}: the view says by what its features are found, each is named once",
+                                   hint="leave out `key`; a view without any key has no place here")  # fmt: skip
+        else:
+            table, key, columns = self._table_of(node.table), node.key, node.columns
+            wanted = [*key, *columns]
+            if not key or not columns or len(set(columns)) != len(columns):
+                raise InvalidInput(f"{path}: a lookup names its key and the columns that it adds, each once")
         types = {column.name: column.type for column in table.columns}
-        for name in (*node.key, *node.columns):
+        for name in wanted:
             if name not in types:
-                raise InvalidInput(f"{path}: table '{node.table}' has no column '{name[:80]}'",
+                raise InvalidInput(f"{path}: table '{table.name}' has no column '{name[:80]}'",
                                    hint=f"it has {', '.join(list(types)[:20])}")  # fmt: skip
-        for name in node.key:
+        self._take_keys(key, types, place, path)
+        if node.view:
+            if odd := [name for name, value in node.defaults.items() if isinstance(value, str)]:
+                raise InvalidInput(f"{path}: the default of '{odd[0]}' is a text, a feature is a number")
+            found = [Field(name=name, dtype="FP32") for name in columns]
+        else:
+            found = [Field(name=name, dtype=_added(types[name], node.defaults.get(name), name, path))
+                     for name in columns]  # fmt: skip
+        if odd := [name for name in node.defaults if name not in columns]:
+            raise InvalidInput(f"{path}: '{odd[0]}' has a default and is not among the columns")
+        self.outputs_of[path] = found
+        return found
+
+    def _take_keys(self, key: list[str], types: dict[str, str], place: Place, path: str) -> None:
+        for name in key:
             kind = _OF_COLUMN.get(types[name], "")
             if not kind.startswith(("INT", "BYTES")):
                 raise InvalidInput(f"{path}: '{name}' is {types[name]}; a key is of whole numbers or texts")
@@ -258,12 +295,6 @@ class _Checker:
             self._take(wanted, place, path)
             # In a matrix of 32-bit floats a number above 2^24 would not be the same any more.
             self.columns_only |= name not in place.made
-        found = [Field(name=name, dtype=_added(types[name], node.defaults.get(name), name, path))
-                 for name in node.columns]  # fmt: skip
-        if odd := [name for name in node.defaults if name not in node.columns]:
-            raise InvalidInput(f"{path}: '{odd[0]}' has a default and is not among the columns")
-        self.outputs_of[path] = found
-        return found
 
     def _ensemble(self, node: Ensemble, place: Place, path: str) -> list[Field]:
         if not node.members:
@@ -323,6 +354,11 @@ class _Checker:
             self.routed_by_row = path
         found = [(f"{path}.{name}", self.visit(child, place, f"{path}.{name}")) for name, child in children(node)]
         return [replace(fields[0], dtype=_widest_of([f.dtype for f in fields], path)) for fields in _aligned(found)]
+
+
+def keys_of(view: FeatureView) -> list[str]:
+    """The entity keys that a view's features are found by, each once."""
+    return list(dict.fromkeys(name for feature in view.features for name in feature.key))
 
 
 def collected_name(child: Node, label: str, output: str) -> str:

@@ -101,16 +101,30 @@ class Splitter(Record, tag="splitter"):
 
 
 class Lookup(Record, tag="lookup"):
-    """Columns from the newest version of a table, found by the columns `key`, which the request and the table share.
+    """Columns from the newest version of a table, found by the columns `key`, which the request and the table share; or
+    features of a registered `view`, as of the moment of the request, found by the keys that the view has.
 
-    Of several rows with one key the last counts. A key that is not there gives what `defaults` says for a column;
-    without that a missing value: NaN for numbers (whole numbers and booleans are FP64 then), an empty text.
+    Of several rows of a table with one key the last counts. A key that is not there gives what `defaults` says for a
+    column; without that a missing value: NaN for numbers (whole numbers and booleans are FP64 then), an empty text.
+    With `missing` "refuse" a request with such a key is answered 404 instead.
+
+    Of a view, `version` is the newest one when the graph is deployed, `columns` are all its features unless some are
+    named, and these are FP32. A feature may be missing though its key is known, as when a window holds nothing:
+    `defaults` stand in for it too.
     """
 
-    table: str
-    key: list[str]
-    columns: list[str]
+    table: str = ""
+    key: list[str] = []
+    columns: list[str] = []
     defaults: dict[str, Scalar] = {}
+    view: str = ""
+    version: int | None = None
+    missing: Literal["default", "refuse"] = "default"
+
+    @property
+    def source(self) -> str:
+        """The table or view that it reads."""
+        return self.view or self.table
 
 
 Node: TypeAlias = Member | Sequence | Ensemble | Switch | Splitter | Lookup

@@ -27,7 +27,7 @@ class NodesTold:
         self.paths = list(self.numbers)
         known = counts.nodes
         counts.nodes = {
-            path: known.get(path) or NodeCounts(node.name if isinstance(node, Member) else node.table)
+            path: known.get(path) or NodeCounts(node.name if isinstance(node, Member) else node.source)
             for path, node in leaves
         }
         self._counts = list(counts.nodes.values())

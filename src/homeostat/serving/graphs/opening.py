@@ -9,9 +9,9 @@ from homeostat.core.workspace import Workspace
 from homeostat.registry import Field, ModelVersion, Package
 from homeostat.serving.contract import ColumnsContract, Contract, MatrixContract, TensorsContract
 from homeostat.serving.graphs.checking import Checked
-from homeostat.serving.graphs.lookups import LookupTable
+from homeostat.serving.graphs.lookups import LookupTable, TableLookup, ViewLookup
 from homeostat.serving.graphs.nodes import Lookup, Member, Node, members_of, walk
-from homeostat.serving.graphs.resolving import check_now, graph_of, still_fits
+from homeostat.serving.graphs.resolving import check_now, graph_of, still_fits, view_of
 from homeostat.serving.loaded import LoadedVersion, sample_payload
 from homeostat.serving.model import Deployment
 from homeostat.serving.package import read_package, specs
@@ -74,7 +74,10 @@ def open_graph(ws: Workspace, deployment: Deployment, version: ModelVersion) -> 
                 )  # fmt: skip
                 own[path] = load_version(ws, private, node.version)
             elif isinstance(node, Lookup):
-                lookups[path] = LookupTable(ws, node, checked.outputs_of[path])
+                if node.view:
+                    lookups[path] = ViewLookup(ws, node, view_of(ws, node))
+                else:
+                    lookups[path] = TableLookup(ws, node, checked.outputs_of[path])
     except BaseException:
         for one in own.values():
             one.runtime.close()

@@ -8,12 +8,13 @@ from homeostat.core.errors import InvalidInput, NotFound, Refused
 from homeostat.core.records import Record, from_json
 from homeostat.core.workspace import Workspace
 from homeostat.data import get_table
+from homeostat.features import FeatureView, get_view
 from homeostat.registry import ModelVersion, Signature, get_version
 from homeostat.serving import store
 from homeostat.serving.converted import package_folder
 from homeostat.serving.graphs.checking import Checked, check_graph
 from homeostat.serving.graphs.combining import takes
-from homeostat.serving.graphs.nodes import Member, Node
+from homeostat.serving.graphs.nodes import Lookup, Member, Node
 from homeostat.serving.package import read_package
 
 FILE = "graph.json"
@@ -63,7 +64,17 @@ def current_signature(ws: Workspace, member: Member, using: dict[str, int] | Non
 
 def check_now(ws: Workspace, graph: Node, using: dict[str, int] | None = None) -> Checked:
     """As `check_graph`, by what is registered and deployed here."""
-    return check_graph(graph, lambda member: current_signature(ws, member, using), lambda name: get_table(ws, name))
+    return check_graph(
+        graph, lambda member: current_signature(ws, member, using), lambda name: get_table(ws, name),
+        lambda node: view_of(ws, node),
+    )  # fmt: skip
+
+
+def view_of(ws: Workspace, node: Lookup) -> FeatureView:
+    """The view that a lookup names. Raises NotFound."""
+    found = get_view(ws, node.view, node.version).view
+    assert found is not None, "a registered view holds its declaration"
+    return found
 
 
 def still_fits(now: Signature, registered: Signature) -> str:

@@ -168,14 +168,13 @@ class SplitterStep(BranchStep):
 
 
 class LookupStep(Step):
-    """Columns of a table."""
+    """Columns of a table, or features."""
 
-    def __init__(self, node: Lookup, table: LookupTable) -> None:
-        self._key = node.key
-        self.table = table
+    def __init__(self, table: LookupTable) -> None:
+        self._table = table
 
     def start(self, run: Run, given: Given, then: Then) -> None:
-        then(self.table.rows.find([given.column(name).tolist() for name in self._key]))
+        then(self._table.find([given.column(name).tolist() for name in self._table.key]))
 
 
 def build(
@@ -198,7 +197,7 @@ def build(
             case Member():
                 return member(path, node)
             case Lookup():
-                return LookupStep(node, lookups[path])
+                return LookupStep(lookups[path])
             case Sequence():
                 return SequenceStep(below)
             case Ensemble():

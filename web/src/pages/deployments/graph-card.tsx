@@ -32,6 +32,8 @@ export function GraphCard({ deployment, deployments }: GraphProps) {
   );
 }
 
+type LookupNode = Extract<GraphNode, { type: "lookup" }>;
+
 interface Told {
   deployments: readonly Deployment[];
   traffic: GraphTraffic | undefined;
@@ -96,17 +98,20 @@ function Box({ box, deployments, traffic }: { box: FlowBox } & Told) {
       </g>
     );
   }
-  const [what, target] = node.type === "lookup" ? ["lookup in the table", path("data", node.table)] : ["model", path("deployments", node.name)];
+  const [what, target] = node.type === "lookup" ? ["lookup in the table", node.view === "" ? path("data", node.table) : null] : ["model", path("deployments", node.name)];
   const told = figures(box.path, traffic);
   const lines = [...(node.type === "lookup" ? lookup(node) : member(node, deployments)), ...told.lines];
+  const drawn = <Lines x={x} y={y} lines={lines} failed={told.failed} />;
+  if (target === null) return drawn;
   return (
     <Link to={target} aria-label={`${what} ${lines.join(", ")}`}>
-      <Lines x={x} y={y} lines={lines} failed={told.failed} />
+      {drawn}
     </Link>
   );
 }
 
-function lookup({ table, key, columns }: { table: string; key: readonly string[]; columns: readonly string[] }): string[] {
+function lookup({ table, view, version, key, columns }: LookupNode): string[] {
+  if (view !== "") return [view, `${columns.length === 0 ? "features" : columns.join(", ")} of v${version} as of now`];
   return [table, `adds ${columns.join(", ")} by ${key.join(", ")}`];
 }
 

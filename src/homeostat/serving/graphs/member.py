@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from homeostat.core.errors import NotFound, StepFailed, Unavailable
+from homeostat.serving.asked_by_mlflow import Asked
 from homeostat.serving.catalog import Catalog, Unloaded
 from homeostat.serving.contract import Contract
 from homeostat.serving.graphs.checking import Place
@@ -107,6 +108,9 @@ class MemberStep(Step):
         loaded = lane.loaded
         feed = self._feeders.get(loaded) or self._feeder(loaded)
         payload = feed(given)
+        if loaded.contract.asks:
+            payload = Asked(payload)
+            loaded.contract.bind(payload, None, question.parameters)
 
         def answered(call: MemberCall) -> None:
             run.answered[self._number] = f"{self._node.name}/{call.version}"

@@ -44,7 +44,6 @@ def test_a_client_finds_a_server_of_its_kind(shared: Running):
         ("POST", "/ajax-api/3.0/mlflow/nothing/at/all", 404, "ENDPOINT_NOT_FOUND"),
         ("DELETE", INFO, 405, "BAD_REQUEST"),
         ("POST", "/graphql", 501, "NOT_IMPLEMENTED"),
-        ("POST", "/api/3.0/mlflow/review-queues/create", 501, "NOT_IMPLEMENTED"),
         ("GET", "/api/3.0/mlflow/skills/x", 501, "NOT_IMPLEMENTED"),
         ("POST", "/ajax-api/3.0/mlflow/gateway/secrets/create", 501, "NOT_IMPLEMENTED"),
         ("GET", "/api/3.0/mlflow/skillsandmore", 404, "ENDPOINT_NOT_FOUND"),

@@ -64,6 +64,7 @@ PROTOCOLS = (
     "homeostat.tracking.mlflow.assessments",
     "homeostat.tracking.mlflow.issues",
     "homeostat.tracking.mlflow.label_schemas",
+    "homeostat.tracking.mlflow.review_queues",
     "homeostat.tracking.mlflow.datasets",
     "homeostat.tracking.mlflow.scorers",
 )

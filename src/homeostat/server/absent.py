@@ -12,7 +12,6 @@ _ABSENT: tuple[tuple[str, str], ...] = (
     ("2.0/mlflow/runs/create-promptlab-run", _GATEWAY),
     ("2.0/mlflow/experiments/search-datasets", "datasets are found with the runs that read them: runs/search"),
     ("3.0/mlflow/gateway", _GATEWAY),
-    ("3.0/mlflow/review-queues", "review queues are not kept: find what is to be reviewed with search_traces"),
     ("3.0/mlflow/prompt-optimization", "this server runs no jobs: optimise with `mlflow.genai.optimize_prompts`"),
     ("3.0/mlflow/scorers/online", "this server runs no scorers: judge with `mlflow.genai.evaluate`"),
     ("3.0/mlflow/workspaces", "one server is one workspace"),

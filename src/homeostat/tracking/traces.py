@@ -14,7 +14,7 @@ from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.ids import new_hex_id
 from homeostat.core.records import Record, from_json, to_json
 from homeostat.core.workspace import Workspace
-from homeostat.tracking import store
+from homeostat.tracking import store, trace_store
 from homeostat.tracking.artifact_roots import below, root_of
 from homeostat.tracking.trace_words import columns_of, forget, keep_words, said_columns
 
@@ -155,6 +155,7 @@ def delete_traces(
             c.execute(sa.delete(store.span).where(store.span.c.trace_id.in_(part)))
             c.execute(sa.delete(store.assessment).where(store.assessment.c.trace_id.in_(part)))
             c.execute(sa.delete(store.trace_run).where(store.trace_run.c.trace_id.in_(part)))
+            c.execute(sa.delete(trace_store.review_item).where(trace_store.review_item.c.item_id.in_(part)))
             c.execute(sa.delete(table).where(table.c.id.in_(part)))
             roots = [f"{experiment_id}/traces/{id}/artifacts" for id in part]
             c.execute(sa.delete(store.file).where(store.file.c.root.in_(roots)))

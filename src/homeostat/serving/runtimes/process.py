@@ -75,6 +75,7 @@ class ProcessRuntime(Runtime):
         self._lock = threading.Lock()
         self._closed = False
         self._fresh = True
+        self._patience_s = 0.0  # how long the socket waits; 0: for ever
         self._asking = Arena.make()
         self._answering = Arena.make()
         try:
@@ -97,7 +98,9 @@ class ProcessRuntime(Runtime):
             # What is imported at first use takes its time once.
             patience_s = max(self._start_s, self.answer_s) if self._fresh else self.answer_s
             try:
-                self._socket.settimeout(patience_s or None)
+                if patience_s != self._patience_s:  # each time costs a system call
+                    self._socket.settimeout(patience_s or None)
+                    self._patience_s = patience_s
                 shared, places, parts = stow(self._kinds, arrays, self._asking)
                 asked = (getattr(arrays, "params", ""), getattr(arrays, "absent", ()))
                 send(self._socket, _encode((shared, places, asked)), parts)
@@ -156,6 +159,7 @@ class ProcessRuntime(Runtime):
             self._stop()
             raise Unavailable(f"the worker process of {self._order.folder.name} did not start: {gone}") from gone
         ours.settimeout(None)
+        self._patience_s = 0.0
         if error:
             self._stop()
             raise HomeostatError(f"the model cannot be loaded: {error}", hint="is its environment installed here?")

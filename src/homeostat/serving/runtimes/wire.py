@@ -15,6 +15,7 @@ from homeostat.serving.runtimes.arena import INLINE_BYTES, Arena
 from homeostat.serving.tensors import Array, from_bytes, to_bytes
 
 MAX_FRAME = 1 << 30
+_FIRST = 1 << 14
 _LENGTHS = struct.Struct("<II")
 
 # A tensor: its datatype, its shape, and where its bytes begin and how many there are.
@@ -28,11 +29,20 @@ def send(sock: socket.socket, head: bytes, parts: Sequence[bytes] = ()) -> None:
 
 def receive(sock: socket.socket) -> tuple[bytes, bytes]:
     """The next frame; ConnectionError when the other side has gone."""
-    head, rest = _LENGTHS.unpack(_exactly(sock, _LENGTHS.size))
+    data = sock.recv(_FIRST)  # nearly always the whole of it
+    if len(data) < _LENGTHS.size:
+        if not data:
+            raise ConnectionError("the other side has gone")
+        data += _exactly(sock, _LENGTHS.size - len(data))
+    head, rest = _LENGTHS.unpack_from(data)
     if head + rest > MAX_FRAME:
         raise ConnectionError("a frame is too long")
-    data = _exactly(sock, head + rest)
-    return data[:head], data[head:]
+    begin, end = _LENGTHS.size + head, _LENGTHS.size + head + rest
+    if len(data) < end:
+        data += _exactly(sock, end - len(data))
+    elif len(data) > end:  # each waits for the other's answer
+        raise ConnectionError("more than a frame was sent")
+    return data[_LENGTHS.size : begin], data[begin:]
 
 
 def stow(datatypes: Sequence[str], arrays: Sequence[Array], arena: Arena) -> tuple[bool, list[Place], list[bytes]]:

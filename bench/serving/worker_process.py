@@ -36,7 +36,7 @@ def started(folder: Path, columns: int) -> ProcessRuntime:
     from homeostat.core.blobs import digest_of_file
 
     return ProcessRuntime(Order(
-        how="pickle", folder=folder, file=package.file, recorded=digest_of_file(folder / package.file),
+        how="file", folder=folder, file=package.file, recorded=digest_of_file(folder / package.file),
         flavor=package.flavor, inputs=names, outputs=[("prediction", "FP32")], matrix=True, python=Path(sys.executable),
     ))  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from homeostat.core.errors import InvalidInput, Refused
 from homeostat.registry import fetch, load_package, package_model
 from homeostat.registry.mlmodel import read_mlmodel
 from homeostat.registry.safetensors import read_safetensors
+from homeostat.serving.runtimes.process import Order, ProcessRuntime
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (`pip install torch`): its models are not tested")
 X = np.random.default_rng(5).normal(size=(100, 4)).astype("f4")
@@ -45,6 +47,23 @@ def test_a_module_answers_alike_in_every_form(outputs: int, tmp_path: Path):
     }  # fmt: skip
     package_model(net, X, tmp_path / "b")
     assert all(path.read_bytes() == (tmp_path / "b" / path.name).read_bytes() for path in (tmp_path / "a").iterdir())
+
+
+def test_a_python_of_its_own_serves_it(tmp_path: Path):
+    package = package_model(module(3), X, tmp_path, onnx=False, environment=["numpy"])
+    listed = (tmp_path / "requirements.txt").read_text().splitlines()
+    assert listed == ["numpy", f"torch=={torch.__version__.partition('+')[0]}"]
+    runtime = ProcessRuntime(Order(
+        how="file", folder=tmp_path, file=package.file, recorded=digest_of_file(tmp_path / package.file),
+        flavor="torch", inputs=[(field.name, field.dtype) for field in package.signature.inputs],
+        outputs=[("prediction", "FP32")], matrix=True, python=Path(sys.executable),
+    ))  # fmt: skip
+    try:
+        with torch.no_grad():
+            expected = module(3).eval()(torch.from_numpy(X)).numpy()  # type: ignore[attr-defined]
+        np.testing.assert_allclose(runtime.run([X])[0], expected, rtol=1e-5)
+    finally:
+        runtime.close()
 
 
 def test_its_folder_is_one_of_mlflow(ws: hs.Workspace, tmp_path: Path):

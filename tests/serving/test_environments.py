@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 
 import homeostat as hs
 from homeostat.cli.main import main
+from homeostat.core.blobs import digest_of_file
 from homeostat.core.errors import Corrupt, HomeostatError, InvalidInput, Refused, StepFailed
 from homeostat.registry import log_model, package_model
 from homeostat.serving import create_environment, deploy, wait_ready
@@ -147,12 +150,38 @@ def test_needs_are_named_by_what_they_say() -> None:
 def test_a_pickle_of_another_digest_is_not_loaded(tmp_path: Path) -> None:
     package_model(lambda rows: rows[:, 0], X, tmp_path / "p")
     order = Order(
-        how="pickle", folder=tmp_path / "p", file="model.pkl", recorded="0" * 64, flavor="python",
+        how="file", folder=tmp_path / "p", file="model.pkl", recorded="0" * 64, flavor="python",
         inputs=[("f0", "FP32"), ("f1", "FP32")], outputs=[("prediction", "FP32")], matrix=True,
         python=Path(sys.executable),
     )  # fmt: skip
     with pytest.raises(Corrupt, match="is not what was registered"):
         ProcessRuntime(order)
+
+
+@pytest.mark.parametrize("harmless", [True, False])
+def test_a_file_of_skops_is_served_by_another_python(tmp_path: Path, harmless: bool) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 2)).astype("f4")
+    model = LogisticRegression() if harmless else RandomForestClassifier(3, max_depth=2, random_state=0)
+    model.fit(rows, rows[:, 0] > 0)
+    package = package_model(model, rows, tmp_path, onnx=False, pickled=False, environment=["greeting==1.0"])
+    listed = (tmp_path / "requirements.txt").read_text().splitlines()
+    assert [line.partition("==")[0] for line in listed] == ["greeting", "numpy", "scikit-learn", "skops"]
+
+    def started(recorded: str) -> ProcessRuntime:
+        return ProcessRuntime(Order(
+            how="file", folder=tmp_path, file=package.file, recorded=recorded, flavor="sklearn",
+            inputs=[("f0", "FP32"), ("f1", "FP32")], outputs=[("probability", "FP32")], matrix=True,
+            python=Path(sys.executable),
+        ))  # fmt: skip
+
+    if not harmless:
+        with pytest.raises(HomeostatError, match="which skops does not know to be harmless"):
+            started("")
+    runtime = started("" if harmless else digest_of_file(tmp_path / package.file))
+    try:
+        np.testing.assert_allclose(runtime.run([rows])[0], model.predict_proba(rows)[:, 1], rtol=1e-5)
+    finally:
+        runtime.close()
 
 
 def test_a_model_that_its_environment_cannot_load_says_why(

@@ -22,6 +22,8 @@ _OF_FLAVOR = {
 }  # fmt: skip
 
 
+# What takes a file's bytes and gives the model that runs code: keys are the ends of files' names.
+_READERS = {".pkl": ["cloudpickle"], ".skops": ["skops", "scikit-learn"], ".pt2": ["torch"]}
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(.*)\Z")
 
 
@@ -55,10 +57,11 @@ def split_requirement(line: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def declared(environment: Sequence[str] | str | Path, words: bool) -> list[str]:
+def declared(environment: Sequence[str] | str | Path, words: bool, file: str = "model.pkl") -> list[str]:
     """The requirements that an environment of the model's own must hold: lines, or a file of them.
 
-    What every such model takes is added as it is here: NumPy, cloudpickle, and pandas for columns of text (`words`).
+    What every such model takes is added as it is here: NumPy, what reads its `file`, and pandas for columns of text
+    (`words`).
     """
     if isinstance(environment, str | Path):
         try:
@@ -68,9 +71,10 @@ def declared(environment: Sequence[str] | str | Path, words: bool) -> list[str]:
     lines = {line.partition(" #")[0].strip() for line in environment}
     lines = {line for line in lines if line and not line.startswith(("#", "-"))}
     named = {split_requirement(line)[0].lower() for line in lines}
-    for name in ("numpy", "cloudpickle", *(["pandas"] if words else [])):
+    for name in ("numpy", *_READERS[Path(file).suffix], *(["pandas"] if words else [])):
         if name not in named:
-            lines.add(f"{name}=={metadata.version(name)}")
+            # A build for one kind of machine ("2.8.0+cpu") is not found under its name elsewhere.
+            lines.add(f"{name}=={metadata.version(name).partition('+')[0]}")
     return sorted(lines)
 
 

@@ -27,7 +27,7 @@ from homeostat.registry.model import ModelVersion, Package
 from homeostat.registry.onnx_form import session
 from homeostat.registry.python_form import ARTIFACTS, answer_of, answer_of_own, in_order, open_own
 from homeostat.registry.samples import matrix
-from homeostat.registry.torch_form import answer_of_torch, load_torch
+from homeostat.registry.torch_answer import answer_of_torch, load_torch
 from homeostat.registry.xgboost_form import answer_of_xgboost, load_xgboost
 
 if TYPE_CHECKING:

@@ -195,10 +195,10 @@ def _keep_artifacts(artifacts: Artifacts | None, folder: Path) -> Path | None:
 
 def _declare(environment: Sequence[str] | _Path, original: Original, words: bool, folder: Path) -> list[str]:
     """Write what the model's environment must hold; the package's own list of it."""
-    if original.file != "model.pkl":
+    if original.flavor not in ("python", "sklearn", "torch"):
         raise InvalidInput(f"a model of {original.flavor} is data and runs with what the server has",
-                           hint="leave out environment; it is for own code and pickled models")  # fmt: skip
-    lines = declared(environment if isinstance(environment, Sequence) else Path(environment), words)
+                           hint="leave out environment; it is for own code, scikit-learn and PyTorch")  # fmt: skip
+    lines = declared(environment if isinstance(environment, Sequence) else Path(environment), words, original.file)
     (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return sorted({*lines, f"python=={platform.python_version()}"})
 

@@ -14,8 +14,9 @@ from typing import Any
 from homeostat.core.errors import InvalidInput
 from homeostat.core.extras import require
 from homeostat.registry.model import Field
-from homeostat.registry.original import Original, Predict
+from homeostat.registry.original import Original
 from homeostat.registry.safetensors import write_safetensors
+from homeostat.registry.torch_answer import answer_of_torch, narrow
 
 FILE = "model.pt2"
 # More rows than one: a size of one would be taken for a constant of the graph.
@@ -37,7 +38,7 @@ def read_torch(module: Any, rows: Any) -> Original:
     torch = require("torch", extra="torch")
     with contextlib.suppress(NotImplementedError):  # a program that was exported before has no modes
         module.eval()
-    example = torch.from_numpy(_narrow(rows[:1].repeat(_TRACED_ROWS, axis=0)))
+    example = torch.from_numpy(narrow(rows[:1].repeat(_TRACED_ROWS, axis=0)))
     try:
         program = torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim.AUTO},))
     except Exception as error:  # whatever the module's code and the tracer raise is the reason
@@ -51,26 +52,6 @@ def read_torch(module: Any, rows: Any) -> Original:
         flavor="torch", file=FILE, data=buffer.getvalue(), predict=answer_of_torch(module),
         output=Field(name="prediction", dtype="FP32"), estimator=module, weights=_weights(torch, module),
     )  # fmt: skip
-
-
-def load_torch(data: bytes) -> Any:
-    """The program as a module. Runs code: for processes that may."""
-    return require("torch", extra="torch").export.load(io.BytesIO(data)).module()
-
-
-def answer_of_torch(module: Any) -> Predict:
-    """How to ask a module: an array [n, k] to [n], or to [n, m] when it gives more than one number for a row."""
-    torch = require("torch", extra="torch")
-
-    def answer(features: Any) -> Any:
-        with torch.no_grad():
-            found = module(torch.from_numpy(_narrow(features)))
-        if not isinstance(found, torch.Tensor):
-            raise InvalidInput(f"the module gives a {type(found).__name__}", hint="its forward gives one tensor")
-        array = found.numpy()
-        return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-
-    return answer
 
 
 def graph_of(module: Any, width: int, feature: str) -> Any:
@@ -93,9 +74,3 @@ def _weights(torch: Any, module: Any) -> bytes | None:
         return None  # a module may keep anything as extra state
     wide = {name: value.float() if value.dtype == torch.bfloat16 else value for name, value in state.items()}
     return write_safetensors({name: value.detach().cpu().numpy() for name, value in wide.items()})
-
-
-def _narrow(rows: Any) -> Any:
-    import numpy as np
-
-    return np.ascontiguousarray(rows, dtype=np.float32)

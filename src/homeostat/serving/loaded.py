@@ -205,7 +205,7 @@ def _open_process(
     elif package.flavor == "pyfunc":
         contract = _asked_contract(folder / package.file, signature, names)
     order = Order(
-        how="mlflow" if package.flavor == "pyfunc" else "package" if python is None else "pickle",
+        how="mlflow" if package.flavor == "pyfunc" else "package" if python is None else "file",
         folder=folder, file=package.file, recorded=recorded or "", flavor=package.flavor,
         inputs=[(field.name, field.dtype) for field in signature.inputs],
         outputs=[(field.name, field.dtype) for field in signature.outputs],

@@ -20,7 +20,7 @@ from homeostat.registry.layouts.examples import read_example
 from homeostat.registry.packaging import package_model, write_manifest
 from homeostat.registry.python_form import ARTIFACTS
 from homeostat.registry.skops_form import load_skops
-from homeostat.registry.torch_form import load_torch
+from homeostat.registry.torch_answer import load_torch
 
 _COMPARED_ROWS = 100
 

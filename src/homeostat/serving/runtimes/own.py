@@ -1,4 +1,4 @@
-"""Models that run in an environment of their own: a pickle of own code or of scikit-learn, and whatever MLflow loads.
+"""Models that run in an environment of their own: own code, scikit-learn, PyTorch, and whatever MLflow loads.
 
 This module takes the standard library and NumPy alone, and what the model's environment brings.
 """
@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from homeostat.registry.python_form import ARTIFACTS, answer_of, answer_of_own, as_arrays, in_order, open_own
+from homeostat.registry.skops_form import FILE as SKOPS
+from homeostat.registry.skops_form import load_skops
+from homeostat.registry.torch_answer import answer_of_torch, load_torch
 from homeostat.serving.tensors import Array
 
 # What a request brings beside its columns: parameters as JSON, and the places of columns that were left out.
@@ -23,14 +26,22 @@ Ask = Callable[[list[Array], Asked], list[Array]]
 Told = dict[str, Any]
 
 
-def open_pickled(told: Told) -> Ask:
-    """A pickle that was recorded, of own code or of scikit-learn. Raises: ValueError when its bytes are others."""
+def open_file(told: Told) -> Ask:
+    """The file of a package: a pickle of own code or of scikit-learn, a file of skops, or PyTorch's exported program.
+
+    Raises: ValueError when its bytes are not those recorded; Refused for a file of skops whose origin is not known, and
+    that holds a type which may do harm.
+    """
     root = Path(told["folder"])
     data = (root / told["file"]).read_bytes()
     if hashlib.sha256(data).hexdigest() != told["sha256"]:
         raise ValueError(f"'{told['file']}' is not what was registered")
-    kept: Any = pickle.loads(data)  # noqa: S301 - the plane has looked at where it comes from
-    if told["flavor"] == "python":
+    if told["file"] != SKOPS and not told["recorded"]:
+        raise ValueError(f"nobody vouches for '{told['file']}'")
+    kept: Any = _kept(told, data)
+    if told["flavor"] == "torch":
+        answer = answer_of_torch(kept)
+    elif told["flavor"] == "python":
         artifacts = root / ARTIFACTS
         kept = open_own(kept, artifacts if artifacts.is_dir() else None)
         answer = answer_of_own(kept)
@@ -53,6 +64,14 @@ def open_pickled(told: Told) -> Ask:
     if by_name or not told["matrix"]:
         _need_pandas()
     return ask
+
+
+def _kept(told: Told, data: bytes) -> Any:
+    if told["file"] == SKOPS:
+        return load_skops(data, trusted=bool(told["recorded"]))
+    if told["flavor"] == "torch":
+        return load_torch(data)
+    return pickle.loads(data)  # noqa: S301 - the plane has looked at where it comes from
 
 
 def open_mlflow(told: Told) -> Ask:

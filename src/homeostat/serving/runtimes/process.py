@@ -44,14 +44,15 @@ _PACKAGE = Path(__file__).parents[2]
 
 
 class Order(Record):
-    """What a worker is to load. `how`: with our own loaders ("package"), as a "pickle" alone, or by "mlflow".
+    """What a worker is to load. `how`: with our own loaders ("package"), as a "file" alone, or by "mlflow".
 
-    `recorded` is the digest under which the workspace knows `file`, and `python` the interpreter of the model's own
+    `recorded` is the digest under which the workspace knows `file` (empty for one of unknown origin, whose types must
+    all be harmless), and `python` the interpreter of the model's own
     environment (None: the one that runs here). `inputs` and `outputs` are names and datatypes; with `matrix` there is
     one array whose columns the inputs are.
     """
 
-    how: Literal["package", "pickle", "mlflow"]
+    how: Literal["package", "file", "mlflow"]
     folder: Path
     file: str
     recorded: str
@@ -165,11 +166,11 @@ class ProcessRuntime(Runtime):
             raise HomeostatError(f"the model cannot be loaded: {error}", hint="is its environment installed here?")
 
     def _content(self) -> dict[str, str]:
-        """How a process that does not know our digests sees that the pickle is what was recorded."""
-        if self._order.how != "pickle":
+        """How a process that does not know our digests sees that the file is what was recorded."""
+        if self._order.how != "file":
             return {}
         data = (self._order.folder / self._order.file).read_bytes()
-        if digest_of(data) != self._order.recorded:
+        if self._order.recorded and digest_of(data) != self._order.recorded:
             raise Corrupt(f"'{self._order.file}' is not what was registered", hint="fetch the version again")
         return {"sha256": hashlib.sha256(data).hexdigest()}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from homeostat.serving.runtimes.arena import Arena
-from homeostat.serving.runtimes.own import Ask, Asked, Told, open_mlflow, open_pickled
+from homeostat.serving.runtimes.own import Ask, Asked, Told, open_file, open_mlflow
 from homeostat.serving.runtimes.wire import receive, send, stow, unstow
 from homeostat.serving.tensors import Array
 
@@ -71,7 +71,7 @@ def _open_package(told: Told) -> Ask:
     return ask
 
 
-_OPEN = {"package": _open_package, "pickle": open_pickled, "mlflow": open_mlflow}
+_OPEN = {"package": _open_package, "file": open_file, "mlflow": open_mlflow}
 
 
 def run(words: list[str]) -> None:

@@ -16,7 +16,9 @@ import homeostat as hs
 from tests.postgres import Cluster, find_programs
 
 # The same examples on every run, and none fails for being slow on a busy machine.
-hypothesis.settings.register_profile("house", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile(
+    "house", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("house")
 
 

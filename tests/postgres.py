@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
+
+from tests.ports import free_port
 
 
 def find_programs() -> Path | None:
@@ -35,9 +36,7 @@ class Cluster:
             os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
         data = self._folder / "data"
         self._run(programs / "initdb", "-D", data, "-U", "homeostat", "-A", "trust", "--no-sync", "-E", "UTF8")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self._log = open(self._folder / "log", "wb")  # noqa: SIM115 - open as long as the server runs
         self._process = subprocess.Popen(
             [programs / "postgres", "-D", data, "-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder,
@@ -67,7 +66,7 @@ class Cluster:
         self._admin.dispose()
         # At once: a polite end would wait for every connection that a test has left open, and nothing here is kept.
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(30)
+        self._process.wait(300)
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

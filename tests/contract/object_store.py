@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
+
+from tests.ports import free_port
 
 # What a client needs to know; the keys are any.
 VARIABLES = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
@@ -19,9 +20,7 @@ class ObjectStore:
     """A running server. `new_bucket` makes a fresh, empty bucket."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
             stdout=subprocess.DEVNULL,
@@ -39,7 +38,7 @@ class ObjectStore:
         return name
 
     def request(self, method: str, path: str, body: bytes | None = None) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
             connection.request(method, path, body, {"Authorization": SIGNED})
             return connection.getresponse().status
@@ -48,7 +47,7 @@ class ObjectStore:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(300)
 
     def _wait(self) -> None:
         for _ in range(300):

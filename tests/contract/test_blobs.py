@@ -31,7 +31,7 @@ class Answered(NamedTuple):
 
 def ask(method: str, url: str, body: bytes | None = None) -> Answered:
     request = Request(url, body, {"Content-Type": "application/octet-stream"}, method=method)
-    with urlopen(request, timeout=30) as answer:
+    with urlopen(request, timeout=300) as answer:
         return Answered(answer.headers, answer.read())
 
 

@@ -73,7 +73,7 @@ class TestPostgres(DatabaseSuite):
                 for name in (first, second):
                     connection.execute(sa.update(item).where(item.c.name == name).values(position=item.c.position + 1))
                     if name == first and len(tries) == 1:
-                        meeting.wait(30)  # both hold one row and want the other's
+                        meeting.wait(300)  # both hold one row and want the other's
 
             return change
 

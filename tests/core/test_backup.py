@@ -93,14 +93,14 @@ def test_a_backup_under_writing_is_one_moment(any_ws: hs.Workspace, target: str,
 
             any_ws.db.write(both)
             if step == 5:
-                started.wait(60)
+                started.wait(300)
             if stop.is_set():
                 return
 
     writers = [threading.Thread(target=write, args=(mine,)) for mine in range(3)]
     for writer in writers:
         writer.start()
-    started.wait(60)
+    started.wait(300)
     try:
         backup(any_ws, tmp_path / "all.tar")
     finally:

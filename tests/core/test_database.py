@@ -65,7 +65,7 @@ def test_two_processes_may_make_one_workspace_at_once(workspace_url: str):
         "import sys, homeostat as hs\nws = hs.open(sys.argv[1])\nws.leases.acquire(sys.argv[2], 60, 'x')\nws.close()"
     )
     processes = [subprocess.Popen([sys.executable, "-c", script, workspace_url, name]) for name in "abc"]
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert [process.wait(300) for process in processes] == [0, 0, 0]
     with hs.open(workspace_url) as ws:
         assert [ws.leases.acquire(name, 60, "y") for name in "abc"] == [None, None, None]
 
@@ -129,14 +129,14 @@ def test_who_no_longer_waits_does_not_stop_the_writer(any_ws: hs.Workspace):
 
     def slow(_: sa.Connection) -> None:
         began.set()
-        go.wait(60)
+        go.wait(300)
 
     first = any_ws.db.submit(slow)
     waiting = any_ws.db.submit(lambda c: any_ws.leases.acquire("given up", 60, "x"))
-    began.wait(60)
+    began.wait(300)
     assert not waiting.cancel() and not first.cancel()
     go.set()
-    assert waiting.result(60) is not None
+    assert waiting.result(300) is not None
     assert any_ws.leases.acquire("given up", 60, "y") is None
 
 
@@ -198,7 +198,7 @@ def test_an_event_loop_does_not_wait_for_rows_that_another_process_holds(any_ws:
         results = any_ws.db.submit_all([(fn, copy_context()) for fn in asked])
         assert not any(result.done() for result in results)
         other.commit()
-    assert [result.result(60) for result in results] == [1, 1]
+    assert [result.result(300) for result in results] == [1, 1]
     assert any_ws.tracking.get_run(run.id).name == "b"
 
 

@@ -234,14 +234,14 @@ def test_a_writer_that_is_slow_to_commit_holds_back_the_ids_after_its_own(
     def wait(connection: sa.Connection) -> None:
         statements.settle(connection)  # what was put off: the lock is held from here on
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(300)
 
     def write(connection: sa.Connection) -> None:
         publish(slow, connection, Noted(number=1))
         slow.db.before_commit(wait, order=9)  # behind what publishing does last
 
     first = slow.db.submit(write)
-    assert begun.wait(60)
+    assert begun.wait(300)
     second = quick.db.submit(lambda c: publish(quick, c, Noted(number=2)))
     blocked = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
     while not quick.db.read(lambda c: c.exec_driver_sql(blocked).scalar_one()):

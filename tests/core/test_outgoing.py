@@ -11,6 +11,7 @@ import pytest
 
 from homeostat.core.errors import InvalidInput, Unavailable
 from homeostat.core.outgoing import Answer, check_url, post_json
+from tests.ports import free_port
 
 PRIVATE = {
     "loopback": "https://127.0.0.1/",
@@ -182,9 +183,7 @@ def test_the_name_is_resolved_once_and_the_checked_address_is_called(
 
 
 def test_nobody_there_is_an_error_of_ours():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with pytest.raises(Unavailable, match="does not answer"):
         post_json(f"http://127.0.0.1:{port}/", b"{}", allow_private=True)
 

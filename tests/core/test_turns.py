@@ -51,7 +51,7 @@ def test_the_loop_goes_on_while_somebody_else_writes(any_ws: hs.Workspace):
     def slow(c: sa.Connection) -> None:
         note("slow")(c)
         inside.set()
-        assert go_on.wait(30)
+        assert go_on.wait(300)
 
     async def ask() -> None:
         writing = asyncio.get_running_loop().run_in_executor(None, any_ws.db.write, slow)

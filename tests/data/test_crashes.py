@@ -33,7 +33,7 @@ def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedP
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
@@ -97,7 +97,7 @@ def test_what_was_answered_survives_kill_9(tmp_path: Path, answered: int) -> Non
     child.kill()
     acks += [int(line) for line in child.stdout if line.strip()]
     child.stdout.close()
-    child.wait(10)
+    child.wait(300)
     with hs.open(tmp_path / "home") as ws:
         versions = [v.version for v in reversed(ws.data.list_versions("t", limit=1000))]
         assert versions == list(range(1, len(versions) + 1))

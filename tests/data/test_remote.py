@@ -30,7 +30,7 @@ def far(ws: hs.Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     with hs.open(f"http://127.0.0.1:{sock.getsockname()[1]}") as workspace:
         yield workspace
     server.should_exit = True
-    thread.join(20)
+    thread.join(300)
 
 
 def test_tables_across_the_wire(ws: hs.Workspace, far: hs.Workspace) -> None:

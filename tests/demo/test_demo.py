@@ -24,7 +24,7 @@ MONTHS = [f"2013-{month:02d}" for month in range(3, 13 if FULL else 8)]
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("demo")
     home, report = folder / "home", folder / "report.json"
-    return home, runs.finish(runs.start(home, report, *FORM), home, report, 900)
+    return home, runs.finish(runs.start(home, report, *FORM), home, report, 1500)
 
 
 @pytest.mark.timeout(1800)
@@ -65,5 +65,5 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(whole: tuple[Path, di
         kill = runs.kill_group_after if number % 2 else runs.kill_after
         kills += kill(runs.start(home, report, *FORM), moments.uniform(3, 40 if FULL else 25))
     assert kills >= 1
-    ended = runs.finish(runs.start(home, report, *FORM), home, report, 900)
+    ended = runs.finish(runs.start(home, report, *FORM), home, report, 1500)
     assert runs.lasting(ended) == runs.lasting(expected)

@@ -71,7 +71,7 @@ def test_every_snippet_runs_and_prints_what_it_says(page: Path, tmp_path: Path):
     }
     done = subprocess.run(
         [sys.executable, str(tmp_path / page.name)],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False,
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()

@@ -43,7 +43,7 @@ def ended(executor: ProcessExecutor, name: str = "a") -> Outcome:
 
 
 def soon(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.01)

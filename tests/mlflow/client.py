@@ -64,7 +64,7 @@ class Client:
     def stop(self) -> None:
         assert self._host.stdin is not None
         self._host.stdin.close()
-        self._host.wait(30)
+        self._host.wait(300)
         self._said.close()
 
     def _answer(self) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_frames_and_what_does_not_fit(mlflow_client: Client, plane: PlaneProcess
             except Exception as error:
                 print(error)
         server = ScoringServerClient("127.0.0.1", {plane.port})
-        server.wait_server_ready(timeout=30)
+        server.wait_server_ready(timeout=300)
         print(server.get_version())
     """)
     frame, *refused, version = said.splitlines()

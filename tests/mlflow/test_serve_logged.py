@@ -52,7 +52,7 @@ def test_what_is_registered_is_deployed_as_it_is(mlflow_client: Client) -> None:
         for name in wanted:
             ws.serving.deploy(name)
         for name in wanted:
-            ws.serving.wait_ready(name, timeout_s=120)
+            ws.serving.wait_ready(name, timeout_s=600)
         with pytest.raises(InvalidInput, match="of own code says no signature"):
             ws.serving.deploy("served-code")
         with pytest.raises(Refused, match="it lies at s3://bucket/model"):
@@ -171,7 +171,7 @@ def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client
         for name in names:
             ws.serving.deploy(name)
         for name in names:
-            ws.serving.wait_ready(name, timeout_s=300)
+            ws.serving.wait_ready(name, timeout_s=600)
         url: str = ws.serving.endpoint().rest_url
         mlflow_client.check(f"""
             import json, numpy as np, pandas as pd

@@ -199,7 +199,7 @@ def _steps(ws, run):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.02)

@@ -81,7 +81,9 @@ def test_names_with_a_meaning_are_no_aliases(model: hs.Workspace):
 
 # Each thread follows its own plan of versions; a move that finds another state looks again. Whatever the order, the
 # kept moves form one chain: no move is lost, none happens on an outdated view.
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(plans=st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=5), min_size=2, max_size=4))
 def test_concurrent_moves_form_one_chain(model: hs.Workspace, plans: list[list[int]]):
     model.registry.delete_alias("m", "champion")

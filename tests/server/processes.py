@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-
-def free_port() -> int:
-    """A loopback port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.ports import free_port
 
 
 class Up:
@@ -52,11 +46,11 @@ class Up:
     def stop(self, signal: int) -> tuple[int, str]:
         """Send `signal`; the exit code and what was said."""
         self.process.send_signal(signal)
-        _, said = self.process.communicate(timeout=60)
+        _, said = self.process.communicate(timeout=300)
         return self.process.returncode, said
 
     def _wait(self, port: int, path: str) -> None:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while True:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
             try:

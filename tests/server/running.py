@@ -50,7 +50,7 @@ class Running:
         self._server = ControlPlane(config, app.state.live)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
         self._thread.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not self._server.started:
             assert self._thread.is_alive(), "the server did not start"
             assert time.monotonic() < deadline
@@ -60,7 +60,7 @@ class Running:
         self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
         """Send one request as it is written; `Host` is this server unless `headers` says otherwise."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
             named = {"Host": f"127.0.0.1:{self.port}", **(headers or {})}
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -87,5 +87,5 @@ class Running:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(300)
         assert not self._thread.is_alive()

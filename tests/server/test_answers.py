@@ -102,7 +102,7 @@ def test_a_body_without_a_length_is_limited_as_well(shared: Running):
     """Chunked: one chunk after another until the server has had enough."""
     limit = shared.workspace.settings.max_body_mb << 20
     chunk = b"x" * (1 << 20)
-    sock = socket.create_connection(("127.0.0.1", shared.port), timeout=60)
+    sock = socket.create_connection(("127.0.0.1", shared.port), timeout=300)
     with sock:
         head = f"POST {CREATE} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         sock.sendall((head + "Transfer-Encoding: chunked\r\n\r\n").encode())
@@ -117,7 +117,7 @@ def test_a_body_without_a_length_is_limited_as_well(shared: Running):
 
 def test_two_lengths_are_not_guessed_between(shared: Running):
     """Request smuggling: a length and chunks."""
-    with socket.create_connection(("127.0.0.1", shared.port), timeout=60) as sock:
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=300) as sock:
         sock.sendall(
             f"POST {CREATE} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 4\r\n"
             "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
@@ -189,7 +189,9 @@ anything = st.recursive(
 ASKING = [v for v in all_verbs() if v.safe and v.body is None and v.name not in ("wait_ready",)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.sampled_from(ASKING), st.data())
 def test_no_question_is_a_fault_of_ours(shared: Running, verb, data: st.DataObject):
     from urllib.parse import urlencode

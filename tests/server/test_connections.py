@@ -29,7 +29,7 @@ def hasty(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
 
 
 def line(running: Running) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", running.port), timeout=60)
+    return socket.create_connection(("127.0.0.1", running.port), timeout=300)
 
 
 def ended(sock: socket.socket) -> bool:

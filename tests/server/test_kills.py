@@ -49,11 +49,11 @@ def kill_rounds(home: str, rounds: int) -> list[float]:
         for writer in writers:
             writer.start()
         for _ in range(chance.randint(1, 300)):
-            assert answered.acquire(timeout=60), [writer.fault for writer in writers]
+            assert answered.acquire(timeout=300), [writer.fault for writer in writers]
         time.sleep(chance.random() / 50)
         assert up.stop(signal.SIGKILL)[0] == -signal.SIGKILL
         for writer in writers:
-            writer.join(60)
+            writer.join(300)
         assert [writer.fault for writer in writers] == [None] * WRITERS
         up = Up(home, control_only=True)
         took.append(ready_after_s(up))

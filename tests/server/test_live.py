@@ -40,7 +40,7 @@ class Stream:
 
 @contextmanager
 def listening(server: Running, query: str = "", headers: dict[str, str] | None = None) -> Iterator[Stream]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
     connection.request("GET", f"/api/v1/events{query}", headers=headers or {})
     response = connection.getresponse()
     assert response.status == 200
@@ -151,7 +151,7 @@ def test_who_comes_while_nobody_listened_misses_nothing(ws: hs.Workspace, monkey
         found = events_after(workspace, after)
         if after < 0:  # the page's own look
             looked.set()
-            assert go_on.wait(60)
+            assert go_on.wait(300)
         return found
 
     monkeypatch.setattr(live, "events_after", told)

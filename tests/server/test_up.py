@@ -19,7 +19,8 @@ import pytest
 
 import homeostat as hs
 from homeostat.core.errors import Corrupt, InvalidInput, Unavailable
-from tests.server.processes import Up, command, free_port
+from tests.ports import free_port
+from tests.server.processes import Up, command
 from tests.serving.conftest import features
 from tests.serving.crowd import Crowd, requests_of
 from tests.serving.models import register_logistic
@@ -43,7 +44,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
 def refused(home: Path, port: int, serve_port: int, *more: str) -> tuple[int, str]:
     """The exit code and the words of a server that does not start."""
     done = subprocess.run(
-        command(home, port, serve_port, *more), capture_output=True, text=True, timeout=60, check=False
+        command(home, port, serve_port, *more), capture_output=True, text=True, timeout=300, check=False
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
@@ -64,7 +65,7 @@ def test_it_says_where_it_is_and_stops_when_told(start: Callable[..., Up], numbe
 
 def test_an_open_page_does_not_hold_up_the_end(start: Callable[..., Up]):
     up = start()
-    page = http.client.HTTPConnection("127.0.0.1", up.port, timeout=30)
+    page = http.client.HTTPConnection("127.0.0.1", up.port, timeout=300)
     page.request("GET", "/api/v1/events")
     assert page.getresponse().readline() == b"retry: 2000\n"
     code, said = up.stop(signal.SIGTERM)
@@ -193,7 +194,7 @@ class Writers:
             thread.start()
 
     def _write(self, mine: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=300)
         step = 0
         try:
             while not self._stop.is_set():
@@ -213,7 +214,7 @@ class Writers:
     def join(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(300)
 
 
 def test_killed_under_writing_it_loses_no_answered_write(tmp_path: Path):

@@ -6,10 +6,12 @@ nothing is known: it may be there or not, whole, but never twice.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import random
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,10 +30,15 @@ class Line:
     """One connection to a server, kept open."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+        self._used_s = time.monotonic()
 
     def send(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        self._connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        if time.monotonic() - self._used_s > 2:
+            self._connection.close()  # it is opened again; a server ends those that nobody uses
+        with contextlib.suppress(BrokenPipeError):  # who refuses a body need not take all of it: the answer is there
+            self._connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        self._used_s = time.monotonic()
         response = self._connection.getresponse()
         data = response.read()
         if response.status != 200:

@@ -33,7 +33,7 @@ class PlaneProcess:
                 [sys.executable, "-m", "homeostat.serving.plane", "--url", self.ws.url, "--port", str(port)],
                 stderr=stderr, env=environment,
             )  # fmt: skip
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while True:
             try:
                 self.url = endpoint(self.ws).rest_url
@@ -52,7 +52,7 @@ class PlaneProcess:
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -74,12 +74,12 @@ class PlaneProcess:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(300)
 
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(300)
 
 
 @pytest.fixture(scope="module")

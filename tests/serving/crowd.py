@@ -36,7 +36,7 @@ class Crowd:
     def _ask(self) -> None:
         own: list[int] = []
         self.broken.append(own)
-        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=300)
         turn = 0
         while not self._stop.is_set():
             turn += 1

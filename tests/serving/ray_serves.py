@@ -26,7 +26,7 @@ BODY = json.dumps(
 def ask(port: int) -> Any:
     """The answer's number, or the kind of failure."""
     try:
-        answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/models/delay/infer", BODY, timeout=30).read()
+        answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/models/delay/infer", BODY, timeout=300).read()
     except (urllib.error.URLError, ConnectionError) as error:
         return type(error).__name__
     return round(json.loads(answer)["outputs"][0]["data"][0], 4)
@@ -35,7 +35,7 @@ def ask(port: int) -> Any:
 def planes(port: int) -> dict[int, int]:
     """What each process on the port has answered, by its id."""
     try:
-        text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
+        text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=300).read().decode()
     except (urllib.error.URLError, ConnectionError):
         return {}
     found: dict[int, int] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import homeostat as hs
 from homeostat.core.errors import InvalidInput, PermissionDenied, TooManyRequests
 from homeostat.serving import Supervisor, deploy, get_deployment, wait_ready
 from homeostat.serving.admission import Admission
+from tests.ports import free_port
 from tests.serving.conftest import PlaneProcess, features
 from tests.serving.models import register_logistic
 
@@ -69,7 +69,7 @@ def by_grpc(port: int, token: str) -> str:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         try:
-            stub.ModelInfer(request, timeout=20, metadata=[("authorization", f"Bearer {token}")])
+            stub.ModelInfer(request, timeout=300, metadata=[("authorization", f"Bearer {token}")])
         except grpc.RpcError as error:
             code: Any = error
             return code.code().name
@@ -85,9 +85,7 @@ def test_each_model_has_its_own_callers(ws: hs.Workspace, tmp_path: Path, monkey
         register_logistic(ws, tmp_path, model, np.ones(3))
         deploy(ws, model)
     deploy(ws, "delay", callers=["app"])
-    with socket.socket() as sock:
-        sock.bind(("0.0.0.0", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     supervisor = Supervisor(ws.url, host="0.0.0.0", port=port)
     supervisor.start()
     try:

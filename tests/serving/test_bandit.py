@@ -78,7 +78,7 @@ def test_a_bandit_follows_the_rewards(ws: hs.Workspace, plane: PlaneProcess, tmp
     for _ in range(3):
         register_logistic(ws, tmp_path, "delay", np.zeros(3))
     before = deploy(ws, "delay", 1)
-    policy = BanditPolicy(explore=0.3, min_rewards=20, hold_s=60)
+    policy = BanditPolicy(explore=0.3, min_rewards=20, hold_s=3600)
     started = start_bandit(ws, "delay", [3, 1, 2, 3], policy)
     assert [(r.version, r.role) for r in started.routes] == [(1, "champion"), (3, "canary"), (2, "canary")]
     assert [r.weight for r in started.routes] == pytest.approx([1 / 3] * 3, abs=1e-4)
@@ -93,8 +93,8 @@ def test_a_bandit_follows_the_rewards(ws: hs.Workspace, plane: PlaneProcess, tmp
         Feedback(request_id=id, reward=float(version == 2))
         for id, version in answered.select("request_id", "version").rows()
     ])  # fmt: skip
-    assert not review_bandits(ws)[0].changed  # the shares are held for a minute
-    (review,) = review_bandits(ws, at_ms=now_ms() + 61_000)
+    assert not review_bandits(ws)[0].changed  # the shares are held for an hour
+    (review,) = review_bandits(ws, at_ms=now_ms() + 3_601_000)
     assert review.changed
     by_version = {arm.version: arm for arm in review.versions}
     assert by_version[2].best > 0.99 and by_version[2].mean == 1
@@ -103,7 +103,7 @@ def test_a_bandit_follows_the_rewards(ws: hs.Workspace, plane: PlaneProcess, tmp
     deployment = get_deployment(ws, "delay")
     assert [r.weight for r in deployment.routes] == pytest.approx([0.1, 0.1, 0.8], abs=0.01)
     assert sum(r.weight for r in deployment.routes) == pytest.approx(1)
-    assert not review_bandits(ws, at_ms=now_ms() + 200_000)[0].changed
+    assert not review_bandits(ws, at_ms=now_ms() + 7_300_000)[0].changed
     assert [change.reason for change in deployment_history(ws, "delay")] == ["bandit shares", "bandit", "deploy"]
     back = rollback(ws, "delay")
     assert (back.routes, back.bandit) == (before.routes, None)

@@ -82,7 +82,7 @@ def test_a_model_is_served_by_the_python_that_it_declares(
     assert python.is_relative_to(ws.home / "environments")
     made = create_environment(ws, "own")
     assert (made.python, made.made) == (str(python), True)
-    wait_ready(ws, "own", deploy(ws, "own").generation, timeout_s=120)
+    wait_ready(ws, "own", deploy(ws, "own").generation, timeout_s=600)
     status, answer = plane.infer("own", features(X.tolist()))
     assert status == 200, answer
     outputs = {output["name"]: output["data"] for output in answer["outputs"]}
@@ -190,4 +190,4 @@ def test_a_model_that_its_environment_cannot_load_says_why(
     log(ws, tmp_path, monkeypatch, needs=["numpy"])  # forgot what it imports
     generation = deploy(ws, "own").generation
     with pytest.raises(HomeostatError, match="ModuleNotFoundError: No module named 'greeting'"):
-        wait_ready(ws, "own", generation, timeout_s=120)
+        wait_ready(ws, "own", generation, timeout_s=600)

@@ -64,7 +64,7 @@ def graph(shared: PlaneProcess, tmp_path_factory: pytest.TempPathFactory) -> Pla
         cases=[Case(when=When(column="hour", op=">", value=0), then=Member(name="one"))], otherwise=Member(name="two")
     )
     declared = Sequence(steps=[lookup, Member(name="checked"), ways])
-    wait_ready(ws, "told", deploy_graph(ws, "told", declared, timeout_ms=PATIENT_MS).generation, timeout_s=120)
+    wait_ready(ws, "told", deploy_graph(ws, "told", declared, timeout_ms=PATIENT_MS).generation, timeout_s=600)
     return shared
 
 
@@ -104,10 +104,10 @@ def test_the_log_the_metrics_and_the_verb_tell_of_every_node(graph: PlaneProcess
         (whole,) = traffic(ws, "told")
         assert (whole.requests, whole.failed) == (5, 1)
         graph.process.terminate()  # which finishes the spool's file
-        graph.process.wait(120)
+        graph.process.wait(300)
         fold(ws)
     graph.start()
-    wait_ready(ws, "told", timeout_s=120)
+    wait_ready(ws, "told", timeout_s=600)
     (row, *_) = logged_request(ws, "told", "both")
     assert columns[0] in row.outputs and "us" not in "".join(row.inputs)
 

@@ -60,7 +60,7 @@ def served(shared: PlaneProcess, tmp_path_factory: pytest.TempPathFactory) -> Pl
 
 
 def ready(ws: hs.Workspace, name: str, graph: Any, **options: Any) -> None:
-    wait_ready(ws, name, deploy_graph(ws, name, graph, **options).generation, timeout_s=120)
+    wait_ready(ws, name, deploy_graph(ws, name, graph, **options).generation, timeout_s=600)
 
 
 def outputs(answer: dict[str, Any]) -> dict[str, list[Any]]:
@@ -153,7 +153,7 @@ def chain(served: PlaneProcess) -> PlaneProcess:
         hs.log_model(served.ws, "words", Words(), sample, run_id=run.id)
     for name in ("scale", "words"):
         deployment = deploy(served.ws, name, timeout_ms=PATIENT_MS)
-        wait_ready(served.ws, name, deployment.generation, timeout_s=120)
+        wait_ready(served.ws, name, deployment.generation, timeout_s=600)
     steps = [Member(name="scale"), Member(name="one"), Member(name="words")]
     ready(served.ws, "chain", Sequence(steps=steps))
     return served
@@ -192,7 +192,7 @@ def test_a_worker_that_died_makes_the_graph_answer_503_and_comes_back(chain: Pla
     status, answer = chain.infer("scaled", features([[13.0] * 3]))
     assert status == 503
     assert "member 'scale'" in answer["error"]
-    with PredictionClient(chain.url, timeout_s=300, retry_s=300) as client:  # the process has to start first
+    with PredictionClient(chain.url, timeout_s=600, retry_s=300) as client:  # the process has to start first
         np.testing.assert_allclose(client.predict("scaled", X), expected(W1, X * 2), rtol=1e-5)
 
 
@@ -258,7 +258,7 @@ def test_a_lookup_adds_columns_of_the_newest_version_of_a_table(served: PlanePro
     np.testing.assert_allclose(got[:2], expected(W1, rows)[:2], rtol=1e-5)
     assert got[2] is None  # an hour that is not there is NaN, and so is what this model makes of it
     ws.data.write_table("airports", pl.DataFrame({"airport": ["???"], "hour": [3], "wind": [1.0]}))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while ask(served, "looked-up", request)["probability"][2] is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -327,7 +327,7 @@ def test_a_member_that_was_unloaded_is_loaded_again_for_the_graph(served: PlaneP
     register_logistic(ws, tmp_path, "sleepy", W1)
     deploy(ws, "sleepy", idle_s=0.1)
     ready(ws, "waking", Sequence(steps=[Member(name="sleepy")]))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while [state.state for state in states(ws, "sleepy")] != ["unloaded"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -51,7 +51,7 @@ def ask(plane: PlaneProcess) -> Ask:
             by_grpc = case["by"].startswith("grpc")
             case["url"] = f"127.0.0.1:{plane.port}" if by_grpc else f"http://127.0.0.1:{plane.port}"
         done = subprocess.run(
-            [python, ASKS], input=json.dumps(cases), capture_output=True, text=True, timeout=240, env=environment
+            [python, ASKS], input=json.dumps(cases), capture_output=True, text=True, timeout=600, env=environment
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -55,7 +55,7 @@ class Pod:
             pytest.fail(f"it ended: {log.read_text()}")
 
     def ask(self, method: str, path: str, body: Any = None, host: str = "churn.example.com") -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
             data = None if body is None else msgspec.json.encode(body)
             connection.request(method, path, data, {"Host": host})
@@ -84,7 +84,7 @@ def pod(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]
     running = Pod("--model_dir", str(folder), "--host", "0.0.0.0", "--open", "--allow-code", log=log)
     yield running
     running.process.send_signal(signal.SIGTERM)
-    running.process.communicate(timeout=30)
+    running.process.communicate(timeout=300)
     assert running.process.returncode == 0
 
 
@@ -127,7 +127,7 @@ def test_a_model_that_does_not_load_ends_the_server_with_the_reason(tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-m", "homeostat.cli.main", "serve", "--model-dir", str(tmp_path), "--name", "odd", "--port",
          "0"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, timeout=600,
         check=False,
     )  # fmt: skip
     assert done.returncode not in (0, 1), done.stderr

@@ -61,7 +61,7 @@ def served(shared: PlaneProcess, tmp_path_factory: pytest.TempPathFactory) -> Pl
         log_model(ws, "columns", Columns, pl.DataFrame({"word": ["a", "bb"], "n": [1, 2]}), run_id=run.id)
     register_logistic(ws, tmp_path_factory.mktemp("models"), "one", np.array([0.5, -1.0, 0.25]))
     for name in ("prepared", "columns", "one"):
-        wait_ready(ws, name, deploy(ws, name).generation, timeout_s=120)
+        wait_ready(ws, name, deploy(ws, name).generation, timeout_s=600)
     return shared
 
 
@@ -137,7 +137,7 @@ def test_an_output_that_does_not_fit_fails_its_request_alone(served: PlaneProces
 
 def test_outputs_feed_the_next_model_by_name(served: PlaneProcess) -> None:
     graph = Sequence(steps=[Member(name="columns"), Member(name="one")])
-    wait_ready(served.ws, "both", deploy_graph(served.ws, "both", graph).generation, timeout_s=120)
+    wait_ready(served.ws, "both", deploy_graph(served.ws, "both", graph).generation, timeout_s=600)
     request = {"inputs": [
         {"name": "word", "datatype": "BYTES", "shape": [2], "data": ["abc", ""]},
         {"name": "n", "datatype": "INT64", "shape": [2], "data": [1, -1]},
@@ -153,7 +153,7 @@ def test_outputs_feed_the_next_model_by_name(served: PlaneProcess) -> None:
 def test_a_graph_names_the_outputs_it_takes(served: PlaneProcess) -> None:
     rename = {"distance": "sum", "hour": "rank", "wind": "sum"}
     graph = Sequence(steps=[Member(name="prepared"), Member(name="one", inputs=rename)])
-    wait_ready(served.ws, "renamed", deploy_graph(served.ws, "renamed", graph).generation, timeout_s=120)
+    wait_ready(served.ws, "renamed", deploy_graph(served.ws, "renamed", graph).generation, timeout_s=600)
     status, answer = served.infer("renamed", features(X.tolist()))
     assert status == 200, answer
     _, wanted = served.infer("one", features([[SUM[0], 2, SUM[0]], [SUM[1], 0, SUM[1]]]))

@@ -160,7 +160,7 @@ def test_an_image_answers_with_nothing_of_this_machine(
     done = subprocess.run(
         [root / "usr/local/bin/python3", "-S", "-c", ASK, root / "models", tmp_path / "home"],
         env={"PYTHONPATH": str(library), "LD_LIBRARY_PATH": str(root / "usr/local/lib"), "PATH": ""},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.strip().splitlines()

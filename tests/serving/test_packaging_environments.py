@@ -91,14 +91,14 @@ def test_an_image_serves_by_the_environment_it_brings(own: hs.Workspace, second:
                 break
         found = re.search(r"data plane on http://\S+:(\d+)", said)
         assert found, said
-        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=300)
         connection.request("POST", "/v2/models/own/infer", json.dumps(features(X.tolist())))
         outputs = {output["name"]: output["data"] for output in json.load(connection.getresponse())["outputs"]}
         connection.close()
         assert outputs == {"sum": [3, 7], "word": ["hello"] * 2, "ours": [0, 0]}
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
 
 
 @pytest.mark.usefixtures("few")
@@ -178,7 +178,7 @@ def test_a_folder_is_served_by_the_interpreter_that_is_named(
         assert any("own version 1 answers" in line for line in process.stderr)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
 
 
 @pytest.mark.usefixtures("few")

@@ -21,7 +21,7 @@ from homeostat.core.errors import InvalidInput, MissingExtra, Unavailable
 from homeostat.registry import fetch
 from homeostat.serving import deploy_on_ray, remove_from_ray
 from homeostat.serving.shipping.ray_replica import Replica, Serving, follow_load, pack
-from tests.server.processes import free_port
+from tests.ports import free_port
 from tests.serving.models import expected, register_logistic
 from tests.serving.test_plane import WEIGHTS
 
@@ -116,7 +116,7 @@ def test_a_real_ray_keeps_the_data_planes(ws: hs.Workspace, tmp_path: Path) -> N
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV_"))}
     environment["PYTHONPATH"] = str(ROOT / "src")
     done = subprocess.run(
-        [python, SERVES, str(ws.home), str(port)], capture_output=True, text=True, timeout=280, env=environment
+        [python, SERVES, str(ws.home), str(port)], capture_output=True, text=True, timeout=600, env=environment
     )
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout.splitlines()[-1])

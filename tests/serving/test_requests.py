@@ -155,7 +155,7 @@ def test_a_raw_body_is_the_only_input_and_the_answer_is_binary(plane: PlaneProce
 
 def test_expect_continue_is_answered_before_the_body_is_sent(plane: PlaneProcess) -> None:
     body = msgspec.json.encode(features([[1, 2, 3]]))
-    with socket.create_connection(("127.0.0.1", plane.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", plane.port), timeout=300) as connection:
         connection.sendall(
             b"POST /v2/models/delay/infer HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
             b"Content-Length: %d\r\n\r\n" % len(body)

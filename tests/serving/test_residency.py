@@ -153,7 +153,9 @@ async def until(happened: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(bursts=st.lists(st.lists(st.integers(0, 1999), min_size=1, max_size=12), min_size=1, max_size=8))
 def test_thousands_of_models_share_a_budget_of_a_few(tmp_path_factory: Any, bursts: list[list[int]]) -> None:
     budget = 20

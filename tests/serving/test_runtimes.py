@@ -241,7 +241,7 @@ def test_a_request_that_ends_the_worker_fails_alone(ws: hs.Workspace, plane: Pla
         packets.append(
             b"POST /v2/models/own/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
-    with socket.create_connection(("127.0.0.1", plane.port), timeout=60) as line:
+    with socket.create_connection(("127.0.0.1", plane.port), timeout=300) as line:
         line.sendall(b"".join(packets))  # pipelined: they are one batch
         stream = line.makefile("rb")
         statuses: list[int] = []

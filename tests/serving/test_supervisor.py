@@ -23,6 +23,7 @@ from homeostat.core.errors import InvalidInput, Unavailable
 from homeostat.serving import PredictionClient, Supervisor, count_predictions, deploy, endpoint, wait_ready
 from homeostat.serving.plane import main
 from homeostat.serving.supervisor import cores
+from tests.ports import free_port
 from tests.serving.conftest import PlaneProcess, features
 from tests.serving.crowd import Crowd, requests_of
 from tests.serving.models import register_logistic
@@ -31,9 +32,7 @@ from tests.serving.test_plane import WEIGHTS, deployed
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture
@@ -202,7 +201,7 @@ def test_a_port_in_use_and_an_open_address_end_with_words(
 
 def ask(port: int, token: str) -> tuple[int, bool]:
     """The status that a request with this token gets, and whether it is told when to come again."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     try:
         connection.request("GET", "/v2/models/delay", headers={"Authorization": f"Bearer {token}"} if token else {})
         answer = connection.getresponse()
@@ -219,9 +218,7 @@ def test_beyond_loopback_a_token_is_asked_for(
     register_logistic(ws, tmp_path, "delay", WEIGHTS)
     made = ws.team.create_token("ann")
     deploy(ws, "delay")
-    with socket.socket() as sock:
-        sock.bind(("0.0.0.0", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     outside = Supervisor(ws.url, host="0.0.0.0", port=port)
     outside.start()
     try:

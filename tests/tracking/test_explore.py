@@ -147,7 +147,9 @@ def test_a_thinned_curve_keeps_ends_and_extremes(values: list[float | None], poi
     assert max((v for v in high if v is not None), default=None) == max(known, default=None)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(
     points=st.lists(
         st.tuples(st.integers(0, 12), st.integers(1, 4), st.sampled_from([math.nan, -1.0, 0.5, 2.0])), max_size=40

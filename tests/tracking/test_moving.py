@@ -14,6 +14,7 @@ from homeostat.core.errors import Corrupt, InvalidInput, Unavailable
 from homeostat.tracking import import_runs, open_source
 from homeostat.tracking.moving import adopt
 from homeostat.tracking.moving.from_files import FileSource
+from tests.ports import free_port
 from tests.tracking import stores_of_others as others
 
 
@@ -134,8 +135,4 @@ def test_a_server_that_is_not_there_is_told(unused_port: int) -> None:
 
 @pytest.fixture
 def unused_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()

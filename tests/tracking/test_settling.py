@@ -164,7 +164,7 @@ def test_who_reads_while_another_process_settles_waits_for_it(reopen: Callable[[
 
     thread = threading.Thread(target=other.db.write, args=(slowly,))
     thread.start()
-    assert begun.wait(30)
+    assert begun.wait(300)
     assert [m.step for m in mine.tracking.metric_history(id, "loss")] == [1]
     thread.join()
 

@@ -228,6 +228,6 @@ def test_two_processes_may_upgrade_at_once(empty: Database):
         "database.close()\n"
     )
     processes = [subprocess.Popen([sys.executable, "-c", script, empty.url]) for _ in range(2)]
-    assert [process.wait(120) for process in processes] == [0, 0]
+    assert [process.wait(300) for process in processes] == [0, 0]
     assert stored_version(empty) == VERSION
     assert set(empty.read(lambda c: sa.inspect(c).get_table_names())) >= {table.name for table in made_tables()}

@@ -245,13 +245,12 @@ class Late:
 @contextlib.contextmanager
 def serving(app: Any) -> Iterator[str]:
     """The app on a free port of this machine; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
     if most_ms := int(os.environ.get("HOMEOSTAT_WEB_LAG_MS", "0")):
         app = Late(app, most_ms, os.environ.get("HOMEOSTAT_WEB_SEED", "0"))
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="error", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, daemon=True)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     deadline = time.monotonic() + 60
     while not server.started:

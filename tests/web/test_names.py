@@ -16,6 +16,7 @@ import pytest
 
 import homeostat as hs
 from homeostat.server.app import make_app
+from tests.web.conftest import PATIENCE_MS, Watched, slow_down
 from tests.web.mock_server import serving
 
 EVIL = [
@@ -67,7 +68,7 @@ def fill(ws: hs.Workspace) -> list[str]:
 def pages(browser: Any, tmp_path: Path) -> Iterator[tuple[Any, list[str]]]:
     with hs.open(tmp_path / "home") as ws, serving(make_app(ws)) as address:
         context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         yield context, fill(ws)
         context.close()
 
@@ -79,14 +80,18 @@ def test_no_name_acts_on_any_page(pages: tuple[Any, list[str]]):
     refused: list[str] = []
     context.expose_function("__act", lambda *_: acted.append("acted"))
     page = context.new_page()
+    slow_down(context, page)
+    watched = Watched(page)
     page.add_init_script("addEventListener('securitypolicyviolation', e => console.error(`CSP ${e.violatedDirective} ${e.sample}`))")
     page.on("console", lambda message: refused.append(message.text) if message.text.startswith("CSP") else None)
     page.on("dialog", lambda dialog: acted.append(dialog.message))
     for address in addresses:
         page.goto(address)
-        page.wait_for_load_state("networkidle")
+        page.locator("main, body:not(:has(#root))").first.wait_for()  # the page, or the server's own word
+        watched.quiet()
         for summary in page.locator("summary").all():
             summary.click(force=True)
+        watched.quiet()
         text = page.locator("body").inner_text()
         seen |= {evil for evil in EVIL if evil in text}
         hrefs = page.evaluate(LINKS)

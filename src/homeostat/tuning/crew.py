@@ -44,8 +44,6 @@ class Crew:
         (self._folder / f"{ask.number}.answer").unlink(missing_ok=True)
         worker = self._idle.pop() if self._idle else self._hire()
         self._busy[ask.number] = worker
-        if self._timeout_s is not None:
-            self._due[ask.number] = time.monotonic() + self._timeout_s
         os.write(self._pipes[worker], to_json(ask).encode() + b"\n")
 
     def finished(self) -> list[tuple[int, Told]]:
@@ -111,7 +109,11 @@ class Crew:
         if not select.select([self._dones], [], [], pause)[0]:
             return []
         *lines, self._said = (self._said + os.read(self._dones, 1 << 16)).split(b"\n")
-        return [int(line) for line in lines if int(line) in self._busy]
+        said = [line for line in lines if int(line) in self._busy]
+        if self._timeout_s is not None:  # a trial's time begins when its worker does, which may have to start first
+            begun = [int(line) for line in said if line.startswith(b"+")]
+            self._due.update(dict.fromkeys(begun, time.monotonic() + self._timeout_s))
+        return [int(line) for line in said if not line.startswith(b"+")]
 
     def _bereaved(self) -> list[tuple[int, Told]]:
         """Trials whose worker is gone, or is ended now because the trial takes too long."""

@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> int:
         for line in asks:
             ask = from_json(line, Ask)
             _print_to(folder / f"{ask.number}.log")
+            dones.write(f"+{ask.number}\n")
+            dones.flush()
             started = time.monotonic()
             reports: dict[str, float] = {}
             try:

@@ -7,9 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 import homeostat as hs
+from homeostat.core.foreign import Args
+from homeostat.tracking import explore
+from homeostat.tracking.mlflow import search as mlflow
 from homeostat.tracking.model import Metric
 from homeostat.tracking.query import remembered
 from homeostat.tracking.query.parsing import parse_value
@@ -26,9 +30,17 @@ ORDERS = (
 )
 
 
+MLFLOWS = (
+    ("metrics.loss < 1.5 and params.opt = 'a'", "metrics.auc DESC"),
+    ("metrics.loss >= 0.5 and tags.opt != 'b'", "metrics.loss ASC"),
+    ("tags.opt = 'a' and metrics.auc <= 0.5", "params.opt ASC"),
+)
+
+
 @pytest.fixture(autouse=True)
 def _few_are_many(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(remembered, "_MANY", 0)
+    monkeypatch.setattr(explore, "_MANY", 0)
 
 
 def answers(ws: hs.Workspace) -> list[Any]:
@@ -38,16 +50,31 @@ def answers(ws: hs.Workspace) -> list[Any]:
         ws.tracking.group_runs(by=["run.params.opt", "run.tags.opt", "run.status"], metrics=["run.metrics.loss"]),
         ws.tracking.group_runs(query, by=["run.name"], metrics=["run.metrics.auc.max", "run.duration"]),
         ws.tracking.run_facets(query=query),
+        ws.tracking.run_facets(query="run.metrics.loss < 1 and run.params.opt == 'a' and not run.tags.opt == 'b'"),
+        *(of_mlflow(ws, filter_, order) for filter_, order in MLFLOWS),
     ]
-    for order in ORDERS:
+    both = "run.metrics.loss < 1.5 and run.params.opt == 'a'"
+    asked = [(f"{query} or run.kind == 'run'", order) for order in ORDERS]
+    for query, order in [*asked, *((both, order) for order in ("-run.start", "run.metrics.loss", "-run.params.opt"))]:
         after, ids = None, list[str]()
         while True:
-            page = ws.tracking.search_runs(query=f"{query} or run.kind == 'run'", order_by=order, limit=3, after=after)
+            page = ws.tracking.search_runs(query=query, order_by=order, limit=3, after=after)
             ids += [run.id for run in page.runs]
             if (after := page.next) is None:
                 break
         found.append(ids)
     return found
+
+
+def of_mlflow(ws: hs.Workspace, filter_: str, order: str) -> list[str]:
+    """The runs that MLflow's search gives, page by page."""
+    ids, token = list[str](), ""
+    while True:
+        asked = {"experiment_ids": ["0"], "filter": filter_, "order_by": [order], "max_results": 3}
+        page = msgspec.json.decode(mlflow.search(ws, Args(asked | {"page_token": token})))
+        ids += [run["info"]["run_id"] for run in page.get("runs", [])]
+        if not (token := page.get("next_page_token", "")):
+            return ids
 
 
 def of_database(ws: hs.Workspace) -> list[Any]:

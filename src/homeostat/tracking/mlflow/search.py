@@ -10,6 +10,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.tracking.mlflow.kept import documents
 from homeostat.tracking.mlflow.search_sql import RUNS, Search, find
 from homeostat.tracking.mlflow.wording import experiment_id_of, view_of
+from homeostat.tracking.query.remembered import Columns
 
 _PAGE, _LARGEST, _EXPERIMENTS, _ORDERS = 1000, 50_000, 10_000, 20
 
@@ -39,7 +40,7 @@ def search(ws: Workspace, args: Args) -> bytes:
     )
 
     def read(c: sa.Connection) -> tuple[list[bytes], str | None]:
-        seqs, after = find(c, wanted)
+        seqs, after = find(c, wanted, Columns.of(ws, c))
         return (documents(ws, c, seqs) if seqs else []), after
 
     found, after = ws.db.read(read)

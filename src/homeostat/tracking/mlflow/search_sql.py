@@ -17,8 +17,10 @@ import sqlalchemy as sa
 from homeostat.core.foreign import ForeignError, invalid
 from homeostat.core.foreign_search import Comparison, Group, Language
 from homeostat.core.patterns import glob
-from homeostat.core.statements import marks, rows
+from homeostat.core.statements import among, marks, rows
+from homeostat.tracking.mlflow.narrowing import FEW, first_by, fitting
 from homeostat.tracking.mlflow.shapes import RUN_NAME, TABLES
+from homeostat.tracking.query.remembered import Columns
 
 _METRICS, _PARAMS, _TAGS = ("metric", "metrics"), ("parameter", "parameters", "param", "params"), ("tag", "tags")
 RUNS = Language(
@@ -74,22 +76,44 @@ class Search(NamedTuple):
     after: str
 
 
-def find(c: sa.Connection, search: Search) -> tuple[list[int], str | None]:
-    """The numbers of the runs of one page, and the token of the next."""
+def find(c: sa.Connection, search: Search, columns: Columns | None = None) -> tuple[list[int], str | None]:
+    """The numbers of the runs of one page, and the token of the next; `columns` is what is remembered of runs."""
     if not search.experiments:
         return [], None
     last = _read_token(search) if search.after else []
-    found: list[Any] = []
+    found: list[Any] | None = None
+    fit, narrowed = None, search
+    if columns is not None and c.dialect.name == "postgresql":
+        fit, rest = fitting(columns, search.tree)
+        narrowed = search._replace(tree=rest)
     if search.order and search.order[0][0] == "metric" and not (last and last[0]):
         # Runs that have the metric come before those that lack it: mostly there are enough of them.
-        found = _select(c, search, last, index_first=True)
-    if len(found) <= search.limit:
-        found = _select(c, search, last, index_first=False)
+        if columns is not None and fit is not None:
+            found = _first_of(c, narrowed, last, columns, fit)
+        if found is None:
+            found = _select(c, search, last, index_first=True)
+    if found is None or len(found) <= search.limit:
+        within = sorted(fit) if fit is not None and len(fit) <= FEW else None
+        found = _select(c, search if within is None else narrowed, last, index_first=False, within=within)
     seqs = [row[0] for row in found[: search.limit]]
     return seqs, _token(search, found[search.limit - 1]) if len(found) > search.limit else None
 
 
-def _select(c: sa.Connection, search: Search, last: list[Any], index_first: bool) -> list[Any]:
+def _first_of(c: sa.Connection, search: Search, last: list[Any], columns: Columns, fit: set[int]) -> list[Any] | None:
+    """What `_select` finds by the index of the first metric, of the few of `fit` that come first; None where those are
+    not known, or too many."""
+    _, key, ascending = search.order[0]
+    for runs, whole in first_by(columns, key, ascending, fit, last[1] if last else None, 2 * search.limit + 1):
+        found = _select(c, search, last, index_first=True, within=runs)
+        if whole or len(found) > search.limit:
+            return found
+    return None
+
+
+def _select(
+    c: sa.Connection, search: Search, last: list[Any], index_first: bool, within: list[int] | None = None
+) -> list[Any]:
+    """The page behind `last`, and one row more; of the few runs `within` only, where these are given."""
     joins, keys, parameters = _keys(c, search.order, index_first)
     key = search.order[0][1] if index_first else None
     where = [f"r.experiment_id in ({marks(len(search.experiments))})", f"r.lifecycle in ({marks(len(search.stages))})"]
@@ -97,13 +121,17 @@ def _select(c: sa.Connection, search: Search, last: list[Any], index_first: bool
     if index_first:
         where.append("o0.last_value is not null")
     if search.tree is not None:
-        sql, bound = _condition(c, search.tree, key)
+        sql, bound = _condition(c, search.tree, key, within is not None)
         # The same number; so written, SQLite looks at the run itself only where the rest holds.
         where.append(sql.replace("r.seq", "o0.run_seq") if index_first else sql)
         parameters += bound
     if last:
         sql, bound = _beyond(keys, last)
         where.append(sql)
+        parameters += bound
+    if within is not None:
+        sql, bound = among(c, within)
+        where.append(f"{'o0.run_seq' if index_first else 'r.seq'} {sql}")
         parameters += bound
     chosen = "".join(f", {key.level}, {key.value}" for key in keys)
     order: list[str] = []
@@ -153,22 +181,25 @@ def _keys(
     return joins, keys, parameters
 
 
-def _condition(c: sa.Connection, node: Any, ordered: str | None) -> Sql:
-    """`node` as a condition on r and e; `ordered` is the metric whose series is o0, so that its index can be used."""
+def _condition(c: sa.Connection, node: Any, ordered: str | None, few: bool) -> Sql:
+    """`node` as a condition on r and e; `ordered` is the metric whose series is o0, so that its index can be used.
+
+    With `few`, few runs are looked at.
+    """
     if isinstance(node, Comparison):
-        return _comparison(c, node, ordered)
+        return _comparison(c, node, ordered, few)
     assert isinstance(node, Group)
     if node.kind == "not":
-        sql, bound = _condition(c, node.members[0], None)
+        sql, bound = _condition(c, node.members[0], None, few)
         return f"not coalesce({sql}, false)", bound
-    parts = [_condition(c, member, ordered if node.kind == "and" else None) for member in node.members]
+    parts = [_condition(c, member, ordered if node.kind == "and" else None, few) for member in node.members]
     return (
         "(" + f" {node.kind} ".join(sql for sql, _ in parts) + ")",
         [value for _, bound in parts for value in bound],
     )
 
 
-def _comparison(c: sa.Connection, node: Comparison, ordered: str | None) -> Sql:
+def _comparison(c: sa.Connection, node: Comparison, ordered: str | None, few: bool) -> Sql:
     entity, key, operator, value = node
     if entity == "tag" and key == RUN_NAME:
         if value is None:
@@ -179,7 +210,7 @@ def _comparison(c: sa.Connection, node: Comparison, ordered: str | None) -> Sql:
     if entity == "metric":
         if key == ordered:
             return _metric("o0", operator, value)
-        return _metric_of(c, key, operator, value)
+        return _metric_of(c, key, operator, value, few)
     if entity == "dataset":
         column = "u.context" if key == "context" else f"d.{key}"
         sql, bound = compared(c, column, operator, value)
@@ -195,9 +226,11 @@ def _comparison(c: sa.Connection, node: Comparison, ordered: str | None) -> Sql:
     return f"exists ({there} and {sql})", [key, *bound]
 
 
-def _metric_of(c: sa.Connection, key: str, operator: str, value: float) -> Sql:
+def _metric_of(c: sa.Connection, key: str, operator: str, value: float, few_runs: bool) -> Sql:
     sql, bound = _metric("x", operator, value)
     matching = f"from tracking_series x where x.key = ? and {sql}"
+    if few_runs:
+        return f"exists (select 1 {matching} and x.run_seq = r.seq)", [key, *bound]
     if c.dialect.name == "postgresql":  # which knows how many there are
         return f"r.seq in (select x.run_seq {matching})", [key, *bound]
     few = f"select count(*) from (select 1 {matching} limit {_FEW + 1}) n"  # noqa: S608 - names of this file; values are bound

@@ -93,15 +93,16 @@ def find(c: sa.Connection, asked: Asked, columns: Columns | None = None) -> tupl
     begin, last = (0, None) if asked.after is None else _read_token(asked.after, asked.order_by)
     found: list[tuple[int, Any]] = []
     fit: set[int] | None = None
+    here = columns is not None and _told(c, columns, asked.tree)
     for number, part in enumerate(parts):
         if number < begin or len(found) > asked.limit:
             continue
         behind, limit = last if number == begin else None, asked.limit + 1 - len(found)
         some: list[Any] | None = None
-        if fit is None and _near(asked, part):
+        if fit is None and not here and _near(asked, part):
             some = _first_of(c, asked, part, joined, behind, limit)
             fit = fitting(c, asked.base, asked.tree, joined, columns) if some is None else None
-        elif columns is not None and _ranked(part):
+        elif columns is not None and _ranked(part, here):
             fit = fitting(c, asked.base, asked.tree, joined, columns) if fit is None else fit
             runs = fit if part.lacking is None else fit.difference(columns.having(part.lacking))
             some = first_of(columns, part.order[0], runs, behind, limit)
@@ -163,15 +164,22 @@ def _first_of(
     return found if len(found) == limit else None
 
 
-def _ranked(part: _Part) -> bool:
-    """Whether what is remembered tells the order of this part, and no index does."""
-    return (
-        part.having is not None
-        and len(part.order) == 1
-        and not _indexed(part.having)
-        and remembers(part.having)
-        and (part.lacking is None or remembers(part.lacking))
-    )
+def _told(c: sa.Connection, columns: Columns, tree: Condition) -> bool:
+    """Whether what is remembered tells all of `tree`, which asks of several values: then PostgreSQL takes longer to
+    look for the first that fit."""
+    members = conditions_of(tree)
+    if c.dialect.name != "postgresql" or len(members) < 2:
+        return False
+    known = [isinstance(one, Compare) and columns.knows(one) for one in members]  # each is noted as asked
+    return all(known)
+
+
+def _ranked(part: _Part, here: bool) -> bool:
+    """Whether what is remembered tells the order of this part, and no index does; `here`: or even so."""
+    if len(part.order) != 1 or (part.having is None and not (here and part.order[0].value.kind in ("number", "time"))):
+        return False
+    value = part.order[0].value if part.having is None else part.having
+    return (here or not _indexed(value)) and remembers(value) and (part.lacking is None or remembers(part.lacking))
 
 
 def _near(asked: Asked, part: _Part) -> bool:

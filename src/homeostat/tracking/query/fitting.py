@@ -93,6 +93,8 @@ class _Fitting:
                 return set[int]().union(*(self._set([member]) for member in members))
             case _ if self._columns is not None and remembers_of(first):
                 return self._columns.holds(first)
+            case _ if self._columns is not None and all(map(self._known, nodes)):
+                return set[int].intersection(*map(self._columns.holds, nodes))
             case _:
                 return set(numbers(self._c, "x.run_seq", Writer(self._postgres).rows_of(nodes)))
 
@@ -100,9 +102,15 @@ class _Fitting:
         """Whether indexes tell all of it, or what is remembered."""
         if isinstance(node, Every | Some):
             return bool(node.members) and all(map(self._quick, node.members))
-        if self._columns is not None and remembers_of(node):
+        if self._columns is not None and (remembers_of(node) or self._known(node)):
             return True
         return _table(node) is not None and numeric(node)
+
+    def _known(self, node: Any) -> bool:
+        """Whether what is remembered tells it: on PostgreSQL it takes longer to ask for the numbers of many runs."""
+        if self._columns is None or not self._postgres or not isinstance(node, Compare):
+            return False
+        return self._columns.knows(node)
 
     def _all(self, members: list[Any], within: set[int] | None = None) -> list[int]:
         """The runs of the search, of these `within`, of which all `members` hold."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # Of fewer runs nothing is remembered; more changed ones than these are read as all are.
 _MANY, _MOST_ANEW = 10_000, 20_000
+_MOST_ASKED = 1000
 # What is remembered of a database in one process, in bytes, and of what is looked for in texts, of each beside its own.
 _BUDGET, _OF_TEXT = 64 << 20, 120
 _COMPARED = {"==": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -58,6 +59,7 @@ class _Memory:
         self.lock = Lock()
         # By their sort too: a parameter and a tag of one key are the same tuple.
         self.kept: OrderedDict[tuple[type, Value], _Kept] = OrderedDict()
+        self.asked: OrderedDict[tuple[type, Value], None] = OrderedDict()  # but not remembered so far
 
     def keep(self, value: Value, kept: _Kept) -> None:
         self.kept[type(value), value] = kept
@@ -77,6 +79,7 @@ class Columns:
     def __init__(self, c: sa.Connection, memory: _Memory, highest: int) -> None:
         self._c, self._memory, self._highest = c, memory, highest
         self._here: dict[tuple[type, Value], Any] = {}
+        self._told: set[tuple[Compare, bool]] = set()
 
     @staticmethod
     def of(ws: Workspace, c: sa.Connection) -> Columns | None:
@@ -104,8 +107,36 @@ class Columns:
         numbers = self.numbers(value)
         return set(compress(count(), map(operator.eq, numbers, numbers)))
 
+    def remembers(self, value: Value) -> bool:
+        """Whether `value` is remembered, or asked for once more: then it will be. It is one that may be."""
+        key = type(value), value
+        if key in self._here:
+            return True
+        with self._memory.lock:
+            if key in self._memory.kept or key in self._memory.asked:
+                return True
+            self._memory.asked[key] = None
+            if len(self._memory.asked) > _MOST_ASKED:
+                self._memory.asked.popitem(last=False)
+        return False
+
+    def knows(self, node: Compare) -> bool:
+        """Whether `node` compares one such value, which it `remembers`, with a constant: texts for being equal."""
+        if (node, False) in self._told or (node, True) in self._told:
+            return (node, True) in self._told
+        values = [value for value in (node.left, node.right) if not isinstance(value, Constant)]
+        fits = len(values) == 1 and remembers(values[0]) and (values[0].kind != "text" or node.operator == "==")
+        told = fits and self.remembers(values[0])
+        self._told.add((node, told))
+        return told
+
     def holds(self, node: Compare) -> set[int]:
-        """The numbers of the runs of which `node`, of which `remembers_of`, holds."""
+        """The numbers of the runs of which `node`, of which `remembers_of` or which it `knows`, holds."""
+        if node.left.kind == "text":
+            of, constant = (node.left, node.right) if isinstance(node.right, Constant) else (node.right, node.left)
+            codes, _, known = self.texts(of)
+            code = known.get(str(cast("Constant", constant).value))
+            return set() if code is None else set(compress(count(), map(code.__eq__, codes)))
         left, right = self._vector(node.left), self._vector(node.right)
         return set(compress(count(), map(_COMPARED[node.operator], left, right)))
 

@@ -42,7 +42,8 @@ Sql = tuple[str, list[Any]]
 _COLUMNS = {
     "id": "r.id", "name": "r.name", "status": "r.status", "kind": "r.kind", "source": "r.source", "user": "r.owner",
     "start": "r.start_ms", "end": "r.end_ms", "parent": "r.parent_id", "code_version": "r.code_version",
-    "error": "r.error", "duration": "(cast(r.end_ms - r.start_ms as double precision) / 1000)",
+    "error": "r.error", "experiment_id": "r.experiment_id",
+    "duration": "(cast(r.end_ms - r.start_ms as double precision) / 1000)",
 }  # fmt: skip
 _FIGURES = {
     "last": "last_value", "min": "min_value", "max": "max_value", "count": "points", "step": "last_step",

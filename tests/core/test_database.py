@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 import homeostat as hs
+from homeostat.core import db as database
 from homeostat.core import statements
 from homeostat.core.doctor import examine
 from homeostat.core.errors import Corrupt, Unavailable
@@ -229,3 +230,34 @@ def test_a_read_is_of_one_moment(any_ws: hs.Workspace):
 
     assert any_ws.db.read(look) == (1, 1)
     assert any_ws.db.read(lambda c: len(c.execute(sa.select(version_table)).all())) == 2
+
+
+def test_what_is_written_behind_others_gives_way_to_them(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    """A tenth of the time at most while they write, at once when they do not, and again after a while in any case."""
+    at, others = [0.0], [False]
+
+    def sleep(seconds: float) -> None:
+        at[0] += seconds
+        if others[0]:
+            any_ws.db._wanted = at[0]
+
+    def takes(seconds: float) -> float:
+        before = at[0]
+        any_ws.db.write(lambda _: at.__setitem__(0, at[0] + seconds))
+        return at[0] - before - seconds
+
+    any_ws.tracking.create_run()
+    monkeypatch.setattr(database, "monotonic", lambda: at[0])
+    monkeypatch.setattr(database, "sleep", sleep)
+    any_ws.db._wanted = -1.0
+    with any_ws.db.behind():
+        assert takes(0.01) < 1e-9
+        assert takes(0.01) < 1e-9
+        any_ws.db._wanted = at[0]  # one other, and none after it
+        assert 0.045 <= takes(0.01) <= 0.07
+        others[0], any_ws.db._wanted = True, at[0]
+        assert 0.085 <= takes(0.01) <= 0.11
+        assert 0.085 <= takes(10) <= 0.11
+        any_ws.db._wanted = at[0]
+        assert 0.99 <= takes(0.01) <= 1.03
+    assert takes(0.01) < 1e-9

@@ -98,6 +98,29 @@ def test_large_requests_bound_a_pass_by_their_bytes(ws: hs.Workspace, monkeypatc
     assert state(ws, id) == (0, 0, {"loss": [4000]})
 
 
+def test_ended_runs_are_folded_one_after_another(any_ws: hs.Workspace):
+    """Whatever is wrong with one of them, and whoever asks while they are."""
+    ids = [any_ws.tracking.create_run().id for _ in range(3)]
+    for id in ids:
+        journal(any_ws, id, [[Journalled("loss", 1, 1, 0.5)], [Journalled("loss", 2, 2, 0.25)]])
+    for id in (ids[0], "there is no such run", *ids[1:]):
+        f.fold_soon(any_ws, id)
+    for thread in threading.enumerate():
+        if thread.name == "homeostat-folding":
+            thread.join(60)
+    assert [state(any_ws, id) for id in ids] == [(0, 0, {"loss": [2]})] * 3
+    f.fold_soon(any_ws, ids[0])  # the next one begins anew
+
+
+def test_where_too_many_wait_more_are_left_to_the_server(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    id = ws.tracking.create_run().id
+    journal(ws, id, [[Journalled("loss", 1, 1, 0.5)]])
+    monkeypatch.setattr(f, "_MOST_SOON", 0)
+    f.fold_soon(ws, id)
+    assert not f._soon
+    assert state(ws, id)[0] == 1
+
+
 def test_folders_and_writers_beside_each_other(reopen: Callable[[], hs.Workspace]):
     writing, folding, other = reopen(), reopen(), reopen()
     id = writing.tracking.create_run().id

@@ -43,6 +43,10 @@ _GROUP = 256
 # that slow ones hold it for a tenth of the time at most.
 _LONG_S, _RARELY = 0.002, 10
 
+# What is written behind others: after a write it waits so many times as long, at most so long, while there was one of
+# others in the last moment.
+_BEHIND, _MOST_S, _QUIET_S = 9, 1.0, 0.05
+
 # How often a write is tried that another process was in the way of, and how long it waits at first.
 _TRIES, _PAUSE_S = 5, 0.02
 
@@ -119,6 +123,7 @@ class Database:
         # How long writing on an event loop takes of late, and when it may be tried again.
         self._takes = self._not_before = 0.0
         self._asked = 0  # writes handed to the thread and not done
+        self._wanted = 0.0  # when somebody last asked for a write, other than `behind` all others
         self._lock = threading.Lock()
         self._open = threading.local()
         self._closed = False
@@ -126,7 +131,30 @@ class Database:
     def write(self, fn: Callable[[sa.Connection], T]) -> T:
         """`fn(connection)` inside a transaction; its result once that is committed."""
         joined: sa.Connection | None = getattr(self._open, "connection", None)
-        return fn(joined) if joined is not None else self.submit(fn).result()
+        if joined is not None:
+            return fn(joined)
+        if not getattr(self._open, "behind", False):
+            self._wanted = monotonic()
+            return self.submit(fn).result()
+        while (now := monotonic()) < self._open.next and now - self._wanted < _QUIET_S:
+            sleep(_QUIET_S / 5)
+        try:
+            return self.submit(fn).result()
+        finally:
+            end = monotonic()
+            self._open.next = end + min(_MOST_S, _BEHIND * (end - now))
+
+    @contextmanager
+    def behind(self) -> Generator[None]:
+        """Have the writes of this thread give way to others: while those come, they take a tenth of the time.
+
+        For housekeeping, whose writes are small then, as whoever asks for something waits for one of them at most.
+        """
+        before, self._open.behind, self._open.next = getattr(self._open, "behind", False), True, 0.0
+        try:
+            yield
+        finally:
+            self._open.behind = before
 
     def submit(self, fn: Callable[[sa.Connection], T]) -> Future[T]:
         """As `write`, without waiting: the future is done once it is committed. Not from inside a write."""
@@ -139,6 +167,7 @@ class Database:
 
         They are done on return where that takes a moment only, else by the writer thread.
         """
+        self._wanted = monotonic()
         jobs: list[_Job] = [(fn, Future(), context) for fn, context in asked]
         if not self._done_here(jobs):
             self._hand_over(jobs)
@@ -263,6 +292,11 @@ class Database:
     def writing(self) -> bool:
         """Whether this thread is inside a write: what it reads then may be taken back."""
         return getattr(self._open, "connection", None) is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._closed
 
     @property
     def near(self) -> bool:

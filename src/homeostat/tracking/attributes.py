@@ -13,11 +13,21 @@ PARAM_CHARS = 6000
 _KEY_CHARS, _TAG_CHARS = 250, 8000
 
 
+def checked_params(params: dict[str, Any]) -> dict[str, str]:
+    """Parameters as they are kept. Raises InvalidInput."""
+    return {check_key(key): _text(key, value, PARAM_CHARS, "parameter") for key, value in params.items()}
+
+
+def checked_tags(tags: dict[str, Any]) -> dict[str, str]:
+    """Tags as they are kept. Raises InvalidInput."""
+    return {check_key(key): _text(key, value, _TAG_CHARS, "tag") for key, value in tags.items()}
+
+
 def add_params(c: sa.Connection, run_id: str, seq: int, params: dict[str, Any]) -> None:
     """Insert parameters within the open transaction; Conflict when one has another value already."""
     if not params:
         return
-    given = {check_key(key): _text(key, value, PARAM_CHARS, "parameter") for key, value in params.items()}
+    given = checked_params(params)
     there = c.execute(
         sa.select(store.param.c.key, store.param.c.value).where(
             store.param.c.run_seq == seq, store.param.c.key.in_(list(given))
@@ -40,10 +50,7 @@ def add_params(c: sa.Connection, run_id: str, seq: int, params: dict[str, Any]) 
 
 def add_tags(c: sa.Connection, seq: int, tags: dict[str, Any]) -> None:
     """Set tags within the open transaction."""
-    rows = [
-        {"run_seq": seq, "key": check_key(key), "value": _text(key, value, _TAG_CHARS, "tag")}
-        for key, value in tags.items()
-    ]
+    rows = [{"run_seq": seq, "key": key, "value": value} for key, value in checked_tags(tags).items()]
     store.upsert(c, store.tag, rows, ["run_seq", "key"])
 
 

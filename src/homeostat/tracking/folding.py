@@ -9,15 +9,16 @@ points come.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from array import array
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from homeostat.core.errors import Conflict
+from homeostat.core.errors import Conflict, NotFound
 from homeostat.core.faults import fault
 from homeostat.core.statements import change, change_many, rows
 from homeostat.core.workspace import Workspace
@@ -32,7 +33,13 @@ FOLD_AT = 32_768  # points waiting in the journal of one run
 _ROWS, _BYTES = 2048, 1 << 20
 _BREATH_S = 0.0002
 
+_MOST_SOON = 10_000
+
+log = logging.getLogger("homeostat.tracking")
+
 _at_work: set[tuple[int, int]] = set()
+# Ended runs that are to be folded, the first being at it.
+_soon: deque[tuple[Workspace, str]] = deque()
 _lock = threading.Lock()
 
 
@@ -58,6 +65,39 @@ def fold(ws: Workspace, run_id: str) -> int:
     0 as well while another thread is folding this run.
     """
     return fold_seq(ws, ws.db.read(lambda c: store.seq_of(c, run_id)))
+
+
+def fold_soon(ws: Workspace, run_id: str) -> None:
+    """As `fold`, when nothing else is to be written, one run after another.
+
+    Where very many wait already, it is left to the server, which folds what stays in the journal (`idle.py`).
+    """
+    with _lock:
+        if len(_soon) >= _MOST_SOON:
+            return
+        _soon.append((ws, run_id))
+        if len(_soon) > 1:
+            return
+    threading.Thread(target=_fold_all, name="homeostat-folding", daemon=True).start()
+
+
+def _fold_all() -> None:
+    while True:
+        ws, run_id = _soon[0]
+        try:
+            if not ws.db.closed:
+                with ws.db.behind():
+                    fold(ws, run_id)
+        except NotFound:  # erased since
+            pass
+        except Exception:  # those behind it are folded all the same, and this one later
+            log.exception("run %s is not folded yet", run_id)
+        finally:
+            with _lock:
+                _soon.popleft()
+                done = not _soon
+        if done:
+            return
 
 
 def fold_seq(ws: Workspace, seq: int) -> int:

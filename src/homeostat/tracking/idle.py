@@ -60,11 +60,12 @@ class IdleRuns:
 
     def _fold(self, due: list[int], until_s: float) -> int:
         moved = 0
-        for seq in due:
-            moved += fold_seq(self._ws, seq)
-            if time.monotonic() >= until_s:
-                self._looked = float("-inf")  # there is more: go on at the next tick
-                break
+        with self._ws.db.behind():
+            for seq in due:
+                moved += fold_seq(self._ws, seq)
+                if time.monotonic() >= until_s:
+                    self._looked = float("-inf")  # there is more: go on at the next tick
+                    break
         return moved
 
 

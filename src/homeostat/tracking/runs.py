@@ -13,15 +13,27 @@ from homeostat.core.context import current_actor, current_run
 from homeostat.core.errors import Conflict, InvalidInput, NotFound
 from homeostat.core.events import publish
 from homeostat.core.ids import new_hex_id
+from homeostat.core.statements import rows_of
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
-from homeostat.tracking.attributes import PARAM_CHARS, add_params, add_tags, drop_tag
+from homeostat.tracking.attributes import (
+    PARAM_CHARS,
+    add_params,
+    add_tags,
+    checked_params,
+    checked_tags,
+    drop_tag,
+)
+from homeostat.tracking.beginning import Beginning, begin
 from homeostat.tracking.experiments import check_experiment_name, id_for
 from homeostat.tracking.folding import fold
-from homeostat.tracking.model import EndStatus, Run, RunFinished, RunKind, RunStarted
+from homeostat.tracking.model import EndStatus, Run, RunFinished, RunKind
 from homeostat.tracking.reading import one
 
+_THERE = "select r.seq, e.name from tracking_run r join tracking_experiment e on e.id = r.experiment_id where r.id = ?"
+_EXPERIMENT = "select id from tracking_experiment where name = ? and lifecycle = 'active'"
+_PARENT = "select 1 from tracking_run where id = ?"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
@@ -59,44 +71,28 @@ def create_run(
         raise InvalidInput(
             f"{id[:80]!r} is not a run id", hint="letters, digits, '_' and '-', at most 64, the first a letter or digit"
         )
-    run_id = id or new_hex_id()
-    row: dict[str, Any] = {
-        "id": run_id, "name": (name or f"{kind}-{run_id[:8]}")[:255], "kind": kind,
-        "source": source, "code_version": code_version, "status": "running", "lifecycle": "active",
-        "start_ms": now_ms() if start_ms is None else start_ms, "pending": 0, "told_ms": 0,
-        "owner": current_actor(), "actor": current_actor(),
-    }  # fmt: skip
+    run_id, owner = id or new_hex_id(), current_actor()
+    shown = (name or f"{kind}-{run_id[:8]}")[:255]
+    start = now_ms() if start_ms is None else start_ms
+    kept_params, kept_tags = checked_params(params or {}), checked_tags(tags or {})
 
-    def begin(c: sa.Connection) -> Run:
-        row["parent_id"] = _parent(c, parent_id, run_id)
-        found = c.execute(
-            sa.select(store.run.c.seq, store.experiment.c.name)
-            .join(store.experiment, store.experiment.c.id == store.run.c.experiment_id)
-            .where(store.run.c.id == run_id)
-        ).first()
-        if found is None:
-            row["experiment_id"] = id_for(c, experiment)
-            seq = c.execute(sa.insert(store.run).values(row).returning(store.run.c.seq)).scalar_one()
-            publish(ws, c, RunStarted(run_id=run_id, experiment=experiment, kind=kind, parent_id=row["parent_id"]))
-        elif found.name != experiment:
-            raise Conflict(
-                f"run {run_id} belongs to experiment '{found.name}', not '{experiment}'",
-                hint="give the run another id",
-                run=run_id,
-            )
-        else:
-            seq = found.seq
-            c.execute(
-                sa.update(store.run).where(store.run.c.seq == seq).values(status="running", end_ms=None, error=None)
-            )
-        add_params(c, run_id, seq, params or {})
-        add_tags(c, seq, tags or {})
-        return one(c, run_id)
+    def put(c: sa.Connection) -> Run:
+        there, known, parent = _before(c, run_id, experiment, parent_id)
+        if there is not None:
+            return _again(c, run_id, experiment, there, kept_params, kept_tags)
+        where = known if known is not None else id_for(c, experiment)
+        run = Beginning(run_id, where, experiment, shown, owner, start, kind, parent, source, code_version)
+        begin(ws, c, run, kept_tags, kept_params)
+        return Run(
+            id=run_id, experiment=experiment, name=shown, status="running", kind=kind, start_ms=start,
+            parent_id=parent, source=source, code_version=code_version, owner=owner,
+            params=dict(sorted(kept_params.items())), tags=dict(sorted(kept_tags.items())),
+        )  # fmt: skip
 
     try:
-        return ws.db.write(begin)
+        return ws.db.write(put)
     except exc.IntegrityError:  # another process began the same run meanwhile: now it is there
-        return ws.db.write(begin)
+        return ws.db.write(put)
 
 
 @verb(permission="tracking:write")
@@ -169,11 +165,30 @@ def _move(c: sa.Connection, run_id: str, lifecycle: str) -> Run:
     return one(c, run_id)
 
 
-def _parent(c: sa.Connection, parent_id: str | None, run_id: str) -> str | None:
-    if parent_id is not None:
-        store.seq_of(c, parent_id)
-        return parent_id
-    around = current_run()
-    if around is None or around == run_id:
-        return None
-    return c.execute(sa.select(store.run.c.id).where(store.run.c.id == around)).scalar_one_or_none()
+def _before(
+    c: sa.Connection, run_id: str, experiment: str, parent_id: str | None
+) -> tuple[tuple[int, str] | None, int | None, str | None]:
+    """What is there when a run begins: number and experiment of one with its id, the experiment if it is active, its
+    parent. Raises NotFound for a parent that is not."""
+    around = current_run() if parent_id is None else parent_id
+    wanted = None if around == run_id and parent_id is None else around
+    there, known, parent = rows_of(c, [(_THERE, (run_id,)), (_EXPERIMENT, (experiment,)), (_PARENT, (wanted or "",))])
+    if parent_id is not None and not parent:
+        raise store.unknown_run(parent_id)
+    return (there[0] if there else None), (known[0][0] if known else None), (wanted if parent else None)
+
+
+def _again(
+    c: sa.Connection, run_id: str, experiment: str, there: tuple[int, str], params: dict[str, str], tags: dict[str, str]
+) -> Run:
+    seq, name = there
+    if name != experiment:
+        raise Conflict(
+            f"run {run_id} belongs to experiment '{name}', not '{experiment}'",
+            hint="give the run another id",
+            run=run_id,
+        )
+    c.execute(sa.update(store.run).where(store.run.c.seq == seq).values(status="running", end_ms=None, error=None))
+    add_params(c, run_id, seq, params)
+    add_tags(c, seq, tags)
+    return one(c, run_id)

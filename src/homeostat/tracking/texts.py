@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 # So many rows may tell of stale runs before texts are made anew; and of how many whoever asks makes them anew.
 _FEW, _AT_ONCE, _MOST = 500, 2000, 10_000
+_BEHIND = 250  # of what nobody waits for, while others wait to write
 LOOK_S = 10
 _TURN = "select pg_try_advisory_xact_lock(4701004)"
 _SPENT_S = 0.5
@@ -43,7 +44,7 @@ def read(ws: Workspace, tree: Condition, fn: Callable[[sa.Connection], T]) -> T:
     return ws.db.read(fn)
 
 
-def refresh(c: sa.Connection) -> int:
+def refresh(c: sa.Connection, at_once: int = _AT_ONCE) -> int:
     """Make texts of stale runs anew, within the open transaction; how many of the rows that tell of them are done.
 
     On PostgreSQL one at a time does it; whoever finds another at it does nothing. A text that was written since the
@@ -52,7 +53,7 @@ def refresh(c: sa.Connection) -> int:
     postgres = c.dialect.name == "postgresql"
     if postgres and not rows(c, _TURN)[0][0]:
         return 0
-    told = rows(c, f"select id, run_seq from tracking_stale order by id limit {_AT_ONCE}")  # noqa: S608 - a number
+    told = rows(c, "select id, run_seq from tracking_stale order by id limit ?", (at_once,))
     if not told:
         return 0
     which, bound = among(c, sorted({seq for _, seq in told}))
@@ -86,11 +87,12 @@ class StaleTexts:
         if not self._ws.db.read(_many):
             return 0
         until_s, done = time.monotonic() + _SPENT_S, 0
-        while time.monotonic() < until_s:
-            some = self._ws.db.write(refresh)
-            done += some
-            if some < _AT_ONCE:
-                return done
+        with self._ws.db.behind():
+            while time.monotonic() < until_s:
+                some = self._ws.db.write(lambda c: refresh(c, _BEHIND))
+                done += some
+                if some < _BEHIND:
+                    return done
         self._looked = float("-inf")  # there is more: go on at the next tick
         return done
 

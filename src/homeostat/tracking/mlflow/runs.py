@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,17 +10,16 @@ import msgspec
 import sqlalchemy as sa
 
 from homeostat.core.clock import now_ms
-from homeostat.core.context import current_actor
 from homeostat.core.events import publish
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
 from homeostat.core.ids import new_hex_id
 from homeostat.core.statements import change, change_many, marks, rows
-from homeostat.core.statements import put as put_off
 from homeostat.core.turns import turns
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.attributes import number_of_text
+from homeostat.tracking.beginning import Beginning, begin
 from homeostat.tracking.experiments import insert_default
-from homeostat.tracking.folding import fold
+from homeostat.tracking.folding import fold_soon
 from homeostat.tracking.mlflow import shapes
 from homeostat.tracking.mlflow.kept import documents
 from homeostat.tracking.mlflow.wording import (
@@ -34,18 +32,11 @@ from homeostat.tracking.mlflow.wording import (
     run_id,
     status_of,
 )
-from homeostat.tracking.model import RunFinished, RunStarted
+from homeostat.tracking.model import RunFinished
 from homeostat.tracking.store import DEFAULT, DEFAULT_ID
 
 T = TypeVar("T")
 
-_INSERT = (
-    "insert into tracking_run (id, experiment_id, name, status, lifecycle, owner, actor, kind, parent_id, start_ms,"
-    " source, code_version, pending, told_ms)"
-    " values (?, ?, ?, 'running', 'active', ?, ?, 'run', ?, ?, ?, ?, 0, 0)"
-)
-_PUT_TAGS = "insert into tracking_tag (run_seq, key, value) values "
-_NEW_TAG = "((select seq from tracking_run where id = ?), ?, ?)"
 PUT_TAG = (
     "insert into tracking_tag (run_seq, key, value) values (?, ?, ?)"
     " on conflict (run_seq, key) do update set value = excluded.value"
@@ -78,31 +69,19 @@ async def create(ws: Workspace, args: Args) -> dict[str, Any]:
     owner, start = args.text("user_id", longest=256), args.integer("start_time", default=0)
     made = new_hex_id()
 
-    def begin(c: sa.Connection) -> str:
+    def put(c: sa.Connection) -> str:
         where = _active_experiment(c, experiment)
         parent = tags.get("mlflow.parentRunId", "")
         known = parent and rows(c, "select id from tracking_run where id = ?", (parent,))
         source, commit = tags.get("mlflow.source.name", ""), tags.get("mlflow.source.git.commit", "")
-        values = (
-            made,
-            experiment,
-            name,
-            owner,
-            current_actor()[:255],
-            parent if known else None,
-            start,
-            source,
-            commit,
-        )
-        put_off(c, _INSERT, values)
-        if tags:
-            each = [given for key, value in tags.items() for given in (made, key, value)]
-            put_off(c, _PUT_TAGS + ", ".join([_NEW_TAG] * len(tags)), each)
-        told = RunStarted(run_id=made, experiment=where[1], kind="run", parent_id=parent if known else None)
-        publish(ws, c, told)
+        run = Beginning(
+            made, experiment, where[1], name, owner, start, parent_id=parent if known else None,
+            source=source, code_version=commit,
+        )  # fmt: skip
+        begin(ws, c, run, tags)
         return where[0]
 
-    where = await written(ws, begin)
+    where = await written(ws, put)
     info = shapes.run_info((0, made, experiment, name, "running", "active", owner, start, None, where))
     shown = [*tags.items(), (shapes.RUN_NAME, name)]
     return {"run": {"info": info, "data": {"tags": [{"key": k, "value": v} for k, v in shown]}, "inputs": {}}}
@@ -128,7 +107,7 @@ async def update(ws: Workspace, args: Args) -> dict[str, Any]:
 
     row, ended = await written(ws, put)
     if ended:
-        asyncio.get_running_loop().run_in_executor(None, fold, ws, wanted)
+        fold_soon(ws, wanted)
     return {"run_info": shapes.run_info(row)}
 
 

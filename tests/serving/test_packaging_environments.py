@@ -115,6 +115,8 @@ def test_two_runs_give_the_same_bytes_and_everything_is_told(
     entries = layout.entries(2)
     assert {"opt/model/pyvenv.cfg", f"{SITE}/greeting.py", f"{SITE}/numpy/__init__.py"} <= entries.keys()
     assert entries["opt/model/bin/python3"].linkname == f"../../../{PYTHON}"
+    folders = [entry.mode for layer in range(1, 5) for entry in layout.entries(layer).values() if entry.isdir()]
+    assert set(folders) == {0o755}, "whoever the image runs as gets to every file"
     assert not any(name.startswith("opt/homeostat/lib/greeting") for name in layout.entries(1))
     assert layout.config["config"]["Entrypoint"][-2:] == ["--use", second_python.PYTHON]
     parts = {

@@ -56,7 +56,7 @@ def environment_items(shipped: list[Shipped], python: str, version: str) -> list
         Item(f"{PLACE}/pyvenv.cfg", told.encode()),
         Item(f"{PLACE}/bin/python3", link=f"{up}{python.lstrip('/')}"),
         Item(f"{PLACE}/bin/python", link="python3"),
-        Item(site),
+        Item(site, mode=0o755),
         *(item for one in shipped for item in items_of(one, site)),
     ]
 

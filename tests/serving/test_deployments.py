@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from homeostat.core.errors import Conflict, InvalidInput, NotFound, Refused
 from homeostat.core.events import events_after
 from homeostat.core.lineage_facts import record_read
 from homeostat.serving import (
+    BanditPolicy,
+    CanaryPolicy,
     Route,
     deploy,
     deployment_history,
@@ -23,10 +26,12 @@ from homeostat.serving import (
     list_deployments,
     rollback,
     set_routes,
+    start_bandit,
+    start_canary,
     undeploy,
 )
 from homeostat.serving.routes import RouteTable, check_routes, position
-from tests.serving.models import register_logistic
+from tests.serving.models import COLUMNS, register_logistic
 
 
 def versions(ws: hs.Workspace, scratch: Path, count: int, model: str = "delay") -> None:
@@ -190,3 +195,67 @@ def test_a_versions_lineage_names_where_it_is_and_was_served(any_ws: hs.Workspac
     assert [(n.kind, n.version) for n in back.nodes if n.kind != "run"] == [("model", "2"), ("deployment", "2")]
     undeploy(any_ws, "delay")
     assert len(any_ws.lineage.of("model", "delay", 2).nodes) == 3
+
+
+def test_a_canary_that_nobody_would_judge_is_not_returned_to(any_ws: hs.Workspace, tmp_path: Path) -> None:
+    versions(any_ws, tmp_path, 4)
+    deploy(any_ws, "delay", 1)
+    for other in (2, 3):  # the second ends the first
+        start_canary(any_ws, "delay", other)
+    assert rollback(any_ws, "delay").routes == [Route(version=1)]
+    with pytest.raises(Refused, match="no earlier deployment"):
+        rollback(any_ws, "delay")
+    start_canary(any_ws, "delay", 2)
+    deploy(any_ws, "delay", 4)
+    assert rollback(any_ws, "delay").routes == [Route(version=1)]
+    start_bandit(any_ws, "delay", [1, 2])
+    set_routes(any_ws, "delay", [Route(version=3), Route(version=2, role="shadow")])
+    assert rollback(any_ws, "delay").routes == [Route(version=1)]
+
+
+def test_a_rollback_to_a_version_that_was_deleted_says_so(ws: hs.Workspace, tmp_path: Path) -> None:
+    versions(ws, tmp_path, 3)
+    for version in (2, 3):
+        deploy(ws, "delay", version)
+    ws.registry.delete_version("delay", 2)
+    with pytest.raises(Refused, match="the routes before name version 2 of 'delay', which was deleted"):
+        rollback(ws, "delay")
+    set_routes(ws, "delay", [Route(version=3), Route(version=1, role="shadow")])
+    with pytest.raises(Refused, match="version 1 of 'delay' is deployed, as shadow") as raised:
+        ws.registry.delete_version("delay", 1)
+    assert "set_routes without it" in raised.value.hint
+    assert get_deployment(ws, "delay").champion == 3
+
+
+def test_what_would_fail_the_clients_of_the_champion_is_no_canary(ws: hs.Workspace, tmp_path: Path) -> None:
+    versions(ws, tmp_path, 1)
+    register_logistic(ws, tmp_path, "delay", np.ones(4), [*COLUMNS, "rain"])
+    register_logistic(ws, tmp_path, "delay", np.ones(2), COLUMNS[:2])
+    deploy(ws, "delay", 1)
+    for start in (lambda: start_canary(ws, "delay", 2), lambda: start_bandit(ws, "delay", [2])):
+        with pytest.raises(Refused, match="version 2 of 'delay' takes 'rain', which version 1 does not"):
+            start()
+    assert start_canary(ws, "delay", 3).routes[1].version == 3
+    by_hand = [Route(version=1, weight=0.5), Route(version=2, weight=0.5, role="canary")]
+    assert set_routes(ws, "delay", by_hand).routes == by_hand
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [CanaryPolicy(weights=[NAN, 1.0]), CanaryPolicy(weights=[0.1, NAN]), CanaryPolicy(slow_ratio=NAN),
+     CanaryPolicy(hold_s=INF), CanaryPolicy(error_margin=NAN), BanditPolicy(window_s=NAN), BanditPolicy(hold_s=INF)],
+)  # fmt: skip
+def test_policies_with_numbers_that_are_none_are_refused(
+    ws: hs.Workspace, tmp_path: Path, policy: CanaryPolicy | BanditPolicy
+) -> None:
+    versions(ws, tmp_path, 2)
+    before = deploy(ws, "delay", 1)
+    start = (
+        partial(start_canary, version=2) if isinstance(policy, CanaryPolicy) else partial(start_bandit, versions=[2])
+    )
+    with pytest.raises(InvalidInput):
+        start(ws, "delay", policy=policy)
+    assert list_deployments(ws) == [before]

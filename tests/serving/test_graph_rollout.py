@@ -169,6 +169,21 @@ def test_graphs_are_canaries_and_arms_beside_models(blend: PlaneProcess) -> None
     assert status == 200
 
 
+def test_a_request_that_one_version_refuses_names_it(shared: PlaneProcess, tmp_path: Path) -> None:
+    ws = shared.ws
+    register_logistic(ws, tmp_path, "wider", W1)
+    register_logistic(ws, tmp_path, "wider", np.ones(4), [*COLUMNS, "rain"])
+    deploy(ws, "wider", 1)
+    routes = [Route(version=1, weight=0.5), Route(version=2, weight=0.5, role="canary")]
+    wait_ready(ws, "wider", set_routes(ws, "wider", routes).generation, timeout_s=120)
+    answers = [shared.infer("wider", {"id": f"r{at}", **features([[1, 2, 3]])}) for at in range(20)]
+    assert {status for status, _ in answers} == {200, 400}
+    errors = {answer["error"] for status, answer in answers if status == 400}
+    assert errors == {"input 'features': expected shape [rows, 4], got [1, 3]; version 2 was to answer"}
+    named = [{"name": name, "datatype": "FP32", "shape": [1], "data": [1.0]} for name in (*COLUMNS, "rain")]
+    assert {shared.infer("wider", {"id": f"r{at}", "inputs": named})[0] for at in range(20)} == {200}
+
+
 class Wired(Runtime):
     """Gives its first column."""
 

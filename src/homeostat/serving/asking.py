@@ -86,8 +86,11 @@ class Asking:
             if loaded.contract.asks:
                 loaded.contract.bind(accepted.payload, request.params, request.parameters)
             wanted = loaded.writer.wanted(request)
-        except InvalidInput:
+        except InvalidInput as error:
             served.rejected += 1
+            if version is None and table.only is None:  # another version might have taken it
+                told = f"{error.message}; version {lane.loaded.version} was to answer"
+                raise InvalidInput(told, hint=error.hint) from None
             raise
         question = Question(
             waiting, form, identity, role, accepted.rows, accepted.payload, accepted.key, accepted.times, wanted,

@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import asdict
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import Record
@@ -50,6 +51,8 @@ class Earned(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_policy(policy: BanditPolicy) -> None:
     """InvalidInput unless the numbers make sense."""
+    if not all(math.isfinite(number) for number in asdict(policy).values() if isinstance(number, float)):
+        raise InvalidInput("a policy's numbers are finite", hint="leave one out for what it is by default")
     if not 0 <= policy.explore <= 1 or policy.min_rewards < 1 or policy.window_s < 0 or policy.hold_s < 0:
         raise InvalidInput("explore lies between 0 and 1, min_rewards is at least 1, window_s and hold_s at least 0")
 

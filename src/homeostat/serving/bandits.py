@@ -14,7 +14,14 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.serving import arms, store
 from homeostat.serving.bandit import BanditPolicy, Earned, check_policy, shares
-from homeostat.serving.deployments import check_servable, get_deployment, list_deployments, record
+from homeostat.serving.deployments import (
+    check_alike,
+    check_servable,
+    get_deployment,
+    list_deployments,
+    record,
+    returns_to,
+)
 from homeostat.serving.model import Bandit, BanditArm, BanditReview, Deployment, Route
 from homeostat.serving.prediction_table import requests_since
 
@@ -38,7 +45,8 @@ def start_bandit(
     something else changes the routes: `deploy` of the version that won, or `rollback` to the routes before. With
     `expect_generation`, nothing changes unless the deployment is still at that generation.
 
-    Raises: NotFound when the model is not deployed or has no such version; Refused when its gates have refused it;
+    Raises: NotFound when the model is not deployed or has no such version; Refused when its gates have refused it, or
+    it takes or gives something else than the champion;
     InvalidInput when no version is named beside the champion, or the policy makes no sense; Conflict when somebody else
     changed the deployment first.
     """
@@ -49,6 +57,7 @@ def start_bandit(
     if not others:
         raise InvalidInput("a bandit needs a version beside the champion", hint=f"versions other than {versions}")
     check_servable(ws, model, [Route(version=version, role="canary") for version in others])
+    check_alike(ws, model, current.champion, others)
     arms_of = [current.champion, *others]
     at_ms = now_ms()
 
@@ -56,7 +65,7 @@ def start_bandit(
         now = store.read_expected(
             connection, model, current.generation if expect_generation is None else expect_generation
         )
-        bandit = Bandit(versions=arms_of, policy=policy, since_ms=at_ms, before=now.generation)
+        bandit = Bandit(versions=arms_of, policy=policy, since_ms=at_ms, before=returns_to(now))
         routes = _routes(now, arms_of, [1 / len(arms_of)] * len(arms_of))
         return record(ws, connection, replace(now, routes=routes, canary=None, bandit=bandit), "bandit", now)
 

@@ -6,9 +6,11 @@ versions are rolled back with probability at most `alpha` over the whole life of
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
+from msgspec.structs import asdict
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import Record
@@ -68,8 +70,10 @@ class Judgement(Record):
 def check_policy(policy: CanaryPolicy) -> None:
     """InvalidInput unless the weights rise within (0, 1] and the numbers make sense."""
     weights = policy.weights
-    if not weights or any(b <= a for a, b in zip([0.0, *weights], weights, strict=False)) or weights[-1] > 1:
+    if not weights or not all(a < b for a, b in zip([0.0, *weights], weights, strict=False)) or weights[-1] > 1:
         raise InvalidInput(f"the weights {weights} do not rise from above 0 to at most 1", hint="such as 0.01, 0.1, 1")
+    if not all(math.isfinite(number) for number in asdict(policy).values() if isinstance(number, float)):
+        raise InvalidInput("a policy's numbers are finite", hint="leave one out for what it is by default")
     if not 0 < policy.alpha < 1 or policy.min_requests < 1 or policy.slow_ratio < 1 or policy.hold_s < 0:
         raise InvalidInput("alpha lies between 0 and 1, min_requests and slow_ratio are at least 1, hold_s at least 0")
 

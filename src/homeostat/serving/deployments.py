@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from homeostat.core.blobs import digest_of
 from homeostat.core.clock import now_ms
 from homeostat.core.context import acting_run, current_actor
-from homeostat.core.errors import Conflict, InvalidInput, Refused
+from homeostat.core.errors import Conflict, InvalidInput, NotFound, Refused
 from homeostat.core.events import publish
 from homeostat.core.lineage_facts import record_read, record_write
 from homeostat.core.paths import check_name
@@ -100,6 +100,18 @@ def deploy(
     return ws.db.write(write)
 
 
+def _need_versions(ws: Workspace, model: str, routes: list[Route]) -> None:
+    for route in routes:
+        try:
+            get_version(ws, model, route.version)
+        except NotFound as error:
+            raise Refused(
+                f"the routes before name version {route.version} of '{model}', which was deleted",
+                hint=f"deploy another version: `homeostat serving deploy {model} VERSION`",
+                version=route.version,
+            ) from error
+
+
 def _check_log_policy(version: ModelVersion, share: float | None, redacted: list[str]) -> None:
     if share is not None and not 0 <= share <= 1:
         raise InvalidInput(f"log_share={share}", hint="a share of the requests, from 0 to 1")
@@ -144,8 +156,10 @@ def rollback(ws: Workspace, model: str, expect_generation: int | None = None) ->
 
     With `expect_generation`, nothing changes unless the deployment is still at that generation.
 
-    Raises: NotFound when the model is not deployed; Refused when there is nothing to return to; Conflict when somebody
-    else changed the deployment first.
+    Of a canary or bandit that moved by itself, these are the routes before it began.
+
+    Raises: NotFound when the model is not deployed; Refused when there is nothing to return to, or a version of it was
+    deleted; Conflict when somebody else changed the deployment first.
     """
 
     def write(connection: sa.Connection) -> Deployment:
@@ -154,6 +168,7 @@ def rollback(ws: Workspace, model: str, expect_generation: int | None = None) ->
         if back_to is None:
             raise Refused(f"model '{model}' has no earlier deployment to return to")
         earlier, further = store.read_change(connection, model, back_to)
+        _need_versions(ws, model, earlier.routes)
         changed = replace(current, routes=earlier.routes, canary=None, bandit=None)
         return record(ws, connection, changed, "rollback", current, back_to=further)
 
@@ -235,6 +250,37 @@ def check_servable(ws: Workspace, model: str, routes: list[Route]) -> None:
             )
 
 
+def check_alike(ws: Workspace, model: str, champion: int, versions: list[int]) -> None:
+    """Refused when requests that the champion answers would be refused by one of the versions, or answered in another
+    form: such a version fails requests that nobody counts, as they never reach the prediction log."""
+    served = get_version(ws, model, champion)
+    if served.flavor == "mlflow":
+        return  # such a signature may have columns that are left out, and names that it does not say
+    was = served.signature
+    known, gives = {field.name: field for field in was.inputs}, {field.name: field.dtype for field in was.outputs}
+    for number in versions:
+        found = get_version(ws, model, number)
+        now, what = found.signature, ""
+        if found.flavor == "mlflow":
+            continue
+        for field in now.inputs:
+            before = known.get(field.name)
+            if before is None:
+                what = f"takes '{field.name}', which version {champion} does not"
+            elif (field.dtype, field.shape) != (before.dtype, before.shape):
+                what = f"takes '{field.name}' as {field.dtype}, version {champion} as {before.dtype}"
+        for name, dtype in gives.items():
+            if (name, dtype) not in [(field.name, field.dtype) for field in now.outputs]:
+                what = f"does not give '{name}' ({dtype}), which version {champion} does"
+        if what:
+            raise Refused(
+                f"version {number} of '{model}' {what}",
+                hint="where all clients can do with both, share the requests by hand with set_routes; else deploy it "
+                "under another name",
+                version=number,
+            )
+
+
 def record(
     ws: Workspace,
     connection: sa.Connection,
@@ -248,7 +294,9 @@ def record(
     generation = store.last_generation(connection, changed.model) + 1
     at_ms = now_ms()
     new = replace(changed, generation=generation, updated_ms=at_ms)
-    values = {"generation": generation, "record": to_json(new)}
+    written = to_json(new)
+    from_json(written, Deployment)  # what cannot be read again would stop every data plane
+    values = {"generation": generation, "record": written}
     if current is None:
         connection.execute(sa.insert(store.deployment).values(model=new.model, **values))
     else:
@@ -257,7 +305,7 @@ def record(
         if not connection.execute(sa.update(store.deployment).where(*where).values(**values)).rowcount:
             raise Conflict(f"the deployment of '{new.model}' was changed at the same moment", hint="try again")
     if reason not in _LEAD_BACK_THEMSELVES:
-        back_to = current.generation if current is not None else None
+        back_to = None if current is None else returns_to(current)
     connection.execute(
         sa.insert(store.change).values(
             model=new.model, generation=generation, routes=to_json(new.routes), reason=reason, actor=current_actor(),
@@ -267,6 +315,13 @@ def record(
     _remember(ws, connection, new, reason)
     publish(ws, connection, DeploymentChanged(model=new.model, generation=generation, routes=new.routes, reason=reason))
     return new
+
+
+def returns_to(current: Deployment) -> int:
+    """The generation that a rollback from whatever follows `current` returns to. Nobody would judge a canary, or share
+    a bandit's requests anew, that somebody returned to: it is what was there before those began."""
+    began = current.canary or current.bandit
+    return current.generation if began is None else began.before
 
 
 def _remember(ws: Workspace, connection: sa.Connection, new: Deployment, reason: str) -> None:

@@ -37,7 +37,8 @@ def served(ws: Workspace, connection: sa.Connection, kind: str, name: str, versi
         return None
     return Refused(
         f"version {version} of '{name}' is deployed, as {roles[0]}",
-        hint=f"send its requests elsewhere first: `homeostat serving deploy {name} VERSION`",
+        hint=f"take it out of the routes first: `homeostat serving deploy {name} VERSION` of another one, or "
+        "set_routes without it",
         model=name,
         version=version,
     )

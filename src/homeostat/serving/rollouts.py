@@ -13,7 +13,14 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.serving import arms, store
 from homeostat.serving.canary import Action, CanaryPolicy, Judgement, check_policy, judge
-from homeostat.serving.deployments import check_servable, get_deployment, list_deployments, record
+from homeostat.serving.deployments import (
+    check_alike,
+    check_servable,
+    get_deployment,
+    list_deployments,
+    record,
+    returns_to,
+)
 from homeostat.serving.model import Canary, CanaryReview, CanaryStep, Comparison, Deployment, Route
 from homeostat.serving.prediction_table import requests_since
 from homeostat.serving.sequential import Arm, difference
@@ -35,9 +42,9 @@ def start_canary(
     look (see `CanaryPolicy`). Whatever else changes the routes meanwhile, for example `deploy`, ends it. With
     `expect_generation`, nothing changes unless the deployment is still at that generation.
 
-    Raises: NotFound when the model is not deployed or has no such version; Refused when its gates have refused it;
-    InvalidInput when it is the champion already or the policy makes no sense; Conflict when somebody else changed the
-    deployment first.
+    Raises: NotFound when the model is not deployed or has no such version; Refused when its gates have refused it, and
+    when it takes or gives something else than the champion, whose clients it would fail; InvalidInput when it is the
+    champion already or the policy makes no sense; Conflict when somebody else changed the deployment first.
     """
     policy = policy or CanaryPolicy()
     check_policy(policy)
@@ -45,6 +52,7 @@ def start_canary(
     if current.champion == version:
         raise InvalidInput(f"version {version} is the champion of '{model}' already")
     check_servable(ws, model, [Route(version=version, role="canary")])
+    check_alike(ws, model, current.champion, [version])
     at_ms = now_ms()
     slow_us = arms.slow_us(ws, model, current.champion, at_ms - _HOUR_MS)
 
@@ -53,7 +61,7 @@ def start_canary(
             connection, model, current.generation if expect_generation is None else expect_generation
         )
         step = CanaryStep(weight=policy.weights[0], at_ms=at_ms)
-        canary = Canary(version=version, policy=policy, steps=[step], slow_us=slow_us, before=now.generation)
+        canary = Canary(version=version, policy=policy, steps=[step], slow_us=slow_us, before=returns_to(now))
         changed = replace(now, routes=_routes(now, version, step.weight), canary=canary, bandit=None)
         return record(ws, connection, changed, "canary", now)
 

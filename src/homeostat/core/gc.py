@@ -43,6 +43,8 @@ TELLING = {
     "team_audit": "who asked for what",
     "registry_history": "who moved which model, chained by digests of its own",
     "homeostat_version": "one number",
+    "tracking_trace_word": "what the tags and the metadata of traces say, once more",
+    "tracking_span_fact": "what spans say, once more",
 }
 # Packed numbers: no text at all.
 PACKED = {("tracking_inbox", "payload"), ("tracking_journal", "payload"), ("tracking_chunk", "payload")}

@@ -58,14 +58,15 @@ def put_trace(ws: Workspace, trace: Trace, whole: bool = True) -> Trace:
         tags = {LOCATION: location_of(c, trace), **before.tags, **trace.tags}
         if before.tags.get(SPANS_LOCATION) == HERE:
             tags[SPANS_LOCATION] = HERE
-        write_trace(c, replace(
-            trace, tags=tags, metadata={**before.metadata, **said},
+        kept = replace(
+            trace, tags=tags, metadata={**before.metadata, **said}, assessments=before.assessments,
             request_preview=trace.request_preview or before.request_preview,
             response_preview=trace.response_preview or before.response_preview,
-        ), known)  # fmt: skip
+        )  # fmt: skip
+        write_trace(c, kept, known)
         for one in trace.assessments:
             _put_assessment(c, trace.id, one)
-        return _found(c, trace.id)
+        return _found(c, trace.id) if trace.assessments else kept
 
     return ws.db.write(put)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import posixpath
 import unicodedata
 from collections.abc import Callable
 from email.utils import formatdate
@@ -31,7 +32,8 @@ _PIECE = 4 << 20
 # What people look at as text, whatever their registered type is; so nothing of these runs in a browser.
 _TEXT = {
     "txt", "log", "err", "cfg", "conf", "cnf", "cf", "ini", "properties", "prop", "hocon", "toml", "yaml", "yml",
-    "xml", "json", "js", "py", "py3", "csv", "tsv", "md", "rst", "ipynb", "MLmodel", "MLproject",
+    "xml", "json", "js", "py", "py3", "csv", "tsv", "md", "rst", "ipynb", "MLmodel", "mlproject",
+    "MLproject",
 }  # fmt: skip
 
 
@@ -172,10 +174,11 @@ def byte_range(asked: str, size: int) -> tuple[int, int] | None:
 def media_type(name: str) -> str:
     """The content type of a file of this name.
 
-    >>> media_type("model.pkl"), media_type("page.html"), media_type("MLmodel")
-    ('application/octet-stream', 'text/html', 'text/plain')
+    >>> media_type("model.pkl"), media_type("page.html"), media_type("MLmodel"), media_type(".json")
+    ('application/octet-stream', 'text/html', 'text/plain', 'application/octet-stream')
     """
-    if name.rpartition(".")[2] in _TEXT:
+    # A file of a name that begins with a dot has no ending; one without an ending is what its name says.
+    if (posixpath.splitext(name)[1].replace(".", "") or name) in _TEXT:
         return "text/plain"
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 

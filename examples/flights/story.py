@@ -90,7 +90,7 @@ def _learn(ws: hs.Workspace, view: Any, project: Path, quick: bool) -> None:
         ws.registry.set_alias(MODEL, "champion", first.version)
         ws.serving.deploy(MODEL, first.version, key=KEY, time=TIME)
     deployment = ws.serving.get_deployment(MODEL)
-    ws.serving.wait_ready(MODEL, deployment.generation)
+    ws.serving.wait_ready(MODEL, deployment.generation, timeout_s=300)
 
 
 def _flights(ws: hs.Workspace, source: dict[str, Any], last: int, quick: bool) -> pl.DataFrame:

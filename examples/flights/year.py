@@ -100,7 +100,7 @@ class Year:
     def _settle(self) -> None:
         """Wait until the data plane serves what the loop has decided, so that a stretch is never split between two."""
         deployment = self.ws.serving.get_deployment(self.model)
-        self.ws.serving.wait_ready(self.model, deployment.generation)
+        self.ws.serving.wait_ready(self.model, deployment.generation, timeout_s=300)
 
     @staticmethod
     def _between(rows: pl.DataFrame, column: str, start: int, end: int) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """The main job: it shows what it must, and ends the same however it is interrupted.
 
 In its short form; `HOMEOSTAT_DEMO=full` takes the whole year (some five minutes for each of the two runs), and
-`HOMEOSTAT_KILLS=10` ends it at ten moments instead of three.
+`HOMEOSTAT_KILLS=10` ends it at ten moments instead of two.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(whole: tuple[Path, di
     home, report = tmp_path / "home", tmp_path / "report.json"
     moments = random.Random(20130301)
     kills = 0
-    for number in range(int(os.environ.get("HOMEOSTAT_KILLS", "3"))):
+    for number in range(int(os.environ.get("HOMEOSTAT_KILLS", "2"))):
         # By turns the demo's own process alone, whose servers and steps must notice by themselves, and all at once.
         kill = runs.kill_group_after if number % 2 else runs.kill_after
         kills += kill(runs.start(home, report, *FORM), moments.uniform(3, 40 if FULL else 25))

@@ -99,7 +99,7 @@ facts = st.lists(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(facts=facts)
 def test_up_and_down_are_each_other_reversed(ws: hs.Workspace, facts: list[tuple[str, int, int]]):

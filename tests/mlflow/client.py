@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HOST = Path(__file__).parent / "host.py"
-_TIMEOUT_S = 120
+_TIMEOUT_S = 600
 
 
 def find_python() -> Path | None:

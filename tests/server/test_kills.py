@@ -80,7 +80,7 @@ def tell(took: list[float]) -> None:
 
 @pytest.mark.timeout(3600)
 def test_no_answered_write_is_lost_and_none_is_there_twice(tmp_path: Path):
-    tell(kill_rounds(str(tmp_path / "home"), ROUNDS or 8))
+    tell(kill_rounds(str(tmp_path / "home"), ROUNDS or 5))
     with hs.open(tmp_path / "home") as ws:
         assert [f for f in examine(ws, full=True) if f.state == "bad" and f.check != "disk"] == []
     # What was cut off left no half file behind: the next process removed it.

@@ -50,7 +50,7 @@ def states(ws: Workspace, model: str | None = None) -> list[ServingState]:
 
 
 @verb(permission="serving:read")
-def wait_ready(ws: Workspace, model: str, generation: int | None = None, timeout_s: float = 30.0) -> list[ServingState]:
+def wait_ready(ws: Workspace, model: str, generation: int | None = None, timeout_s: float = 60.0) -> list[ServingState]:
     """Wait until every live data plane answers `model` by `generation` (the current one by default) or a later one.
     Where it is unloaded until somebody asks, the first request still waits for it.
 

@@ -57,7 +57,7 @@ function List(props: { deployments: Deployment[]; states: ServingState[]; traffi
     <>
       <Say>{opening(props.deployments, props.traffic)}</Say>
       <div className="card scroll-x" tabIndex={0} role="group" aria-label="Deployments">
-        <table className="plain roomy">
+        <table className="plain roomy fleet">
           <thead>
             <tr>
               <th scope="col">model</th>
@@ -109,7 +109,7 @@ function Row({ deployment, states, traffic }: { deployment: Deployment; states: 
         <RouteBar routes={deployment.routes} />
       </td>
       <td className="note">{rollout(deployment)}</td>
-      <td>
+      <td data-label="a second">
         {traffic && (
           <span className="course">
             <Spark values={perStep(traffic)} label="requests over time" />
@@ -117,9 +117,15 @@ function Row({ deployment, states, traffic }: { deployment: Deployment; states: 
           </span>
         )}
       </td>
-      <td className="right">{latency(traffic?.latency_ms ?? null)}</td>
-      <td className="right">{latency(traffic?.latency_p95_ms ?? null)}</td>
-      <td className={failing ? "right bad" : "right"}>{traffic && traffic.requests > 0 ? percent(traffic.failed / traffic.requests, failing ? 2 : 0) : "–"}</td>
+      <td className="right" data-label="median">
+        {latency(traffic?.latency_ms ?? null)}
+      </td>
+      <td className="right" data-label="95 % within">
+        {latency(traffic?.latency_p95_ms ?? null)}
+      </td>
+      <td className={failing ? "right bad" : "right"} data-label="failed">
+        {traffic && traffic.requests > 0 ? percent(traffic.failed / traffic.requests, failing ? 2 : 0) : "–"}
+      </td>
       <td className="right">
         <Pill tone={tone}>{text}</Pill>
       </td>

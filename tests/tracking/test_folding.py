@@ -98,6 +98,13 @@ def test_large_requests_bound_a_pass_by_their_bytes(ws: hs.Workspace, monkeypatc
     assert state(ws, id) == (0, 0, {"loss": [4000]})
 
 
+def folded() -> None:
+    """Return when no ended run waits any more."""
+    for thread in threading.enumerate():
+        if thread.name == "homeostat-folding":
+            thread.join(60)
+
+
 def test_ended_runs_are_folded_one_after_another(any_ws: hs.Workspace):
     """Whatever is wrong with one of them, and whoever asks while they are."""
     ids = [any_ws.tracking.create_run().id for _ in range(3)]
@@ -105,11 +112,12 @@ def test_ended_runs_are_folded_one_after_another(any_ws: hs.Workspace):
         journal(any_ws, id, [[Journalled("loss", 1, 1, 0.5)], [Journalled("loss", 2, 2, 0.25)]])
     for id in (ids[0], "there is no such run", *ids[1:]):
         f.fold_soon(any_ws, id)
-    for thread in threading.enumerate():
-        if thread.name == "homeostat-folding":
-            thread.join(60)
+    folded()
     assert [state(any_ws, id) for id in ids] == [(0, 0, {"loss": [2]})] * 3
+    journal(any_ws, ids[0], [[Journalled("loss", 3, 3, 0.125)]])
     f.fold_soon(any_ws, ids[0])  # the next one begins anew
+    folded()
+    assert state(any_ws, ids[0])[0] == 0
 
 
 def test_where_too_many_wait_more_are_left_to_the_server(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
@@ -117,7 +125,7 @@ def test_where_too_many_wait_more_are_left_to_the_server(ws: hs.Workspace, monke
     journal(ws, id, [[Journalled("loss", 1, 1, 0.5)]])
     monkeypatch.setattr(f, "_MOST_SOON", 0)
     f.fold_soon(ws, id)
-    assert not f._soon
+    folded()
     assert state(ws, id)[0] == 1
 
 

@@ -43,9 +43,9 @@ _GROUP = 256
 # that slow ones hold it for a tenth of the time at most.
 _LONG_S, _RARELY = 0.002, 10
 
-# What is written behind others: after a write it waits so many times as long, at most so long, while there was one of
-# others in the last moment.
-_BEHIND, _MOST_S, _QUIET_S = 9, 1.0, 0.05
+# What is written behind others waits so many times as long as the last one and what led to it took, and at most so
+# long, while there was a write of others in the last moment.
+_BEHIND, _MOST_S, _QUIET_S = 9, 1.0, 0.25
 
 # How often a write is tried that another process was in the way of, and how long it waits at first.
 _TRIES, _PAUSE_S = 5, 0.02
@@ -136,21 +136,25 @@ class Database:
         if not getattr(self._open, "behind", False):
             self._wanted = monotonic()
             return self.submit(fn).result()
-        while (now := monotonic()) < self._open.next and now - self._wanted < _QUIET_S:
-            sleep(_QUIET_S / 5)
+        begun = now = monotonic()
+        while now < self._open.next and now - self._wanted < _QUIET_S:
+            sleep(_PAUSE_S / 2)
+            now = monotonic()
         try:
             return self.submit(fn).result()
         finally:
             end = monotonic()
-            self._open.next = end + min(_MOST_S, _BEHIND * (end - now))
+            spent = end - self._open.since - (now - begun)  # with what was read and computed for it
+            self._open.since, self._open.next = end, end + min(_MOST_S, _BEHIND * spent)
 
     @contextmanager
     def behind(self) -> Generator[None]:
-        """Have the writes of this thread give way to others: while those come, they take a tenth of the time.
+        """Have this thread give way before it writes: while others write, its work takes a tenth of the time.
 
         For housekeeping, whose writes are small then, as whoever asks for something waits for one of them at most.
         """
-        before, self._open.behind, self._open.next = getattr(self._open, "behind", False), True, 0.0
+        before, self._open.behind = getattr(self._open, "behind", False), True
+        self._open.since, self._open.next = monotonic(), getattr(self._open, "next", 0.0)
         try:
             yield
         finally:

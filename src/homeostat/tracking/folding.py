@@ -91,7 +91,8 @@ def _fold_all() -> None:
         except NotFound:  # erased since
             pass
         except Exception:  # those behind it are folded all the same, and this one later
-            log.exception("run %s is not folded yet", run_id)
+            if not ws.db.closed:
+                log.exception("run %s is not folded yet", run_id)
         finally:
             with _lock:
                 _soon.popleft()

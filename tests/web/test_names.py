@@ -88,6 +88,7 @@ def test_no_name_acts_on_any_page(pages: tuple[Any, list[str]]):
     for address in addresses:
         page.goto(address)
         page.locator("main, body:not(:has(#root))").first.wait_for()  # the page, or the server's own word
+        page.wait_for_load_state("networkidle")  # nothing is asked for half a second: it asks step by step
         watched.quiet()
         for summary in page.locator("summary").all():
             summary.click(force=True)

@@ -137,21 +137,3 @@ def test_a_server_makes_many_anew_now_and_then(ws: hs.Workspace, monkeypatch: py
     assert due.refresh_due(now_s + texts.LOOK_S / 2) == 0
     assert due.refresh_due(now_s + texts.LOOK_S) == 6
     assert lacking(ws) == []
-
-
-def test_after_many_the_database_is_told_to_count(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
-    """Else PostgreSQL would plan searches for the few rows that it knows of, for a minute."""
-    monkeypatch.setattr(texts, "_FEW", 3)
-    monkeypatch.setattr(texts, "_COUNTED_AT", 12)
-    due, now_s = StaleTexts(any_ws), time.monotonic()
-
-    def known() -> float:
-        query = "select reltuples from pg_class where relname = 'tracking_text'"
-        return any_ws.db.look(lambda c: rows(c, query))[0][0] if any_ws.db.url.startswith("postgresql") else -1
-
-    for expected in (-1, 6):
-        for _ in range(3):
-            any_ws.tracking.create_run(params={"a": 1})
-        now_s += texts.LOOK_S
-        assert due.refresh_due(now_s) == 6
-        assert known() == (expected if any_ws.db.url.startswith("postgresql") else -1)

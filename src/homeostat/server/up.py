@@ -99,10 +99,10 @@ class Housekeeping:
         from homeostat.notify import deliver_due
         from homeostat.pipelines import recover
         from homeostat.serving import fold, review_due
-        from homeostat.tracking import IdleRuns, OldChanges, StaleTexts, collect_runs, mark_lost
+        from homeostat.tracking import GrownTables, IdleRuns, OldChanges, StaleTexts, collect_runs, mark_lost
 
         idle_runs, stale_texts = IdleRuns(self._workspace), StaleTexts(self._workspace)
-        old_changes = OldChanges(self._workspace)
+        old_changes, grown_tables = OldChanges(self._workspace), GrownTables(self._workspace)
         duties: list[Callable[[], object]] = [
             lambda: events.dispatch(self._workspace),
             lambda: deliver_due(self._workspace, now_ms()),
@@ -111,6 +111,7 @@ class Housekeeping:
             lambda: mark_lost(self._workspace),
             lambda: recover(self._workspace),
             lambda: fold(self._workspace),
+            lambda: grown_tables.count_due(time.monotonic()),
             lambda: idle_runs.fold_due(time.monotonic()),
             lambda: stale_texts.refresh_due(time.monotonic()),
             lambda: old_changes.trim_due(time.monotonic()),

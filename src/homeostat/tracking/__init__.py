@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from homeostat.tracking.artifacts import log_artifact as log_artifact
     from homeostat.tracking.artifacts import read_artifact as read_artifact
     from homeostat.tracking.changes import OldChanges as OldChanges
+    from homeostat.tracking.counting import GrownTables as GrownTables
     from homeostat.tracking.curves import metric_curves as metric_curves
     from homeostat.tracking.delivery import Delivered as Delivered
     from homeostat.tracking.experiments import create_experiment as create_experiment

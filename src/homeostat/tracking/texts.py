@@ -29,10 +29,6 @@ T = TypeVar("T")
 _FEW, _AT_ONCE, _MOST = 500, 2000, 10_000
 _BEHIND = 250  # of what nobody waits for, while others wait to write
 LOOK_S = 10
-# After so many, as when runs were imported, PostgreSQL is told to count anew: until it does so by itself, which takes a
-# minute, it would expect few rows where there are many.
-_COUNTED_AT = 5000
-_COUNT = "analyze tracking_run, tracking_param, tracking_tag, tracking_series, tracking_text"
 _TURN = "select pg_try_advisory_xact_lock(4701004)"
 _SPENT_S = 0.5
 
@@ -79,7 +75,6 @@ class StaleTexts:
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
         self._looked = float("-inf")
-        self._made = 0  # since PostgreSQL counted
 
     def refresh_due(self, now_s: float) -> int:
         """Where there are many, make some anew: half a second of them every 10 seconds, by a clock that only goes on.
@@ -97,20 +92,9 @@ class StaleTexts:
                 some = self._ws.db.write(lambda c: refresh(c, _BEHIND))
                 done += some
                 if some < _BEHIND:
-                    break
-            else:
-                self._looked = float("-inf")  # there is more: go on at the next tick
-        self._made += done
-        if self._looked == now_s and self._made >= _COUNTED_AT and self._ws.db.look(_counted):
-            self._made = 0
+                    return done
+        self._looked = float("-inf")  # there is more: go on at the next tick
         return done
-
-
-def _counted(c: sa.Connection) -> bool:
-    """Have PostgreSQL count, beside whoever writes."""
-    if c.dialect.name == "postgresql":
-        rows(c, _COUNT)
-    return True
 
 
 def _many(c: sa.Connection) -> bool:

@@ -23,8 +23,8 @@ _OPERATORS = {"=": "==", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 def fitting(columns: Columns, tree: Any | None) -> tuple[set[int] | None, Any | None]:
     """The runs, of any lifecycle, of which a part of `tree` holds, and what is left of it to be asked; None where
-    nothing is remembered of what it asks."""
-    members = tree.members if isinstance(tree, Group) and tree.kind == "and" else (tree,)
+    nothing is remembered of what it asks, or it asks one thing only: an index tells that soonest."""
+    members = tree.members if isinstance(tree, Group) and tree.kind == "and" else ()
     found: set[int] | None = None
     rest: list[Any] = []
     for member in members:
@@ -34,6 +34,8 @@ def fitting(columns: Columns, tree: Any | None) -> tuple[set[int] | None, Any | 
             continue
         some = columns.holds(node)
         found = some if found is None else found & some
+    if found is None:
+        return None, tree
     return found, Group("and", tuple(rest)) if len(rest) > 1 else rest[0] if rest else None
 
 

@@ -31,18 +31,18 @@ UNKEPT = frozenset((
 ))  # fmt: skip
 _WORD, _FACT = trace_store.word.name, trace_store.fact.name
 _FACTS = [column.name for column in trace_store.fact.columns]
-_PUT_WORDS = f"insert into {_WORD} values ({statements.marks(6)}) on conflict do nothing"  # noqa: S608
+_PUT_WORDS = f"insert into {_WORD} values ({statements.marks(6)}) on conflict do nothing"  # noqa: S608 - names of this slice; values are bound
 _TAKE_WORDS = (
-    f"delete from {_WORD} where experiment_id = ? and kind = ? and key = ? and value = ?"  # noqa: S608
+    f"delete from {_WORD} where experiment_id = ? and kind = ? and key = ? and value = ?"  # noqa: S608 - names of this slice; values are bound
     " and request_ms = ? and trace_id = ?"
 )
 _PUT_FACTS = (
-    f"insert into {_FACT} ({', '.join(_FACTS)}) values ({statements.marks(len(_FACTS))})"  # noqa: S608
+    f"insert into {_FACT} ({', '.join(_FACTS)}) values ({statements.marks(len(_FACTS))})"  # noqa: S608 - names of this slice; values are bound
     " on conflict (experiment_id, request_ms, trace_id, span_id) do update set "
     + ", ".join(f"{name} = excluded.{name}" for name in _FACTS[4:])
 )
-_MOVE_FACTS = f"update {_FACT} set request_ms = ? where experiment_id = ? and request_ms = ? and trace_id = ?"  # noqa: S608
-_TAKE_FACTS = f"delete from {_FACT} where experiment_id = ? and request_ms = ? and trace_id = ?"  # noqa: S608
+_MOVE_FACTS = f"update {_FACT} set request_ms = ? where experiment_id = ? and request_ms = ? and trace_id = ?"  # noqa: S608 - names of this slice; values are bound
+_TAKE_FACTS = f"delete from {_FACT} where experiment_id = ? and request_ms = ? and trace_id = ?"  # noqa: S608 - names of this slice; values are bound
 
 Word = tuple[int, str, str, str, int, str]
 

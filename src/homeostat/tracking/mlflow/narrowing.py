@@ -21,10 +21,15 @@ FEW, _MANY = 5000, 20_000
 _OPERATORS = {"=": "==", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
+def asks_several(tree: Any | None) -> bool:
+    """Whether several conditions must hold: one alone is told soonest by an index."""
+    return isinstance(tree, Group) and tree.kind == "and"
+
+
 def fitting(columns: Columns, tree: Any | None) -> tuple[set[int] | None, Any | None]:
     """The runs, of any lifecycle, of which a part of `tree` holds, and what is left of it to be asked; None where
-    nothing is remembered of what it asks, or it asks one thing only: an index tells that soonest."""
-    members = tree.members if isinstance(tree, Group) and tree.kind == "and" else ()
+    nothing is remembered of what it asks, or it does not ask several things."""
+    members = tree.members if isinstance(tree, Group) and asks_several(tree) else ()
     found: set[int] | None = None
     rest: list[Any] = []
     for member in members:

@@ -8,6 +8,7 @@ from homeostat.core.foreign import Args, invalid, rpc
 from homeostat.core.foreign_search import parse_filter, parse_order
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.mlflow.kept import documents
+from homeostat.tracking.mlflow.narrowing import asks_several
 from homeostat.tracking.mlflow.search_sql import RUNS, Search, find
 from homeostat.tracking.mlflow.wording import experiment_id_of, view_of
 from homeostat.tracking.query.remembered import Columns
@@ -40,7 +41,9 @@ def search(ws: Workspace, args: Args) -> bytes:
     )
 
     def read(c: sa.Connection) -> tuple[list[bytes], str | None]:
-        seqs, after = find(c, wanted, Columns.of(ws, c))
+        # To see what changed since it was remembered costs an exchange: where nothing would be asked of it, it is not.
+        several = c.dialect.name == "postgresql" and asks_several(wanted.tree)
+        seqs, after = find(c, wanted, Columns.of(ws, c) if several else None)
         return (documents(ws, c, seqs) if seqs else []), after
 
     found, after = ws.db.read(read)

@@ -83,7 +83,7 @@ def find(c: sa.Connection, search: Search, columns: Columns | None = None) -> tu
     last = _read_token(search) if search.after else []
     found: list[Any] | None = None
     fit, narrowed = None, search
-    if columns is not None and c.dialect.name == "postgresql":
+    if columns is not None:
         fit, rest = fitting(columns, search.tree)
         narrowed = search._replace(tree=rest)
     if search.order and search.order[0][0] == "metric" and not (last and last[0]):

@@ -71,7 +71,10 @@ def test_features_are_found_by_the_keys_of_the_view_as_of_now(viewed: PlaneProce
     lookup = Lookup(view="recent", defaults={"wind": 9.0, "hour_mean_2h": -2.0})
     deployment = deploy_graph(ws, "now", Sequence(steps=[lookup, Member(name="score")]))
     declared = get_graph(ws, "now")
-    assert declared.graph.steps[0].version == 1  # type: ignore[union-attr]
+    assert isinstance(declared.graph, Sequence)
+    first = declared.graph.steps[0]
+    assert isinstance(first, Lookup)
+    assert first.version == 1
     assert {field.name: field.dtype for field in declared.signature.inputs} == {
         "distance": "FP32", "origin": "BYTES", "carrier": "INT64",
     }  # fmt: skip

@@ -58,6 +58,10 @@ def rows(database: Database) -> dict[str, list[dict[str, Any]]]:
     return database.read(read)
 
 
+def as_text(row: dict[str, Any]) -> str:
+    return json.dumps(row, sort_keys=True, default=str)
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_old_traces_are_found_by_is_as_if_they_came_today(
     kind: str, ws: hs.Workspace, tmp_path: Path, request: pytest.FixtureRequest
@@ -73,11 +77,10 @@ def test_what_old_traces_are_found_by_is_as_if_they_came_today(
     with database.writer.begin() as connection:
         for table in (store.trace, store.span, store.assessment):
             old = sa.Table(table.name, sa.MetaData(), autoload_with=connection)
-            kept = [{name: row[name] for name in old.columns.keys()} for row in wanted[table.name]]  # noqa: SIM118
+            kept = [{column.name: row[column.name] for column in old.columns} for row in wanted[table.name]]
             connection.execute(sa.insert(old), kept)
     upgrade(database, "0009")
     filled = rows(database)
     database.close()
     for name, found in wanted.items():
-        key = lambda row: json.dumps(row, sort_keys=True, default=str)  # noqa: E731
-        assert sorted(filled[name], key=key) == sorted(found, key=key), name
+        assert sorted(map(as_text, filled[name])) == sorted(map(as_text, found)), name

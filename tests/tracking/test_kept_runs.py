@@ -78,13 +78,15 @@ class World:
         self.chance, self.changes = chance, list[int]()
         self.kept, self.depth, self.found = KeptRuns(most_bytes=6 * 160), 0, 0
 
-    def mark(self, c: Snapshot) -> Mark:
-        return Mark(c.at, c.at)
+    def changed_ahead(self, c: Snapshot, since: Mark | None) -> Callable[[], tuple[Mark, set[int] | None]]:
+        def changed() -> tuple[Mark, set[int] | None]:
+            unknown = since is None or self.chance.random() < 0.05
+            told = Mark(c.at, c.at), None if unknown else set(self.changes[since.low : c.at])
+            self.meanwhile()
+            return told
 
-    def changed_since(self, c: Snapshot, since: Mark) -> tuple[Mark, set[int] | None]:
-        told = self.mark(c), None if self.chance.random() < 0.05 else set(self.changes[since.low : c.at])
         self.meanwhile()
-        return told
+        return changed
 
     def encoded(self, c: Snapshot, seqs: Sequence[int]) -> dict[int, bytes]:
         seen = self.changes[: c.at]
@@ -118,8 +120,7 @@ class World:
 def test_each_gets_what_its_own_snapshot_sees(seed: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(kept, "_REMEMBERED", 4)
     world = World(random.Random(seed))
-    for name in ("mark", "changed_since"):
-        monkeypatch.setattr(kept, name, getattr(world, name))
+    monkeypatch.setattr(kept, "changed_ahead", world.changed_ahead)
     monkeypatch.setattr(shapes, "encoded", world.encoded)
     for _ in range(150):
         world.step()

@@ -18,7 +18,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -27,7 +27,8 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from homeostat.core import statements
-from homeostat.core.errors import Conflict, Corrupt, HomeostatError, InvalidInput, StorageFull, Unavailable
+from homeostat.core.complaints import may_succeed_again, told, too_large, translate
+from homeostat.core.errors import StorageFull, Unavailable
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,7 +54,7 @@ _TRIES, _PAUSE_S = 5, 0.02
 Write = Callable[[sa.Connection], Any]
 _Job = tuple[Write, "Future[Any]", Context]
 _Done = tuple["Future[Any]", Any, BaseException | None]
-Snapshot = Callable[[sa.Engine, str], AbstractContextManager[tuple[sa.Connection, bool]]]
+Snapshot = Callable[[sa.Engine, str, Callable[[sa.Connection], Any]], Any]
 
 
 class _TakenBack(Exception):
@@ -91,9 +92,9 @@ class Database:
 
     `patience(connection, waits)` sets whether the writer waits for other processes or fails almost at once; None where
     every write waits for something, such as the network: then the writer thread does them all, but for those that a
-    `line` takes, where there are such. `snapshot(reader, look)` gives a connection in a transaction of its own to read
-    on, and whether the statement `look`, unless it is empty, gives a row there. `looker` is for statements by
-    themselves, where another engine than `reader` suits those better.
+    `line` takes, where there are such. `snapshot(reader, look, fn)` gives what `fn(connection)` does in a transaction
+    of its own, or raises RowsWait, from whatever `fn` asks first at the latest, where the statement `look`, unless it
+    is empty, gives a row there. `looker` is for statements by themselves, where another engine suits those better.
     """
 
     def __init__(
@@ -135,7 +136,12 @@ class Database:
             return fn(joined)
         if not getattr(self._open, "behind", False):
             self._wanted = monotonic()
-            return self.submit(fn).result()
+            future: Future[T] = Future()
+            jobs: list[_Job] = [(fn, future, copy_context())]
+            # An interrupt may come at any moment, but to the main thread only: what it writes it hands over.
+            if threading.current_thread() is threading.main_thread() or not self._done_by_caller(jobs):
+                self._hand_over(jobs)
+            return future.result()
         begun = now = monotonic()
         while now < self._open.next and now - self._wanted < _QUIET_S:
             sleep(_PAUSE_S / 2)
@@ -199,6 +205,19 @@ class Database:
             for job in jobs:
                 self._jobs.put(job)
 
+    def _done_by_caller(self, jobs: list[_Job]) -> bool:
+        """Whether nobody was writing, so that it is done now: to hand it over takes longer than a small write."""
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            if self._asked or self._closed:
+                return False
+            done = self._commit(jobs)
+        finally:
+            self._turn.release()
+        _tell(done)
+        return True
+
     def _done_here(self, jobs: list[_Job]) -> bool:
         start = monotonic()
         if self._patience is None or start < self._not_before or not self._turn.acquire(blocking=False):
@@ -247,7 +266,7 @@ class Database:
         except exc.DBAPIError as error:
             raise translate(error) from error
         except OverflowError as error:
-            raise _too_large(error) from error
+            raise too_large(error) from error
         raise AssertionError("it has found something, or failed")
 
     def read(self, fn: Callable[[sa.Connection], T], settled: bool = True) -> T:
@@ -263,9 +282,10 @@ class Database:
                 inbox.settle(joined)
             return fn(joined)
         try:
-            with self._snapshot(self.reader, "" if inbox is None else inbox.look) as (connection, waits):
-                if inbox is None or not waits:
-                    return fn(connection)
+            try:
+                return self._snapshot(self.reader, "" if inbox is None else inbox.look, fn)
+            except statements.RowsWait:
+                assert inbox is not None
             try:
                 self.write(inbox.settle)
             except StorageFull:
@@ -273,12 +293,11 @@ class Database:
                     return self._as_if_settled(fn, inbox)
             except Unavailable:  # another process is writing all the time: what is in its place can be read, at least
                 pass
-            with self._snapshot(self.reader, "") as (connection, _):
-                return fn(connection)
+            return self._snapshot(self.reader, "", fn)
         except exc.DBAPIError as error:
             raise translate(error) from error
         except OverflowError as error:
-            raise _too_large(error) from error
+            raise too_large(error) from error
 
     def _as_if_settled(self, fn: Callable[[sa.Connection], T], inbox: Inbox) -> T:
         # Nothing can be put in its place on a full disk, but it can be looked at there, and taken back.
@@ -335,17 +354,17 @@ class Database:
         while True:
             jobs: list[_Job] = []
             job = self._jobs.get()
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == _GROUP:
-                    break
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
+            with self._turn:  # what is asked until it comes is in the same group
+                while job is not None:
+                    jobs.append(job)
+                    if len(jobs) == _GROUP:
+                        break
+                    try:
+                        job = self._jobs.get_nowait()
+                    except queue.Empty:
+                        break
+                done = self._commit(jobs) if jobs else []
             if jobs:
-                with self._turn:
-                    done = self._commit(jobs)
                 with self._lock:
                     self._asked -= len(jobs)
                 _tell(done)
@@ -385,9 +404,9 @@ class Database:
                     fn(connection)
         except BaseException as error:
             self._let_go()
-            if begun is not None and isinstance(error, exc.DBAPIError) and _may_succeed_again(error):
+            if begun is not None and isinstance(error, exc.DBAPIError) and may_succeed_again(error):
                 raise _InTheWay from error
-            if tries > 1 and isinstance(error, exc.DBAPIError) and _may_succeed_again(error):
+            if tries > 1 and isinstance(error, exc.DBAPIError) and may_succeed_again(error):
                 self._open.connection = None
                 # Not at once, or whom it was in the way of finds it there again.
                 sleep(_PAUSE_S * 2 ** (_TRIES - tries))
@@ -396,17 +415,18 @@ class Database:
             failure = error
             if isinstance(error, exc.DBAPIError):
                 # What a lone one put off fails here, as a statement of it.
-                failure = _told(error) if len(jobs) == 1 else translate(error)
+                failure = told(error) if len(jobs) == 1 else translate(error)
             done = [(future, None, failure) for _, future, _ in jobs]
         finally:
             self._open.connection = None
         return done
 
 
-@contextmanager
-def _snapshot(reader: sa.Engine, look: str) -> Generator[tuple[sa.Connection, bool]]:
+def _snapshot(reader: sa.Engine, look: str, fn: Callable[[sa.Connection], T]) -> T:
     with reader.connect() as connection, connection.begin():
-        yield connection, bool(look and statements.rows(connection, look))
+        if look and statements.rows(connection, look):
+            raise statements.RowsWait
+        return fn(connection)
 
 
 def _order(last: tuple[int, Write]) -> int:
@@ -437,7 +457,7 @@ def _attempt(connection: sa.Connection, fn: Write, context: Context) -> tuple[An
             statements.change(connection, "release savepoint job")
         except exc.DBAPIError as error:
             # A full disk may take all of a transaction back, savepoints too: then that is what went wrong.
-            if _may_succeed_again(error):
+            if may_succeed_again(error):
                 raise
             raise failure from error
     return result, failure
@@ -447,48 +467,13 @@ def _attempt_alone(connection: sa.Connection, fn: Write, context: Context) -> tu
     try:
         return context.run(fn, connection), None
     except exc.DBAPIError as error:
-        if _may_succeed_again(error):
+        if may_succeed_again(error):
             raise
-        return None, _told(error)
+        return None, told(error)
     except OverflowError as error:
-        return None, _too_large(error)
+        return None, too_large(error)
     except BaseException as error:
         return None, error
-
-
-def _told(error: exc.DBAPIError) -> BaseException:
-    # A constraint that does not hold belongs to whoever asked; they know what it means.
-    return error if isinstance(error, exc.IntegrityError) else translate(error)
-
-
-def _may_succeed_again(error: exc.DBAPIError) -> bool:
-    """True when nothing was wrong with the statement: the connection broke, or another process was in the way."""
-    deadlock, serialisation, locked = "40P01", "40001", "55P03"
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in (deadlock, serialisation, locked)
-
-
-def _too_large(error: OverflowError) -> InvalidInput:
-    # SQLite's driver says this itself; PostgreSQL's is a DataError.
-    return InvalidInput(f"a number is too large to be kept: {error}", hint="whole numbers have 64 bits here")
-
-
-def translate(error: exc.DBAPIError) -> HomeostatError:
-    """A database driver's complaint as one of ours: what happened and what to do."""
-    text = str(error.orig)
-    low = text.lower()
-    if "disk is full" in low or "no space left" in low or "disk i/o error" in low or "could not extend file" in low:
-        return StorageFull(f"the database cannot grow: {text}", hint="free some disk space; nothing answered is lost")
-    if "malformed" in low or "not a database" in low or "corrupt" in low:
-        return Corrupt(f"the database is damaged: {text}", hint="`homeostat doctor`, then `homeostat restore BACKUP`")
-    if "locked" in low or "could not connect" in low or "connection" in low or "timeout" in low:
-        return Unavailable(f"the database does not answer: {text}", hint="is another process holding it? try again")
-    if "readonly" in low or "read-only" in low or "unable to open" in low:
-        return Unavailable(f"the database cannot be opened for writing: {text}", hint="check the folder's permissions")
-    if isinstance(error, exc.DataError):
-        return InvalidInput(f"a value cannot be kept: {text}")
-    if isinstance(error, exc.IntegrityError):
-        return Conflict(f"the change contradicts what is stored: {text}")
-    return HomeostatError(f"the database refused a statement: {text}")
 
 
 def database_now_ms(connection: sa.Connection) -> int:

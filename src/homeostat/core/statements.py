@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -18,6 +18,10 @@ T = TypeVar("T")
 
 # In a connection's `info`: what holds once its transaction is committed, forgotten where it is taken back.
 HOPED = "homeostat.hoped"
+
+
+class RowsWait(BaseException):
+    """Rows wait in the inbox, so that what is read there is not all there is. Nobody but the database catches it."""
 
 
 class Wire(Protocol):
@@ -68,21 +72,9 @@ def rows_of(c: sa.Connection, asked: Sequence[tuple[str, Sequence[Any]]]) -> lis
     """What `rows` gives for each of several statements; a database elsewhere is asked them all at once."""
     if c.dialect.name == "sqlite":
         return [rows(c, sql, parameters) for sql, parameters in asked]
-    if (wire := _wire(c)) is not None:
-        return [found for found, _ in _asked(c, wire, *asked)]
-    # While the first answer is taken in, the server is at the next.
-    cursors: list[Any] = []
-    try:
-        with cast(Any, c.connection.dbapi_connection).pipeline():
-            for sql, parameters in asked:
-                cursors.append(c.connection.cursor(binary=True))
-                cursors[-1].execute(_for(c.dialect.name, sql), parameters)
-            return [list(cursor.fetchall()) for cursor in cursors]
-    except c.dialect.loaded_dbapi.Error as error:
-        raise _wrapped(c, "; ".join(sql for sql, _ in asked), error) from error
-    finally:
-        for cursor in cursors:
-            cursor.close()
+    wire = _wire(c)
+    assert wire is not None
+    return [found for found, _ in _asked(c, wire, *asked)]
 
 
 def rows_of_last(c: sa.Connection, sql: str) -> list[Any]:
@@ -131,7 +123,7 @@ def put(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> None:
 
 
 def ahead(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> Callable[[], list[Any]]:
-    """What gives the rows of `sql`, which in a write to a database elsewhere is asked along with what is asked next."""
+    """What gives the rows of `sql`, which is asked of a database elsewhere along with what is asked next."""
     wire = _wire(c)
     if wire is None:
         return lambda: rows(c, sql, parameters)
@@ -144,7 +136,7 @@ def must(c: sa.Connection, sql: str, parameters: Sequence[Any] = ()) -> bool:
     where that adds no row. False where that cannot be: then nothing is done."""
     wire = _wire(c)
     if wire is not None:
-        wire.must(sql, parameters)
+        _told(c, lambda: wire.must(sql, parameters))
     return wire is not None
 
 

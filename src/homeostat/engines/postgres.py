@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import sqlalchemy as sa
@@ -17,7 +16,9 @@ from homeostat.core.extras import require
 
 # How long a write may wait for another process's where it holds up others.
 _HARDLY_MS = 5
-_BEGIN = "begin isolation level repeatable read; "
+_BEGIN = "begin isolation level repeatable read"
+
+T = TypeVar("T")
 
 
 def open_postgres(url: str) -> Database:
@@ -34,9 +35,13 @@ def open_postgres(url: str) -> Database:
         connect_args={"prepare_threshold": None},
     )
     _wire(writer)
-    # Its transactions are begun by `_snapshot`.
-    reader = sa.create_engine(target, pool_size=4, max_overflow=12, isolation_level="AUTOCOMMIT")
+    # Its transactions are begun and ended by `_snapshot`.
+    reader = sa.create_engine(
+        target, pool_size=4, max_overflow=12, isolation_level="AUTOCOMMIT", pool_reset_on_return=None,
+        skip_autocommit_rollback=True, connect_args={"prepare_threshold": None},
+    )  # fmt: skip
     event.listen(reader, "connect", _suited)
+    event.listen(reader, "before_cursor_execute", _settle)
     # Each of its statements is a transaction by itself: a connection that is given back has nothing to take back.
     looker = sa.create_engine(
         target, pool_size=2, max_overflow=14, isolation_level="AUTOCOMMIT", pool_reset_on_return=None,
@@ -58,29 +63,27 @@ def _patience(connection: sa.Connection, waits: bool) -> None:
     statements.change(connection, f"set lock_timeout = {0 if waits else _HARDLY_MS}")
 
 
-@contextmanager
-def _snapshot(reader: sa.Engine, look: str) -> Generator[tuple[sa.Connection, bool]]:
-    """A connection inside a transaction, and whether `look` gives a row there: one exchange begins it and looks.
+def _snapshot(reader: sa.Engine, look: str, fn: Callable[[sa.Connection], T]) -> T:
+    """What `fn(connection)` gives inside a transaction; RowsWait where `look` gives a row there.
 
-    A connection that was lost since it was last used shows in that, so that none is asked beforehand; then those beside
-    it are lost as well.
+    What begins it, and `look`, goes along with what `fn` asks first, and nobody waits for its end. So a connection that
+    was lost since it was last used shows in that first answer: then those beside it are lost as well, and as nothing
+    was heard, `fn` may be asked again.
     """
-    connection = reader.connect()
-    try:
-        try:
-            waits = statements.rows_of_last(connection, _BEGIN + look)
-        except exc.DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            connection.close()
-            reader.dispose()
-            connection = reader.connect()
-            waits = statements.rows_of_last(connection, _BEGIN + look)
-        yield connection, bool(waits)
-        # Not rolled back, or the driver would forget the statements that it has prepared.
-        statements.rows_of_last(connection, "commit")
-    finally:
-        connection.close()
+    for last in (False, True):
+        with reader.connect() as connection:
+            wire = connection.info[statements.WIRE]
+            wire.begin(_BEGIN, look)
+            try:
+                return fn(connection)
+            except exc.DBAPIError as error:
+                if last or wire.heard or not error.connection_invalidated:
+                    raise
+            finally:
+                if not connection.invalidated:
+                    wire.end()
+        reader.dispose()
+    raise AssertionError("it has found something, or failed")
 
 
 def _wire(engine: sa.Engine) -> None:
@@ -93,9 +96,6 @@ def _wire(engine: sa.Engine) -> None:
     def begin(connection: sa.Connection) -> None:
         statements.put(connection, BEGIN)
 
-    def executes(connection: sa.Connection, *_: Any) -> None:
-        statements.settle(connection)
-
     def rolls_back(connection: sa.Connection) -> None:
         if not connection.invalidated:  # else there is nothing left to forget
             connection.info.pop(statements.HOPED, None)
@@ -107,9 +107,13 @@ def _wire(engine: sa.Engine) -> None:
     event.listen(engine, "connect", connected)
     event.listen(engine, "checkin", given_back)
     event.listen(engine, "begin", begin)
-    event.listen(engine, "before_cursor_execute", executes)
+    event.listen(engine, "before_cursor_execute", _settle)
     event.listen(engine, "commit", statements.commit)
     event.listen(engine, "rollback", rolls_back)
+
+
+def _settle(connection: sa.Connection, *_: Any) -> None:
+    statements.settle(connection)
 
 
 def _line(url: str, sql: str, loop: AbstractEventLoop) -> Line:
@@ -126,10 +130,13 @@ def _quick(connection: Any, record: Any) -> None:
     record.info[statements.WIRE] = PostgresWire(connection)
 
 
-def _suited(connection: Any, _record: Any) -> None:
+def _suited(connection: Any, record: Any) -> None:
     """Set what searches need: no compiling, which takes longer than they do, and plans for disks that seek at once."""
+    from homeostat.engines.postgres_wire import PostgresWire  # needs psycopg
+
     connection.execute("set jit = off")
     connection.execute("set random_page_cost = 1.1")
     connection.execute("set plan_cache_mode = force_custom_plan")
     # A number written as text is the same number.
     connection.execute("set extra_float_digits = 1")
+    record.info[statements.WIRE] = PostgresWire(connection)

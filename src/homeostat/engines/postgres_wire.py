@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from psycopg import Connection, Error, OperationalError, pq
@@ -15,6 +16,8 @@ from psycopg.abc import Transformer as Converter
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import SerializationFailure, error_from_result
 from psycopg.pq.abc import PGconn, PGresult
+
+from homeostat.core.statements import RowsWait
 
 # A statement is prepared when it is asked for the third time; so many are at most.
 _OFTEN, _MOST = 3, 200
@@ -26,17 +29,19 @@ _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 class _Asked(NamedTuple):
     """A statement that waits. `found` takes its rows, where they are asked for; `must` it change a row, it is so
-    written that it fails with a division by zero where it does not."""
+    written that it fails with a division by zero where it does not; `none` says that it gives no row, or RowsWait."""
 
     sql: str
     converter: Converter
     values: Sequence[Any] | None
     found: list[list[Any]] | None = None
     must: bool = False
+    none: bool = False
 
 
 class PostgresWire:
     """A driver's connection, for statements that may share an exchange. It begins and ends no transaction by itself.
+    `heard` says whether anything was answered since one was begun.
 
     A statement that fails ends the exchange: those after it are not executed, and its error is raised.
     """
@@ -49,8 +54,30 @@ class PostgresWire:
         self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self._count = 0
         self._stale = False
+        self.heard = False
+        self._ending = False  # a transaction was ended, and it was not waited for
         self._poll = select.poll()
         self._poll.register(connection.pgconn.socket, select.POLLIN)
+
+    def begin(self, sql: str, look: str) -> None:
+        """Begin a transaction with what is asked first in it, which raises RowsWait where `look` gives a row."""
+        self.heard = False
+        self._put_off = [_Asked(sql, Transformer.from_context(self._connection), None)]
+        if look:
+            self._put_off.append(_Asked(look, Transformer.from_context(self._connection), None, none=True))
+
+    def end(self) -> None:
+        """End a transaction that changed nothing, without waiting until it is."""
+        self._put_off.clear()
+        connection = self._connection.pgconn
+        if self._ending or connection.transaction_status == pq.TransactionStatus.IDLE:  # nothing was asked in it
+            return
+        with suppress(Error):  # a connection that is lost is found so when it is used again
+            connection.enter_pipeline_mode()
+            connection.send_query_params(b"commit", None)
+            connection.pipeline_sync()
+            connection.flush()
+            self._ending = True
 
     def later(
         self, sql: str, parameters: Sequence[Any] = (), found: list[list[Any]] | None = None, must: bool = False
@@ -105,6 +132,9 @@ class PostgresWire:
     def _exchange(self) -> list[PGresult]:
         asked, self._put_off = self._put_off, []
         connection = self._connection.pgconn
+        if self._ending:
+            self._results(connection)
+            self._ending = False
         connection.enter_pipeline_mode()
         if self._stale:
             connection.send_query_params(b"deallocate all", None)
@@ -124,7 +154,10 @@ class PostgresWire:
                 key, name = prepared
                 self._names[key] = name
             answers.append(next(rest))
+        self.heard = True
         for one, result in zip(asked, answers, strict=True):
+            if one.none and result.ntuples:
+                raise RowsWait
             if one.found is not None:
                 one.found.append(_rows(one.converter, result)[0])
         return answers

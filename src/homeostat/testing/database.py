@@ -230,6 +230,16 @@ class DatabaseSuite:
             thread.join()
         assert database.read(names) == {"half"}
 
+    def test_a_read_may_ask_nothing_and_may_fail(self, database: Database) -> None:
+        for _ in range(3):
+            assert database.read(lambda c: c.dialect.name) == database.read(lambda c: c.dialect.name)
+            assert database.read(lambda c: statements.rows(c, "select 1")) == [(1,)]
+            with pytest.raises(HomeostatError):
+                database.read(lambda c: statements.rows(c, "select nothing from nowhere"))
+            with pytest.raises(ZeroDivisionError):
+                database.read(lambda c: statements.rows(c, "select 1") and 1 / 0)
+            assert database.read(lambda c: c.execute(sa.text("select 2")).scalar_one()) == 2
+
     def test_one_read_is_one_snapshot(self, database: Database) -> None:
         def twice(connection: sa.Connection) -> tuple[set[str], set[str]]:
             first = names(connection)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from homeostat.core.context import current_actor
 from homeostat.core.events import publish
-from homeostat.core.statements import put
+from homeostat.core.statements import must, put
 from homeostat.core.workspace import Workspace
 from homeostat.tracking.attributes import number_of_text
 from homeostat.tracking.model import RunKind, RunStarted
@@ -18,6 +18,11 @@ _INSERT = (
     "insert into tracking_run (id, experiment_id, name, status, lifecycle, owner, actor, kind, parent_id, start_ms,"
     " source, code_version, pending, told_ms)"
     " values (?, ?, ?, 'running', 'active', ?, ?, ?, ?, ?, ?, ?, 0, 0)"
+)
+# The same, where the experiment is as it was.
+_INSERT_WHERE = (
+    f"{_INSERT.replace('values (', 'select ')[:-1]} from tracking_experiment"  # noqa: S608 - made of the above
+    " where id = ? and name = ? and artifact_location = ? and lifecycle = 'active'"
 )
 _SEQ = "(select seq from tracking_run where id = ?)"
 _PARAMS = "insert into tracking_param (run_seq, key, value, number) values "
@@ -42,12 +47,23 @@ class Beginning(NamedTuple):
 
 
 def begin(
-    ws: Workspace, c: sa.Connection, run: Beginning, tags: Mapping[str, str], params: Mapping[str, str] | None = None
+    ws: Workspace,
+    c: sa.Connection,
+    run: Beginning,
+    tags: Mapping[str, str],
+    params: Mapping[str, str] | None = None,
+    believed: str | None = None,
 ) -> None:
-    """Add a run within the open transaction. One of that id fails it, at the latest at its end."""
+    """Add a run within the open transaction. One of that id fails it, at the latest at its end.
+
+    `believed` is where the experiment's artifacts lie, on PostgreSQL, if nobody has looked there now: then the write is
+    done over where the experiment is not active, or has another place or name (see `statements.must`).
+    """
     actor = current_actor()[:255]
     of_run = (run.kind, run.parent_id, run.start_ms, run.source, run.code_version)
-    put(c, _INSERT, (run.id, run.experiment_id, run.name, run.owner, actor, *of_run))
+    row = (run.id, run.experiment_id, run.name, run.owner, actor, *of_run)
+    if believed is None or not must(c, _INSERT_WHERE, (*row, run.experiment_id, run.experiment, believed)):
+        put(c, _INSERT, row)
     _put_all(c, _PARAMS, [(run.id, key, value, number_of_text(value)) for key, value in (params or {}).items()])
     _put_all(c, _TAGS, [(run.id, key, value) for key, value in tags.items()])
     publish(ws, c, RunStarted(run_id=run.id, experiment=run.experiment, kind=run.kind, parent_id=run.parent_id))

@@ -21,9 +21,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from homeostat.core.statements import change, rows
+from homeostat.core.statements import ahead, change, rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import sqlalchemy as sa
 
     from homeostat.core.workspace import Workspace
@@ -65,13 +67,35 @@ def changed_since(c: sa.Connection, since: Mark) -> tuple[Mark, set[int] | None]
     Runs that came or went are among them. None instead where that is not known any more: then any may have changed.
     If the snapshot at hand is the older one (see `Mark.sees`), what is told means nothing.
     """
-    if c.dialect.name == "postgresql":
-        text, numbers = rows(c, _SINCE, (since.low, since.text))[0]
-        here, changed = _mark_of(text), set(numbers)
-    else:
-        here = mark(c)
-        changed = {seq for (seq,) in rows(c, "select run_seq from tracking_change where stamp >= ?", (since.low,))}
-    return here, None if 0 in changed else changed
+    return changed_ahead(c, since)()
+
+
+def changed_ahead(c: sa.Connection, since: Mark | None) -> Callable[[], tuple[Mark, set[int] | None]]:
+    """What gives the mark of the snapshot at hand and what `changed_since` tells of it, None without a mark.
+
+    On PostgreSQL it is asked along with what is asked next, on SQLite when it is called.
+    """
+    if c.dialect.name != "postgresql":
+        return lambda: (mark(c), None) if since is None else _changed_here(c, since)
+    found = ahead(c, _OF_POSTGRES) if since is None else ahead(c, _SINCE, (since.low, since.text))
+
+    def told() -> tuple[Mark, set[int] | None]:
+        text, *changed = found()[0]
+        return _mark_of(text), _known(*changed) if changed else None
+
+    return told
+
+
+def _changed_here(c: sa.Connection, since: Mark) -> tuple[Mark, set[int] | None]:
+    here = mark(c)
+    return here, _known(
+        [seq for (seq,) in rows(c, "select run_seq from tracking_change where stamp >= ?", (since.low,))]
+    )
+
+
+def _known(seqs: list[int]) -> set[int] | None:
+    changed = set(seqs)
+    return None if 0 in changed else changed
 
 
 def trim(c: sa.Connection, kept: int = KEPT) -> int:

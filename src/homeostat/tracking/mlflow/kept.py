@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from homeostat.tracking.changes import Mark, changed_since, mark
+from homeostat.tracking.changes import Mark, changed_ahead
 from homeostat.tracking.mlflow import shapes
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _REMEMBERED = 64
 _AROUND = 150
 
 _Changed = set[int] | None  # None: any run may have changed
+Documents = Callable[[Sequence[int]], list[bytes]]
 
 
 class KeptRuns:
@@ -45,9 +46,19 @@ class KeptRuns:
 
     def documents(self, c: sa.Connection, seqs: Sequence[int]) -> list[bytes]:
         """The JSON of each of these runs as the snapshot at hand sees it; not from inside a write."""
+        return self.ahead(c)(seqs)
+
+    def ahead(self, c: sa.Connection) -> Documents:
+        """What gives `documents`. What changed is asked along with what is asked next, such as which runs these are."""
         with self._lock:
             times, since = self._times, self._mark
-        here, changed = (mark(c), None) if since is None else changed_since(c, since)
+        told = changed_ahead(c, since)
+        return lambda seqs: self._documents_of(c, seqs, times, since, told())
+
+    def _documents_of(
+        self, c: sa.Connection, seqs: Sequence[int], times: int, since: Mark | None, told: tuple[Mark, _Changed]
+    ) -> list[bytes]:
+        here, changed = told
         with self._lock:
             # Older than what was kept already when it asked, it has no use for that.
             times = self._arrive(here, changed, times) if since is None or here.sees(since) else -1
@@ -110,13 +121,20 @@ _kept: WeakKeyDictionary[Any, KeptRuns] = WeakKeyDictionary()
 _kept_lock = threading.Lock()
 
 
-def documents(ws: Workspace, c: sa.Connection, seqs: Sequence[int]) -> list[bytes]:
-    """The JSON of each of these runs, on a connection that `Database.read` gave."""
+def documents_ahead(ws: Workspace, c: sa.Connection) -> Documents:
+    """What gives the JSON of each of some runs, on a connection that `Database.read` gave, which is asked more before.
+
+    What has to be asked for that goes along with what is asked next.
+    """
     if ws.db.writing:  # what is seen may be taken back
-        made = shapes.encoded(c, seqs)
-        return [made[seq] for seq in seqs]
+
+        def anew(seqs: Sequence[int]) -> list[bytes]:
+            made = shapes.encoded(c, seqs)
+            return [made[seq] for seq in seqs]
+
+        return anew
     with _kept_lock:
         kept = _kept.get(ws)
         if kept is None:
             kept = _kept[ws] = KeptRuns()
-    return kept.documents(c, seqs)
+    return kept.ahead(c)

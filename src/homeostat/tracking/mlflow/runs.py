@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 import sqlalchemy as sa
@@ -21,7 +22,7 @@ from homeostat.tracking.beginning import Beginning, begin
 from homeostat.tracking.experiments import insert_default
 from homeostat.tracking.folding import fold_soon
 from homeostat.tracking.mlflow import shapes
-from homeostat.tracking.mlflow.kept import documents
+from homeostat.tracking.mlflow.kept import documents_ahead
 from homeostat.tracking.mlflow.wording import (
     PARAM_CHARS,
     TAG_CHARS,
@@ -36,6 +37,11 @@ from homeostat.tracking.model import RunFinished
 from homeostat.tracking.store import DEFAULT, DEFAULT_ID
 
 T = TypeVar("T")
+
+# Where experiments were last found, and their names, of each workspace: to look again costs an exchange with a database
+# elsewhere, which sees for itself whether it still holds.
+_held: WeakKeyDictionary[Workspace, dict[int, tuple[str, str]]] = WeakKeyDictionary()
+_MOST_HELD = 1000
 
 PUT_TAG = (
     "insert into tracking_tag (run_seq, key, value) values (?, ?, ?)"
@@ -68,20 +74,28 @@ async def create(ws: Workspace, args: Args) -> dict[str, Any]:
     name = name or told or some_name()
     owner, start = args.text("user_id", longest=256), args.integer("start_time", default=0)
     made = new_hex_id()
+    held, looked = _held.setdefault(ws, {}), False
 
-    def put(c: sa.Connection) -> str:
-        where = _active_experiment(c, experiment)
+    def put(c: sa.Connection) -> tuple[str, str]:
+        nonlocal looked
+        believed = None if looked or c.dialect.name == "sqlite" else held.get(experiment)
+        if looked:  # this is done over: what was held may not hold
+            held.pop(experiment, None)
+        looked = True
+        where, label = believed or _active_experiment(c, experiment)
         parent = tags.get("mlflow.parentRunId", "")
         known = parent and rows(c, "select id from tracking_run where id = ?", (parent,))
         source, commit = tags.get("mlflow.source.name", ""), tags.get("mlflow.source.git.commit", "")
         run = Beginning(
-            made, experiment, where[1], name, owner, start, parent_id=parent if known else None,
+            made, experiment, label, name, owner, start, parent_id=parent if known else None,
             source=source, code_version=commit,
         )  # fmt: skip
-        begin(ws, c, run, tags)
-        return where[0]
+        begin(ws, c, run, tags, believed=where if believed else None)
+        return where, label
 
-    where = await written(ws, put)
+    where, _ = held[experiment] = await written(ws, put)
+    if len(held) > _MOST_HELD:
+        held.pop(next(iter(held)))
     info = shapes.run_info((0, made, experiment, name, "running", "active", owner, start, None, where))
     shown = [*tags.items(), (shapes.RUN_NAME, name)]
     return {"run": {"info": info, "data": {"tags": [{"key": k, "value": v} for k, v in shown]}, "inputs": {}}}
@@ -115,7 +129,12 @@ async def update(ws: Workspace, args: Args) -> dict[str, Any]:
 def get(ws: Workspace, args: Args) -> dict[str, Any]:
     """A run with its data, inputs and outputs."""
     wanted = run_id(args)
-    return {"run": msgspec.Raw(ws.db.read(lambda c: documents(ws, c, [shapes.run_row(c, wanted)[0]])[0]))}
+
+    def read(c: sa.Connection) -> bytes:
+        documents = documents_ahead(ws, c)
+        return documents([shapes.run_row(c, wanted)[0]])[0]
+
+    return {"run": msgspec.Raw(ws.db.read(read))}
 
 
 @rpc("POST", "2.0/mlflow/runs/delete", permission="tracking:write", audit=True)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from homeostat.core.foreign import Args, invalid, rpc
 from homeostat.core.foreign_search import parse_filter, parse_order
 from homeostat.core.workspace import Workspace
-from homeostat.tracking.mlflow.kept import documents
+from homeostat.tracking.mlflow.kept import documents_ahead
 from homeostat.tracking.mlflow.narrowing import asks_several
 from homeostat.tracking.mlflow.search_sql import RUNS, Search, find
 from homeostat.tracking.mlflow.wording import experiment_id_of, view_of
@@ -43,8 +43,10 @@ def search(ws: Workspace, args: Args) -> bytes:
     def read(c: sa.Connection) -> tuple[list[bytes], str | None]:
         # To see what changed since it was remembered costs an exchange: where nothing would be asked of it, it is not.
         several = c.dialect.name == "postgresql" and asks_several(wanted.tree)
-        seqs, after = find(c, wanted, Columns.of(ws, c) if several else None)
-        return (documents(ws, c, seqs) if seqs else []), after
+        columns = Columns.of(ws, c) if several else None
+        documents = documents_ahead(ws, c)
+        seqs, after = find(c, wanted, columns)
+        return (documents(seqs) if seqs else []), after
 
     found, after = ws.db.read(read)
     if not found:

@@ -35,7 +35,7 @@ def lived(ws: hs.Workspace) -> None:
         ))  # fmt: skip
         if number > 30:
             continue
-        told = {"mlflow__spanType": '"LLM"', "mlflow__llm__model": '"small"'} if number % 2 else {}
+        told: dict[str, Any] = {"mlflow__spanType": '"LLM"', "mlflow__llm__model": '"small"'} if number % 2 else {}
         cost = json.dumps({"input_cost": 0.25, "total_cost": number})
         put_spans(ws, "0", [
             span(number + 1, f"s{number}", of=f"tr-{number}", mlflow__llm__cost=cost, **told),

@@ -5,7 +5,9 @@ Fresh is a copy of one that was opened and closed: to make a hundred tables take
 
 from __future__ import annotations
 
+import os
 import shutil
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,9 @@ import pytest
 
 import homeostat as hs
 from tests.postgres import Cluster, find_programs
+from tests.warm import Warm
+
+ROOT = Path(__file__).parents[1]
 
 # The same examples on every run, and none fails for being slow on a busy machine.
 hypothesis.settings.register_profile(
@@ -88,3 +93,20 @@ def reopen(workspace_url: str) -> Iterator[Callable[[], hs.Workspace]]:
     yield again
     for workspace in opened:
         workspace.close()
+
+
+@pytest.fixture
+def other_process() -> Iterator[Callable[..., Warm]]:
+    """Starts Python code in a process of its own, with `fault` armed; none is left when the test is over."""
+    started: list[Warm] = []
+
+    def start(code: str, fault: str = "", **more: str) -> Warm:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), **more}
+        environment["HOMEOSTAT_FAULT"] = fault
+        started.append(Warm(textwrap.dedent(code), environment=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 import homeostat as hs
+from tests import warm
 
 # Three writes, each under a name of its own; whoever runs this again finishes what is missing.
 WRITES = """
@@ -28,14 +29,7 @@ STATES = {1: [(1, "a"), (2, "b")], 2: [(1, "a"), (2, "B"), (3, "c")], 3: [(9, "z
 
 
 def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    return warm.run(code, *arguments, environment={**os.environ, **environment}, timeout=600)
 
 
 def delta_rows(ws: hs.Workspace, version: int) -> list[tuple[int, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import homeostat as hs
@@ -14,7 +13,3 @@ def main(home: str, first: int, days: int) -> None:
         life = Life.__new__(Life)
         life.ws, life.world = ws, CRASH_WORLD()
         life.days(first, days)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

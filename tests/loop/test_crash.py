@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 import homeostat as hs
 from homeostat.registry import list_versions
 from homeostat.serving import deployment_history, get_deployment
+from tests import warm
 from tests.loop.conftest import CONFIG, CRASH_WORLD, PIPELINE, Life
 
 # The days from the first review on: retrain, promote, canary at a tenth, canary in.
@@ -45,8 +45,8 @@ def live_on(home: Path, fault: str = "") -> int:
         **os.environ, "HOMEOSTAT_FAULT": fault, "PYTHONPATH": os.pathsep.join(sys.path), "HOMEOSTAT_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    command = [sys.executable, "-m", "tests.loop.crash_child", str(home), str(FIRST), str(DAYS)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    code = f"from tests.loop.crash_child import main; main({str(home)!r}, {FIRST}, {DAYS})"
+    done = warm.run(code, environment=environment, timeout=600)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
     return done.returncode
 

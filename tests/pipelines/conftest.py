@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import textwrap
 from collections import Counter
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
 
 # Every test pipeline may say `ran("name")`: one line per execution, appended at once.
 _HEAD = """
@@ -55,22 +50,3 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "project")
-
-
-@pytest.fixture
-def other_process(tmp_path: Path):
-    """Starts Python code in a process of its own, with `fault` armed."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(code: str, fault: str = "", **more: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), **more}
-        environment["HOMEOSTAT_FAULT"] = fault
-        started.append(
-            subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env=environment, stderr=subprocess.PIPE)
-        )
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()

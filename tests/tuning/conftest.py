@@ -1,17 +1,13 @@
-"""A project with an objective in it, and Python in other processes."""
+"""A project with an objective in it, and searches in it."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import textwrap
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 OBJECTIVE = """
 import os, time
 from pathlib import Path
@@ -58,21 +54,3 @@ def search(project: Project):
         return hs.tune(objective, ws=ws, **more)
 
     return go
-
-
-@pytest.fixture
-def other_process():
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(code: str, fault: str = "") -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-        environment["HOMEOSTAT_FAULT"] = fault
-        started.append(
-            subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env=environment, stderr=subprocess.PIPE)
-        )
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()

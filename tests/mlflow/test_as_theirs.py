@@ -133,3 +133,48 @@ def test_folders_named_with_a_slash_or_a_question_mark_are_gone_on_from(mlflow_c
                 assert [one.info.run_id for one in client.search_runs([experiment], text)] == [run.run_id]
         """
     )
+
+
+def test_a_run_begins_with_tags_of_any_name(mlflow_client: Client) -> None:
+    mlflow_client.check(
+        REFUSED
+        + dedent("""
+    experiment = client.create_experiment("tags of any name")
+    given = {"team@site": "a", "../up": "b", "50% done": "c", "größe": "d\\ne"}
+    run = client.create_run(experiment, tags=given)
+    assert given.items() <= run.data.tags.items()
+    assert given.items() <= client.get_run(run.info.run_id).data.tags.items()
+    [found] = client.search_runs([experiment], "tags.`team@site` = 'a'")
+    assert found.info.run_id == run.info.run_id
+    refused("Names may only contain", client.set_tag, run.info.run_id, "team@site", "b")
+    refused('Invalid value "\\\\ud83d\\\\ude00" for parameter', client.set_tag, run.info.run_id, "😀", "b")
+    refused("exceeds the maximum length of 250", client.create_run, experiment, tags={"k" * 251: "v"})
+    """)
+    )
+
+
+def test_names_may_hold_any_space_and_joined_emoji(mlflow_client: Client) -> None:
+    mlflow_client.check(
+        REFUSED
+        + dedent("""
+    for name in ("👩‍💻 team", "型号　一", "a b"):
+        client.create_experiment(name)
+        assert client.get_experiment_by_name(name).name == name
+        client.create_registered_model(name)
+        client.create_model_version(name, "s3://bucket/" + name)
+        assert client.get_model_version(name, "1").source == "s3://bucket/" + name
+        assert [one.name for one in client.search_registered_models(f"name = '{name}'")] == [name]
+    refused("Invalid model name", client.create_registered_model, "a\\nb")
+    """)
+    )
+
+
+def test_a_source_that_names_no_version_is_refused_as_an_alias(mlflow_client: Client) -> None:
+    mlflow_client.check(
+        REFUSED
+        + dedent("""
+    client.create_registered_model("source of an alias")
+    refused("Registered model alias none not found.", client.create_model_version,
+            "source of an alias", "models:/source of an alias@none")
+    """)
+    )

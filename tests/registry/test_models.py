@@ -23,7 +23,9 @@ def test_a_model_may_be_there_before_its_first_version(any_ws: hs.Workspace, pac
     assert [e.name for e in events_after(any_ws, 0)] == ["model_created", "version_registered"]
 
 
-@pytest.mark.parametrize("name", ["", " ", ".", "..", "a/b", "a:b", "a\nb", "a\x7f", "x" * 257, "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["", " ", ".", "..", "a/b", "a:b", "a\nb", "a\x7f", "a\x85b", "a\u2028b", "x" * 257, "\ud800"]
+)
 def test_what_cannot_name_a_model(ws: hs.Workspace, name: str):
     with pytest.raises(InvalidInput, match="is not a valid model name"):
         ws.registry.create_model(name)

@@ -27,7 +27,7 @@ def full(tmp_path: Path) -> Iterator[hs.Workspace]:
     with hs.open(tmp_path / "full") as ws:
         ws.tracking.create_experiment("team/first", tags={"owner": "ann"})
         parent = ws.tracking.create_run(
-            "team/first", "parent", params={"lr": "0.1"}, tags={"t": "x"}, id="a" * 32, start_ms=5
+            "team/first", "parent", params={"lr": "0.1"}, tags={"t": "x", "team@site": "y"}, id="a" * 32, start_ms=5
         )
         ws.tracking.log_batch(parent.id, metrics=POINTS + ODD)
         ws.tracking.log_artifact(parent.id, "notes/why ü.txt", b"because")
@@ -62,7 +62,7 @@ def test_everything_goes_and_again_nothing(full: hs.Workspace, there: Running, w
     parent, child = found["parent"], found["child"]
     assert (parent.params, parent.status, parent.start_ms, parent.end_ms) == ({"lr": "0.1"}, "finished", 5, 50)
     assert (child.parent_id, child.status, found["going on"].status) == (parent.id, "failed", "running")
-    assert parent.tags["t"] == "x" and parent.tags["homeostat.run"] == "a" * 32
+    assert (parent.tags["t"], parent.tags["team@site"]) == ("x", "y") and parent.tags["homeostat.run"] == "a" * 32
     assert [point.value for point in ws.tracking.metric_history(parent.id, "loss")] == [p.value for p in POINTS]
     assert ws.tracking.read_artifact(parent.id, "notes/why ü.txt") == b"because"
     first, third = (ws.registry.get_version("price", number) for number in (1, 3))

@@ -138,9 +138,10 @@ def test_trying_a_hook(receiver: Receiver, ws: hs.Workspace, ask: Ask):
     assert ask("POST", where)["result"] == {"success": True, "response_status": 200}
     assert ask("POST", where, event=event("prompt_alias.deleted"))["result"]["success"]
     assert [body["data"]["name"] for body in receiver.bodies] == ["example_model", "example_prompt"]
+    assert receiver.bodies[0]["data"]["description"] == "An example model version"
     receiver.answer = lambda n: (500, {})
-    failed = ask("POST", where)["result"]
-    assert (failed["success"], failed["response_status"]) == (False, 500)
+    # An error is told where nobody answered; an answer speaks for itself.
+    assert ask("POST", where)["result"] == {"success": False, "response_status": 500}
     assert ws.notify.list_deliveries(status="waiting") == []
 
 

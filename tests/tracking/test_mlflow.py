@@ -89,6 +89,14 @@ def test_an_experiment_lives(any_client: Client):
     assert ask.ok(f"runs/get?run_id={run}")["run"]["info"]["lifecycle_stage"] == "active"
 
 
+def test_a_dataset_may_belong_to_the_first_experiment_before_anything_else_does(any_client: Client):
+    made = {"name": "first", "experiment_ids": ["0"]}
+    answer = any_client.running.post("/api/3.0/mlflow/datasets/create", made)
+    assert answer.status == 200, answer.body
+    found = any_client.ok("experiments/search", {"max_results": 5, "filter": "attributes.name = 'Default'"})
+    assert [one["experiment_id"] for one in found["experiments"]] == ["0"]
+
+
 def test_experiments_are_searched(any_client: Client):
     for number in range(5):
         tags = [{"key": "n", "value": str(number % 2)}]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from functools import lru_cache
 from typing import Any
-
-import msgspec
 
 from homeostat.core.foreign import ForeignError, invalid
 
@@ -50,7 +49,7 @@ def check_length(text: str, what: str, longest: int) -> str:
 
 def invalid_value(path: str, value: Any, why: str = "") -> ForeignError:
     """The error for a value at `path` that cannot be meant."""
-    shown = msgspec.json.encode(value).decode()
+    shown = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return invalid(f"Invalid value {shown[:500]} for parameter '{path}' supplied" + (f": {why}" if why else "."))
 
 

@@ -105,7 +105,7 @@ def resolve(name: str, language: Language) -> tuple[str, str]:
     if entity == "attribute":
         key = language.aliases.get(key, key)
         if key not in language.attributes:
-            raise invalid(f"{language.unknown} '{key[:100]}' specified. Valid keys are '{sorted(language.attributes)}'")
+            raise invalid(f"{language.unknown} '{key[:100]}' specified. {_valid_keys(language)}")
     if entity == "dataset" and key not in ("name", "digest", "context"):
         raise invalid(f"Invalid dataset key '{key[:100]}' specified. Valid keys are 'name', 'digest', 'context'")
     return entity, key
@@ -131,6 +131,10 @@ def token_of(offset: int) -> str:
     20
     """
     return base64.b64encode(msgspec.json.encode({"offset": offset})).decode()
+
+
+def _valid_keys(language: Language) -> str:
+    return f"Valid keys are '{{{', '.join(repr(key) for key in sorted(language.attributes))}}}'"
 
 
 def _entities(language: Language) -> str:

@@ -18,6 +18,7 @@ PROMPT_TAG = "mlflow.prompt.is_prompt"
 # Between a deleted model's name and its id: never part of a name, so that the name is free at once.
 GONE = ":deleted:"
 
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
 _ALIAS = re.compile(r"[\w-]+(?:\.[\w-]+)*\Z")
 
 
@@ -28,13 +29,22 @@ def check_model_name(name: str) -> str:
     'Flight delay (2024)'
     """
     plain = 0 < len(name) <= LONGEST_NAME and name.strip() and name not in (".", "..")
-    if not plain or any(ord(char) < 32 or char in "/:\x7f" or "\ud800" <= char <= "\udfff" for char in name):
+    if not plain or "/" in name or ":" in name or not printable(name):
         raise InvalidInput(
             f"{name[:200]!r} is not a valid model name",
             hint="1 to 256 characters without '/' and ':', such as 'flight-delay'",
             name=name[:200],
         )
     return name
+
+
+def printable(text: str) -> bool:
+    """Whether `text` has no control characters: spaces of any width and what joins emoji are fine.
+
+    >>> printable("型号\u3000一"), printable("a\\nb")
+    (True, False)
+    """
+    return not _CONTROL.search(text)
 
 
 def check_alias(alias: str) -> str:
@@ -55,7 +65,7 @@ def check_alias(alias: str) -> str:
 def check_tag(key: str, value: str = "") -> None:
     """Refuse a tag whose key is no path-like name of at most 250 characters, or whose value is over 100,000."""
     path = posixpath.normpath(key) if key else "."
-    if path != key or path == "." or path.startswith(("..", "/")) or not key.isprintable() or len(key) > LONGEST_KEY:
+    if path != key or path == "." or path.startswith(("..", "/")) or not printable(key) or len(key) > LONGEST_KEY:
         raise InvalidInput(f"{key[:200]!r} is not a valid tag key", hint="at most 250 printable characters, no '..'")
     if len(value) > LONGEST_VALUE:
         raise InvalidInput(f"the value of tag '{key}' has {len(value)} characters", hint="at most 100,000 are kept")

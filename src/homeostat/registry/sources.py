@@ -22,7 +22,7 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import mlmodel
 from homeostat.registry.model import ModelVersion, OnnxReport, Signature
-from homeostat.registry.names import check_model_name
+from homeostat.registry.names import check_model_name, printable
 from homeostat.registry.versions import add, texts
 
 _RUN = re.compile(r"runs:/+([A-Za-z0-9][\w-]{0,255})/(.+)\Z")
@@ -68,7 +68,7 @@ def register_source(
     Raises: InvalidInput for an `MLmodel` that is none, or a source of control characters or over 4,096 of any.
     """
     check_model_name(model)
-    if not source or len(source) > _LONGEST or not source.isprintable():
+    if not source or len(source) > _LONGEST or not printable(source):
         raise InvalidInput(f"{source[:200]!r} is not an address", hint="such as runs:/RUN/model or s3://bucket/model")
     match = _RUN.match(source)
     wanted = draft(

@@ -19,6 +19,7 @@ from homeostat.core.ids import new_hex_id
 from homeostat.core.records import Record, from_json, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
+from homeostat.tracking.experiments import insert_default
 
 USER = "mlflow.user"
 _AT_ONCE = 500
@@ -294,6 +295,8 @@ def _link(c: sa.Connection, dataset_id: str, experiment_ids: Sequence[int]) -> N
     wanted = list(dict.fromkeys(experiment_ids))
     table = store.experiment
     known = set(c.execute(sa.select(table.c.id).where(table.c.id.in_(wanted))).scalars()) if wanted else set[int]()
+    if store.DEFAULT_ID in wanted and store.DEFAULT_ID not in known:
+        known.add(insert_default(c))
     for missing in (one for one in wanted if one not in known):
         raise NotFound(f"No Experiment with id={missing} exists")
     rows = [{"dataset_id": dataset_id, "experiment_id": one} for one in wanted]

@@ -16,7 +16,7 @@ from homeostat.core.foreign import ForeignError, invalid
 from homeostat.core.workspace import Workspace
 from homeostat.registry import models, versions
 from homeostat.registry.model import ModelVersion
-from homeostat.registry.names import is_prompt
+from homeostat.registry.names import is_prompt, printable
 from homeostat.registry.sources import proxied_path
 from homeostat.tracking import files_in_run, get_logged_model
 
@@ -39,7 +39,7 @@ class Lineage(NamedTuple):
 def resolve(ws: Workspace, given: Lineage, has_run: bool, has_model: bool) -> Lineage:
     """The lineage of a new version, checked. Raises: ForeignError for a source that may not be named."""
     source = given.source
-    if len(source) > _LONGEST or not source.isprintable():
+    if len(source) > _LONGEST or not printable(source):
         raise invalid(f"Invalid model version source: '{source[:300]}'.")
     parts = _split(source)
     if _is_local(source, parts):
@@ -115,7 +115,10 @@ def _of_logged(ws: Workspace, given: Lineage) -> Lineage:
 def _version_at(ws: Workspace, name: str, which: str) -> ModelVersion:
     if not which:
         model, _, alias = name.partition("@")
-        return versions.get_version(ws, model, alias=alias)
+        try:
+            return versions.get_version(ws, model, alias=alias)
+        except NotFound:
+            raise invalid(f"Registered model alias {alias[:300]} not found.") from None
     if which.isdecimal() and len(which) < 10:
         return versions.get_version(ws, name, int(which))
     if which.lower() == "latest":

@@ -120,9 +120,9 @@ def test(ws: Workspace, args: Args) -> dict[str, Any]:
     done = try_hook(ws, channel_of(row.id), name, body_of(name, _example(name), now_ms()))
     if done is None or done.error:
         why = done.error if done else "the hook's channel was removed"
-        status = re.fullmatch(r"answered (\d{3})", why)
-        return {"result": present({"success": False, "response_status": int(status[1]) if status else None,
-                                   "error_message": f"Failed to test webhook: {why}"})}  # fmt: skip
+        if status := re.fullmatch(r"answered (\d{3})", why):
+            return {"result": {"success": False, "response_status": int(status[1])}}
+        return {"result": {"success": False, "error_message": f"Failed to test webhook: {why}"}}
     return {"result": {"success": True, "response_status": 200}}
 
 
@@ -216,4 +216,4 @@ def _example(name: str) -> dict[str, Any]:
         data |= {"source": "models:/123", "run_id": "abcd1234abcd5678"}
     if entity == "prompt_version":
         data["template"] = "Hello {{name}}!"
-    return data | {"tags": {"example_key": "example_value"}, "description": "An example"}
+    return data | {"tags": {"example_key": "example_value"}, "description": f"An example {entity.replace('_', ' ')}"}

@@ -6,7 +6,7 @@ import re
 
 from homeostat.core.foreign import Args, ForeignError, invalid
 from homeostat.core.foreign_names import check_length, check_name, check_path
-from homeostat.registry.names import LONGEST_ALIAS, LONGEST_KEY, LONGEST_NAME, LONGEST_VALUE
+from homeostat.registry.names import LONGEST_ALIAS, LONGEST_KEY, LONGEST_NAME, LONGEST_VALUE, printable
 
 _ALIAS = re.compile(r"[\w\-]*\Z")
 PROMPT_TEXT = "mlflow.prompt.text"
@@ -20,7 +20,7 @@ def model_name(args: Args, key: str = "name") -> str:
     if "/" in name or ":" in name:
         raise invalid(f"Invalid model name '{name[:300]}'. Names cannot contain '/' or ':'.")
     check_path(name, "name")
-    if len(name) > LONGEST_NAME or not name.isprintable():
+    if len(name) > LONGEST_NAME or not printable(name):
         raise invalid(f"Invalid model name '{name[:300]}'. Names have at most {LONGEST_NAME} printable characters.")
     return name
 

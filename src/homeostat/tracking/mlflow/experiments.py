@@ -30,7 +30,7 @@ _COLUMNS = "e.id, e.name, e.lifecycle, e.artifact_location, e.created_ms, e.upda
 _LONGEST_PLACE = 2048
 _LARGEST, _NEWEST = 50_000, "e.created_ms desc, e.id asc"
 _LANGUAGE = Language(
-    entities={"attribute": "attribute", "tag": "tag", "tags": "tag"},
+    entities={"attribute": "attribute", "attributes": "attribute", "tag": "tag", "tags": "tag"},
     attributes={"name": False, "experiment_id": False, "creation_time": True, "last_update_time": True},
     lists=("experiment_id",),
 )

@@ -64,7 +64,7 @@ async def written(ws: Workspace, fn: Callable[[sa.Connection], T]) -> T:
 async def create(ws: Workspace, args: Args) -> dict[str, Any]:
     """Begin a run; without a name it gets one."""
     experiment = experiment_id_of(args.text("experiment_id"))
-    tags = dict(pairs(args.items("tags"), "tags"))
+    tags = dict(pairs(args.items("tags"), "tags", named=False))
     name, told = args.text("run_name"), tags.pop(shapes.RUN_NAME, "")
     if name and told and name != told:
         raise invalid(

@@ -56,13 +56,20 @@ def text_of(value: Any, path: str) -> str:
     return value
 
 
-def pairs(items: list[dict[str, Any]], path: str, longest: int = TAG_CHARS) -> list[tuple[str, str]]:
-    """Tags or parameters as (key, value): keys checked, values cut at `longest`, the last of a repeated key counts."""
+def pairs(
+    items: list[dict[str, Any]], path: str, longest: int = TAG_CHARS, named: bool = True
+) -> list[tuple[str, str]]:
+    """Tags or parameters as (key, value): keys checked, values cut at `longest`, the last of a repeated key counts.
+
+    Where not `named`, a key may hold any character, as tags may that a run begins with.
+    """
     found: dict[str, str] = {}
     for index, item in enumerate(items):
         at = f"{path}[{index}]"
         key = text_of(required(item, "key", at), f"{at}.key")
-        check_key(key, f"{at}.key", f"{at}.key" if path == "tags" else "Param key")
+        check_length(
+            check_name(key, f"{at}.key") if named else key, f"{at}.key" if path == "tags" else "Param key", KEY_CHARS
+        )
         found[key] = text_of(item.get("value"), f"{at}.value")[:longest]
     return list(found.items())
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import blake3
 
 from homeostat.core.errors import AlreadyExists, Corrupt, HomeostatError, InvalidInput
+from homeostat.core.foreign_names import may_name
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store
@@ -143,7 +144,7 @@ def _export(ws: Workspace, target: Target, experiment: str, run: Run) -> tuple[i
     tags = _tags(target, run)
     there = known or _begin(target, experiment, run, tags)
     identity = there["run_id"]
-    _log(target, identity, "tags", pairs(tags), _PAIRS)
+    _log(target, identity, "tags", pairs({key: value for key, value in tags.items() if may_name(key)}), _PAIRS)
     _log(target, identity, "params", pairs(run.params), _PAIRS)
     points = 0
     seq = ws.db.read(lambda c: store.seq_of(c, run.id))
@@ -184,8 +185,9 @@ def _tags(target: Target, run: Run) -> dict[str, str]:
 
 def _begin(target: Target, experiment: str, run: Run, tags: dict[str, str]) -> dict[str, Any]:
     asked = {"experiment_id": experiment, "start_time": run.start_ms, "run_name": run.name, "user_id": run.owner}
-    family = {key: tags[key] for key in (ID, "mlflow.parentRunId") if key in tags}
-    made = target.calls.json("POST", "runs/create", {**asked, "tags": pairs(family)})["run"]["info"]
+    # Tags of any name are taken when a run begins, and only then.
+    first = {key: value for key, value in tags.items() if key in (ID, "mlflow.parentRunId") or not may_name(key)}
+    made = target.calls.json("POST", "runs/create", {**asked, "tags": pairs(first)})["run"]["info"]
     target.runs[run.id] = {**made, "done": False}
     return made
 

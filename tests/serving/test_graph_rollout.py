@@ -197,8 +197,8 @@ def test_a_shadow_may_take_the_same_columns_in_another_form() -> None:
     specs = [TensorSpec(name=name, datatype="FP32", shape=[-1]) for name in ("a", "b")]
     matrix, columns = (kind("m", specs, "key", "time") for kind in (MatrixContract, ColumnsContract))
     answered, shadow = (LoadedVersion("m", 1, contract, Wired(), specs[:1]) for contract in (matrix, columns))
-    entries: list[Any] = []
-    log: Any = SimpleNamespace(append=entries.append)
+    entries: list[tuple[Any, ...]] = []
+    log: Any = SimpleNamespace(add=lambda *entry: entries.append(entry))
     nobody: Any = None
     payload = np.array([[1, 2], [3, 4]], "<f4").tobytes()
     question = Question(nobody, nobody, "r", "champion", 2, payload, None, None, [], 0)
@@ -211,5 +211,5 @@ def test_a_shadow_may_take_the_same_columns_in_another_form() -> None:
         mirror.mirror(answered, [question], payload)
         mirror.close()
         # One matrix is nothing that it can read; a tensor for each column is, though the other has joined them.
-        assert [entry.status for entry in entries] == status
-    assert entries[0].outputs.arrays[0].tolist() == [1, 3]
+        assert [entry[5] for entry in entries] == status
+    assert entries[0][3].arrays[0].tolist() == [1, 3]

@@ -60,7 +60,7 @@ def slow_lane(model: Slow) -> Lane:
         outputs=[SPEC], compute=model.compute, model="m", version=1,
     )  # fmt: skip
     loop = asyncio.get_running_loop()
-    log: Any = SimpleNamespace(append=lambda _: None)
+    log: Any = SimpleNamespace(add=lambda *_: None)
     shadow: Any = None
     return Lane(loaded, loop, log, shadow, Vigil(loop))
 

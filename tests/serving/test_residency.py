@@ -126,7 +126,7 @@ def deployed(ws: hs.Workspace, count: int, **more: Any) -> None:
 @asynccontextmanager
 async def plane(ws: hs.Workspace, depot: Depot, budget: int) -> AsyncIterator[tuple[Catalog, Client]]:
     """A catalog that follows the workspace and loads from `depot`."""
-    log: Any = SimpleNamespace(append=lambda _: None)
+    log: Any = SimpleNamespace(add=lambda *_: None)
     shadow: Any = SimpleNamespace(barrier=lambda done: done())
     server: Any = SimpleNamespace()
     catalog = Catalog(server, log, shadow, budget)

@@ -15,12 +15,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from homeostat.core.clock import now_ms
 from homeostat.core.errors import HomeostatError, Unavailable
 from homeostat.serving.autoscale import Autoscaler
 from homeostat.serving.loaded import MAX_ROWS, LoadedVersion
 from homeostat.serving.oip import Outputs
-from homeostat.serving.prediction_log import LogEntry, PredictionLog
+from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.question import Line, Question
 from homeostat.serving.runtimes.runtime import Gone
 from homeostat.serving.shadow import Shadow
@@ -356,7 +355,7 @@ class Lane:
             self._settle(group)
 
     def _log(self, group: list[Question], payload: object, outputs: Outputs | None, ended_ns: int, status: int) -> None:
-        self._predictions.append(LogEntry(self.loaded, group, payload, outputs, ended_ns, now_ms(), status, ""))
+        self._predictions.add(self.loaded, group, payload, outputs, ended_ns, status)
 
     def _failed(self, group: list[Question], error: BaseException, again: Callable[[list[Question]], None]) -> None:
         crashed = isinstance(error, Unavailable) and "crashed" in error.facts

@@ -1,12 +1,13 @@
-"""The prediction log's near end: the request path appends a reference, a thread writes and syncs.
+"""The prediction log's near end: the request path hands over columns, a thread writes and syncs.
 
-What was answered more than `SYNC_S` ago is on disk; `flush` asks for what was answered just now. The queue is bounded
-by bytes: when the disk is full or too slow, the oldest entries are dropped and counted.
+Every `PACK` requests become the bytes of one frame, where they were answered: what is still in the processor's caches
+is turned into columns at a fraction of what it costs later, and the writing thread hardly ever holds up the event loop.
+What was answered more than `SYNC_S` ago is on disk; `flush` asks for what was answered just now. What waits is bounded
+by bytes: when the disk is full or too slow, the oldest frames are dropped and counted.
 """
 
 from __future__ import annotations
 
-import array
 import logging
 import threading
 import time
@@ -15,47 +16,44 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from homeostat.serving.log_policy import Logged
-from homeostat.serving.model import ROLES
+from homeostat.serving.log_entry import LogEntry, batches, entry_of
 from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
-from homeostat.serving.spool import Batch, Block, SpoolWriter, frame
+from homeostat.serving.spool import SpoolWriter, encoded, sealed
 
 if TYPE_CHECKING:
     from homeostat.serving.loaded import LoadedVersion
 
 log = logging.getLogger("homeostat.serving")
 SYNC_S = 0.1
-MAX_QUEUED = 500_000
-_NO_TIME = (-(1 << 63)).to_bytes(8, "little", signed=True)
-_ROLE_CODES = {role: code for code, role in enumerate(ROLES)}
+# As many requests become a frame of their own, or as many rows; fewer when it is time to sync.
+PACK, PACK_ROWS = 256, 1024
+MAX_WAITING = 256 << 20
 
 
-class LogEntry(NamedTuple):
-    """A computed group. `role` overrides the questions' own ("shadow"); `took_ns` overrides their latency."""
+class _Packed(NamedTuple):
+    """A frame without its head."""
 
-    loaded: LoadedVersion
-    questions: list[Question]
-    payload: Any
-    outputs: Outputs | None
-    ended_ns: int
-    logged_ms: int
-    status: int
-    role: str
-    took_ns: int = -1
+    body: bytes
+    requests: int
+    rows: int
 
 
 Flushed = Callable[[int, Exception | None], None]
 
 
 class PredictionLog:
-    """Takes entries from any thread, writes them in order from its own."""
+    """Takes groups from any thread, writes them in order from its own."""
 
     def __init__(self, folder: Path, plane: str) -> None:
         self._writer = SpoolWriter(folder, plane)
-        self._queue: deque[LogEntry | Flushed] = deque()
+        self._entries: deque[LogEntry] = deque()
+        self._unpacked = self._unpacked_rows = 0  # about as many requests and rows; the tick sees to what they miss
+        # Held while entries are packed, and for whatever is done to what is packed.
+        self._lock = threading.Lock()
+        self._packed: list[_Packed | Flushed] = []
+        self._packed_bytes = 0
+        self._writing: list[_Packed | Flushed] = []
         self._wake = threading.Event()
         self._stop = False
         self.rows = 0
@@ -63,20 +61,38 @@ class PredictionLog:
         self._thread = threading.Thread(target=self._run, name="homeostat-predictions", daemon=True)
         self._thread.start()
 
-    def append(self, entry: LogEntry) -> None:
-        """Log a group; costs one list operation."""
-        self._queue.append(entry)
+    def add(
+        self, loaded: LoadedVersion, questions: list[Question], payload: Any, outputs: Outputs | None, ended_ns: int,
+        status: int, shadow_ns: int = -1,
+    ) -> None:  # fmt: skip
+        """Log a computed group, as `entry_of` has it."""
+        entry = entry_of(loaded, questions, payload, outputs, ended_ns, status, shadow_ns)
+        if entry is None:
+            return
+        self._entries.append(entry)
+        self._unpacked += len(entry[5])
+        self._unpacked_rows += sum(entry[6])
+        # Who cannot pack at once leaves it to whoever does.
+        if (self._unpacked >= PACK or self._unpacked_rows >= PACK_ROWS) and self._lock.acquire(blocking=False):
+            try:
+                self._pack()
+            finally:
+                self._lock.release()
 
     def flush(self, done: Flushed) -> None:
-        """Call `done(rows written by this process, error or None)` from the log's thread, once everything appended
-        so far is on disk."""
-        self._queue.append(done)
+        """Call `done(rows written by this process, error or None)` from the log's thread, once everything added so far
+        is on disk."""
+        with self._lock:
+            self._pack()
+            self._packed.append(done)
         self._wake.set()
 
     @property
     def queued(self) -> int:
         """Requests that wait to be written."""
-        return _requests([entry for entry in list(self._queue) if isinstance(entry, LogEntry)])
+        with self._lock:
+            packed = [one.requests for one in (*self._writing, *self._packed) if isinstance(one, _Packed)]
+            return sum(packed) + sum([len(entry[5]) for entry in list(self._entries)])
 
     def close(self) -> None:
         """Write and sync what is queued, finish the file."""
@@ -90,8 +106,6 @@ class PredictionLog:
             self._wake.clear()
             stopping = self._stop
             failure = self._drain()
-            while stopping and self._queue and failure is None:
-                failure = self._drain()
             try:
                 if stopping:
                     self._writer.rotate()
@@ -105,127 +119,61 @@ class PredictionLog:
                 time.sleep(SYNC_S)
 
     def _drain(self) -> Exception | None:
-        entries: list[LogEntry] = []
-        flushes: list[Flushed] = []
-        while self._queue and len(entries) < 20_000:
-            item = self._queue.popleft()
-            if isinstance(item, LogEntry):
-                entries.append(item)
-            else:
-                flushes.append(item)
-        if self._queue:
-            self._wake.set()
-        failure = self._write(entries) if entries or flushes else None
+        """Write and sync everything added so far, and tell those who wait for it."""
+        with self._lock:
+            self._pack()
+            self._writing, self._packed, self._packed_bytes = self._packed, [], 0
+        if not self._writing:
+            return None
+        frames = [one for one in self._writing if isinstance(one, _Packed)]
+        flushes = [one for one in self._writing if not isinstance(one, _Packed)]
+        failure = self._write(frames)
+        with self._lock:
+            self._writing = []
+            if failure is not None:
+                self._packed[:0] = frames  # tried again; readers count repeated rows once
+                self._packed_bytes += sum([len(one.body) for one in frames])
+                self._bound()
         for done in flushes:
             done(self.rows, failure)
         return failure
 
-    def _write(self, entries: list[LogEntry]) -> Exception | None:
-        groups: dict[Any, list[LogEntry]] = {}
-        rows = 0
+    def _write(self, frames: list[_Packed]) -> Exception | None:
         try:
-            for whole in entries:
-                entry = _thinned(whole)
-                if entry is None:
-                    continue
-                groups.setdefault((entry.loaded, entry.status, _shapes(entry)), []).append(entry)
-            for (loaded, status, _), group in groups.items():
-                batch, count = _batch(loaded, status, group)
-                self._writer.write(frame(batch))
-                rows += count
+            for one in frames:
+                self._writer.write(sealed(one.body))
             self._writer.sync()
         except OSError as error:
             log.error("predictions cannot be written: %s; free some disk space", error)
-            if self.queued <= MAX_QUEUED:
-                self._queue.extendleft(reversed(entries))  # tried again; readers count repeated rows once
-                return error
-            self.dropped += _requests(entries)
             return error
-        except Exception as error:  # the log must outlive whatever one entry holds
+        self.rows += sum([one.rows for one in frames])
+        return None
+
+    def _pack(self) -> None:
+        """Turn what was added into frames. With the lock held."""
+        self._unpacked = self._unpacked_rows = 0
+        entries = [self._entries.popleft() for _ in range(len(self._entries))]
+        missing = sum([len(entry[5]) for entry in entries])
+        try:
+            for batch, rows in batches(entries):
+                body = encoded(batch)
+                self._packed.append(_Packed(body, len(batch.ids), rows))
+                self._packed_bytes += len(body)
+                missing -= len(batch.ids)
+        except Exception:  # the log must outlive whatever one entry holds
             log.exception("predictions could not be logged")
-            self.dropped += _requests(entries)
-            return error
-        self.rows += rows
-        return None
+            self.dropped += missing
+        self._bound()
 
-
-def _thinned(entry: LogEntry) -> LogEntry | None:
-    """The part of a computed group that the deployment wants logged; None when nothing of it is."""
-    policy, contract, outputs = entry.loaded.log_policy, entry.loaded.contract, entry.outputs
-    if policy.share >= 1.0:
-        return entry
-    kept = [policy.takes(question.id) for question in entry.questions]
-    if all(kept):
-        return entry
-    if not any(kept):
-        return None
-    # More than one question was joined: the contract is one whose payloads are rows.
-    rows = np.repeat(np.array(kept), [question.rows for question in entry.questions])
-    if outputs is not None:
-        outputs = Outputs(outputs.specs, [array[rows] for array in outputs.arrays])
-    questions = [question for question, take in zip(entry.questions, kept, strict=True) if take]
-    return entry._replace(questions=questions, payload=contract.choose(entry.payload, rows), outputs=outputs)
-
-
-def _requests(entries: list[LogEntry]) -> int:
-    return sum(len(entry.questions) for entry in entries)
-
-
-def _batch(loaded: LoadedVersion, status: int, entries: list[LogEntry]) -> tuple[Batch, int]:
-    """The frame for entries of one version, and its number of rows."""
-    ids: list[str] = []
-    counts, roles, latencies = array.array("I"), array.array("B"), array.array("I")
-    logged = array.array("q")
-    keys: list[Any] = []
-    times: list[bytes] = []
-    any_key = any_time = False
-    for entry in entries:
-        for question in entry.questions:
-            ids.append(question.id)
-            counts.append(question.rows)
-            roles.append(_ROLE_CODES[entry.role or question.role])
-            took = entry.took_ns if entry.took_ns >= 0 else entry.ended_ns - question.started_ns
-            latencies.append(min(took // 1000, 0xFFFFFFFF))
-            logged.append(entry.logged_ms)
-            if question.key is not None:
-                any_key = True
-                keys += question.key
+    def _bound(self) -> None:
+        """Drop the oldest frames when more wait than may. With the lock held."""
+        if self._packed_bytes <= MAX_WAITING:
+            return
+        kept: list[_Packed | Flushed] = []
+        for one in self._packed:
+            if isinstance(one, _Packed) and self._packed_bytes > MAX_WAITING:
+                self._packed_bytes -= len(one.body)
+                self.dropped += one.requests
             else:
-                keys += [None] * question.rows
-            if question.times is not None:
-                any_time = True
-                times.append(question.times)
-            else:
-                times.append(_NO_TIME * question.rows)
-    policy = loaded.log_policy
-    inputs = _join([policy.shown(loaded.contract.logged(entry.payload)) for entry in entries])
-    outputs: list[Block] = []
-    first = entries[0].outputs
-    if first is not None:
-        skip = 1 if loaded.contract.batchable else 0
-        outputs = [
-            Block([spec.name], spec.datatype, list(first.arrays[at].shape[skip:]),
-                  b"".join([entry.outputs.bytes_of(at) for entry in entries if entry.outputs is not None]))
-            for at, spec in enumerate(first.specs)
-        ]  # fmt: skip
-    return Batch(
-        loaded.model, loaded.version, status, ids, counts.tobytes(), roles.tobytes(), latencies.tobytes(),
-        logged.tobytes(), keys if any_key else None, b"".join(times) if any_time else None, inputs, outputs,
-    ), sum(counts)  # fmt: skip
-
-
-def _shapes(entry: LogEntry) -> tuple[Any, ...]:
-    """What must be equal for entries to share a frame: the shapes of a row's inputs and outputs."""
-    contract = entry.loaded.contract
-    given: tuple[Any, ...] = getattr(entry.payload, "absent", ())
-    if not contract.batchable:
-        given += tuple(tuple(tail) for _, _, tail, _ in contract.logged(entry.payload))
-    skip = 1 if contract.batchable else 0
-    return given, None if entry.outputs is None else tuple(array.shape[skip:] for array in entry.outputs.arrays)
-
-
-def _join(logged: list[Logged]) -> list[Block]:
-    return [
-        Block(names, datatype, tail, b"".join([entry[at][3] for entry in logged]))
-        for at, (names, datatype, tail, _) in enumerate(logged[0])
-    ]
+                kept.append(one)
+        self._packed = kept

@@ -13,10 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from homeostat.core.clock import now_ms
 from homeostat.serving.contract import Accepted
 from homeostat.serving.oip import Outputs
-from homeostat.serving.prediction_log import LogEntry, PredictionLog
+from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.question import Question
 
 if TYPE_CHECKING:
@@ -147,9 +146,7 @@ class Shadow:
             ended = time.perf_counter_ns()
             shadow.counts.shadow += len(group)
             shadow.counts.compute_ns += ended - started
-            self._predictions.append(
-                LogEntry(shadow, group, payload, outputs, ended, now_ms(), status, "shadow", ended - started)
-            )
+            self._predictions.add(shadow, group, payload, outputs, ended, status, ended - started)
             started = ended
 
 

@@ -91,10 +91,19 @@ _decode_bytes = msgspec.msgpack.Decoder(bytes).decode
 _decode_timings = msgspec.msgpack.Decoder(Timings).decode
 
 
+def encoded(batch: Batch) -> bytes:
+    """The body of a batch's frame."""
+    return msgspec.msgpack.encode(batch)
+
+
+def sealed(body: bytes) -> bytes:
+    """The frame around a body. Of a long one, other threads run while it is summed up."""
+    return _HEAD.pack(MAGIC, len(body), zlib.crc32(body)) + body
+
+
 def frame(batch: Batch) -> bytes:
     """The bytes of one batch in the file."""
-    body = msgspec.msgpack.encode(batch)
-    return _HEAD.pack(MAGIC, len(body), zlib.crc32(body)) + body
+    return sealed(encoded(batch))
 
 
 class SpoolWriter:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from homeostat.core.clock import now_ms
 from homeostat.core.errors import HomeostatError
 from homeostat.serving.catalog import Catalog
 from homeostat.serving.contract import TensorSpec
@@ -28,7 +27,6 @@ from homeostat.serving.graphs.run import Run
 from homeostat.serving.graphs.steps import Step, as_typed, build
 from homeostat.serving.lane import Lane, one_line
 from homeostat.serving.oip import Outputs
-from homeostat.serving.prediction_log import LogEntry
 from homeostat.serving.question import Question
 from homeostat.serving.shadow import read_again
 from homeostat.serving.tensors import Array
@@ -220,7 +218,7 @@ class GraphLane(Lane):
         else:
             (question,) = group  # those of a graph fail alone
             logged = self._told.of_failure(self._runs[question])
-        self._predictions.append(LogEntry(self.loaded, group, payload, logged, ended_ns, now_ms(), status, ""))
+        self._predictions.add(self.loaded, group, payload, logged, ended_ns, status)
 
 
 class _Nobody:

@@ -1,0 +1,234 @@
+"""Groups become frames: what is on disk does not depend on how they were joined, and what waits is bounded."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeostat.serving import log_entry, prediction_log
+from homeostat.serving.contract import MatrixContract, TensorsContract, TensorSpec
+from homeostat.serving.log_entry import LogEntry, batches, entry_of
+from homeostat.serving.log_frame import newest, to_frame
+from homeostat.serving.log_policy import LogPolicy
+from homeostat.serving.oip import Outputs
+from homeostat.serving.prediction_log import PredictionLog
+from homeostat.serving.question import Question
+from homeostat.serving.spool import SpoolWriter, read_spool
+
+COLUMNS = [TensorSpec(name=name, datatype="FP32", shape=[-1]) for name in ("a", "b")]
+SCORE = TensorSpec(name="score", datatype="FP64", shape=[-1])
+TEXT = TensorSpec(name="text", datatype="BYTES", shape=[-1])
+ENDED = 10_000_000
+ALL = ("champion", "canary", "shadow", "direct")
+
+
+class Version(SimpleNamespace):
+    """What the log knows of a loaded version."""
+
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
+
+
+def version(**given: Any) -> Any:
+    whole = {"model": "m", "version": 1, "contract": MatrixContract("m", COLUMNS, "key", "time")}
+    return Version(**{**whole, "log_policy": LogPolicy(), **given})
+
+
+def question(
+    at: int, rows: int, role: str = "champion", key: list[Any] | None = None, times: bytes | None = None
+) -> Question:
+    nobody: Any = None
+    payload = np.full((rows, 2), at, "<f4").tobytes()
+    return Question(nobody, nobody, f"r{at:04}", role, rows, payload, key, times, [], ENDED - 1000 * at)
+
+
+def group(loaded: Any, questions: list[Question]) -> LogEntry:
+    rows = sum(one.rows for one in questions)
+    outputs = Outputs([SCORE, TEXT], [np.arange(rows) + 0.5, np.array([b"t"] * rows, object)])
+    payload = loaded.contract.merge([one.payload for one in questions])
+    entry = entry_of(loaded, questions, payload, outputs, ENDED, 200)
+    assert entry is not None
+    return entry
+
+
+@st.composite
+def asked(draw: st.DrawFn) -> list[Question]:
+    found: list[Question] = []
+    for at in range(draw(st.integers(1, 12))):
+        rows = draw(st.integers(1, 3))
+        key = draw(st.none() | st.just([f"k{at}"] * rows) | st.just([at] * rows))
+        times = draw(st.none() | st.just(np.full(rows, at, "<i8").tobytes()))
+        found.append(question(at, rows, draw(st.sampled_from(["champion", "canary", "direct"])), key, times))
+    return found
+
+
+@given(asked(), st.sets(st.integers(1, 11)))
+def test_how_requests_are_joined_is_not_seen_in_the_log(questions: list[Question], cuts: set[int]) -> None:
+    loaded = version()
+    ends = [*sorted(cut for cut in cuts if cut < len(questions)), len(questions)]
+    groups = [questions[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    with patch.object(log_entry, "now_ms", return_value=77):
+        together = list(batches([group(loaded, one) for one in groups]))
+        alone = [found for one in groups for found in batches([group(loaded, one)])]
+    assert len(together) == 1
+    assert together[0][1] == sum(one.rows for one in questions)
+    frame = to_frame(together[0][0], None, None, None)
+    assert newest([frame], ALL).equals(newest([to_frame(one, None, None, None) for one, _ in alone], ALL))
+    each = [(one, row) for one in questions for row in range(one.rows)]
+    assert frame["request_id"].to_list() == [one.id for one, _ in each]
+    assert frame["row"].to_list() == [row for _, row in each]
+    assert frame["route"].to_list() == [one.role for one, _ in each]
+    assert frame["latency_us"].to_list() == [int(one.id[1:]) for one, _ in each]
+    assert frame["key"].to_list() == [None if one.key is None else str(one.key[0]) for one, _ in each]
+    assert frame["time_ms"].to_list() == [77 if one.times is None else int(one.id[1:]) for one, _ in each]
+    assert frame["a"].to_list() == [float(one.id[1:]) for one, _ in each]
+    assert set(frame["text"]) == {"t"}
+
+
+def test_shadows_say_so_and_a_failure_has_no_outputs() -> None:
+    loaded, asked = version(), [question(1, 1), question(2, 2)]
+    payload = loaded.contract.merge([one.payload for one in asked])
+    mirrored = entry_of(loaded, asked, payload, Outputs([SCORE], [np.zeros(3)]), ENDED, 200, shadow_ns=5_000)
+    failed = entry_of(loaded, asked, payload, None, ENDED, 500)
+    assert mirrored is not None
+    assert failed is not None
+    one, other = (to_frame(batch, None, None, None) for batch, _ in batches([mirrored, failed]))
+    assert (set(one["route"]), set(one["latency_us"]), set(one["status"])) == ({"shadow"}, {5}, {200})
+    assert (set(other["route"]), set(other["status"])) == ({"champion"}, {500})
+    assert other["latency_us"].to_list() == [1, 2, 2]
+    assert "score" not in other.columns
+
+
+def test_answers_whose_rows_differ_in_shape_are_logged_each_with_its_own() -> None:
+    loaded, spec = version(), TensorSpec(name="score", datatype="FP64", shape=[-1, -1])
+    entries: list[LogEntry] = []
+    for at, width in enumerate([2, 3, 3, 2, 2]):
+        one = question(at, 1)
+        entry = entry_of(loaded, [one], one.payload, Outputs([spec], [np.full((1, width), at, "<f8")]), ENDED, 200)
+        assert entry is not None
+        entries.append(entry)
+    found = [to_frame(batch, None, None, None) for batch, _ in batches(entries)]
+    rows = [row for frame in found for row in frame.select("request_id", "score").iter_rows()]
+    wanted = [(f"r{at:04}", [float(at)] * width) for at, width in enumerate([2, 3, 3, 2, 2])]
+    assert [(id, list(score)) for id, score in rows] == wanted
+
+
+def test_requests_that_are_not_joined_are_told_apart_by_their_shapes() -> None:
+    spec = TensorSpec(name="x", datatype="INT64", shape=[-1])
+    loaded = version(contract=TensorsContract("m", [spec], "key", "time", batchable=False))
+    entries: list[LogEntry] = []
+    for at, size in enumerate([2, 3, 2]):
+        one = question(at, 1)
+        array = np.full(size, at, "<i8")
+        entry = entry_of(loaded, [one], [array], Outputs([spec], [array]), ENDED, 200)
+        assert entry is not None
+        entries.append(entry)
+    found = [(batch.ids, [list(block.tail) for block in (*batch.inputs, *batch.outputs)], rows)
+             for batch, rows in batches(entries)]  # fmt: skip
+    assert found == [(["r0000", "r0002"], [[2], [2]], 2), (["r0001"], [[3], [3]], 1)]
+
+
+def fill(log: PredictionLog, loaded: Any, first: int, many: int) -> None:
+    for at in range(first, first + many):
+        one = question(at, 1)
+        log.add(loaded, [one], one.payload, Outputs([SCORE], [np.zeros(1)]), ENDED, 200)
+
+
+def flushed(log: PredictionLog) -> tuple[int, Exception | None]:
+    told: list[tuple[int, Exception | None]] = []
+    heard = threading.Event()
+
+    def done(rows: int, failure: Exception | None) -> None:
+        told.append((rows, failure))
+        heard.set()
+
+    log.flush(done)
+    assert heard.wait(60)
+    return told[0]
+
+
+def ids(folder: Path) -> list[str]:
+    return [id for path in sorted(folder.glob("*.spool")) for batch in read_spool(path) for id in batch.ids]
+
+
+def test_many_threads_log_each_request_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_log, "PACK", 8)
+    log, loaded = PredictionLog(tmp_path, "test"), version()
+    threads = [threading.Thread(target=fill, args=(log, loaded, 1000 * at, 300)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert flushed(log) == (1200, None)
+    assert (log.rows, log.dropped, log.queued) == (1200, 0, 0)
+    found = ids(tmp_path)
+    assert sorted(found) == [f"r{1000 * at + one:04}" for at in range(4) for one in range(300)]
+    for at in range(4):  # each thread's own order
+        mine = [id for id in found if int(id[1:]) // 1000 == at]
+        assert mine == sorted(mine)
+    log.close()
+
+
+class Full(SpoolWriter):
+    """A writer onto a disk that is full."""
+
+    full = True
+
+    def write(self, data: bytes) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().write(data)
+
+
+def test_what_waits_is_bounded_and_the_oldest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_log, "SpoolWriter", Full)
+    monkeypatch.setattr(prediction_log, "MAX_WAITING", 4000)
+    monkeypatch.setattr(prediction_log, "PACK", 10)
+    log, loaded = PredictionLog(tmp_path, "test"), version()
+    writer: Any = log._writer  # pyright: ignore[reportPrivateUsage]
+    fill(log, loaded, 0, 1000)
+    rows, failure = flushed(log)
+    assert (rows, isinstance(failure, OSError)) == (0, True)
+    assert 900 < log.dropped < 1000
+    assert log.dropped + log.queued == 1000
+    writer.full = False
+    rows, failure = flushed(log)
+    assert (rows + log.dropped, failure) == (1000, None)
+    assert ids(tmp_path) == [f"r{at:04}" for at in range(log.dropped, 1000)]
+    log.close()
+
+
+def test_one_bad_entry_is_counted_and_the_log_goes_on(tmp_path: Path) -> None:
+    log, loaded = PredictionLog(tmp_path, "test"), version()
+    one = question(1, 1)
+    log.add(loaded, [one], object(), None, ENDED, 500)
+    assert flushed(log) == (0, None)
+    assert log.dropped == 1
+    fill(log, loaded, 2, 1)
+    assert flushed(log) == (1, None)
+    log.close()
+    assert ids(tmp_path) == ["r0002"]
+
+
+def test_what_a_deployment_does_not_want_logged_never_waits(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, "test")
+    fill(log, version(log_policy=LogPolicy(share=0.0)), 0, 5)
+    assert log.queued == 0
+    policy = LogPolicy(share=0.5)
+    loaded, asked = version(log_policy=policy), [question(at, 2) for at in range(20)]
+    entry = group(loaded, asked)
+    ((batch, rows),) = batches([entry])
+    wanted = [one.id for one in asked if policy.takes(one.id)]
+    assert (batch.ids, rows) == (wanted, 2 * len(wanted))
+    frame = to_frame(batch, None, None, None)
+    assert frame["a"].to_list() == [float(id[1:]) for id in wanted for _ in range(2)]
+    assert frame.select(pl.col("score")).height == rows
+    log.close()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import inspect
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import msgspec
 import pytest
@@ -14,6 +14,7 @@ from homeostat.core.errors import HomeostatError, InvalidInput, NotFound
 from homeostat.core.frames import Frame
 from homeostat.core.records import Record
 from homeostat.core.slices import SLICES
+from homeostat.core.stray import stray_field
 from homeostat.core.verbs import Verb, describe, find, verb, verbs_of
 
 ALL = [v for name in SLICES if find_spec(f"homeostat.{name}") for v in verbs_of(name).values()]
@@ -50,6 +51,44 @@ def framed(ws: hs.Workspace, frame: Frame, name: str = "x") -> bytes:
     return b""
 
 
+class Square(Record, tag_field="kind", tag="square"):
+    corners: dict[str, Point] = {}
+
+
+class Pair(Record, tag_field="kind", tag="pair"):
+    both: list[Square] = []
+
+
+class Shared(TypedDict, total=False):
+    key: str | None
+    limit: float | None
+
+
+@verb(permission="core:write")
+def shared(ws: hs.Workspace, name: str, **options: Unpack[Shared]) -> str:
+    """Takes options that other verbs take too."""
+    return f"{name} {sorted(options.items())}"
+
+
+def test_options_that_verbs_share_are_parameters_of_each():
+    declared = describe(shared)
+    assert [(p.name, p.required, p.default) for p in declared.parameters] == [
+        ("name", True, None), ("key", False, None), ("limit", False, None),
+    ]  # fmt: skip
+    assert declared.arguments({"name": "x", "limit": "0.5"}, text=True) == {"name": "x", "limit": 0.5}
+    with pytest.raises(InvalidInput, match="did you mean 'limit'"):
+        declared.arguments({"name": "x", "limti": 1})
+
+
+def test_fields_that_no_record_has_are_found_wherever_they_lie():
+    one: dict[str, Any] = {"kind": "pair", "both": [{"kind": "square", "corners": {"a": {"x": 1}}}]}
+    assert stray_field([one], list[Square | Pair]) is None
+    one["both"][0]["corners"]["a"]["y"] = 2
+    found = stray_field([one], list[Square | Pair])
+    assert found is not None
+    assert (found.message, found.hint) == ("[0].both[0].corners.a has no field 'y'", "it has x, label")
+
+
 def test_a_declaration_says_it_all():
     declared = describe(sample)
     assert (declared.slice, declared.name, declared.permission) == ("core", "sample", "core:write")
@@ -83,6 +122,8 @@ def test_a_permission_has_a_form(permission: str):
         ({"name": "x", "mode": "delete"}, "mode: Invalid enum value 'delete'"),
         ({"name": "x", "tags": "a"}, "tags: Expected `array`"),
         ({"name": "x", "point": {"y": 1}}, "point: Object missing required field `x`"),
+        ({"name": "x", "point": {"x": 1, "lable": ""}}, "point: it has no field 'lable'\n  → did you mean 'label'?"),
+        ({"name": "x", "mode": "delete"}, "one of append, overwrite"),
         ({"name": None}, "name: Expected `str`"),
     ],
 )
@@ -110,6 +151,8 @@ def test_unfitting_arguments_are_named(given_: dict[str, Any], says: str):
         ("name", "3", "3"),
         ("version", "champion", "champion"),
         ("version", "3", 3),
+        ("tags", "a", ["a"]),
+        ("tags", "3", ["3"]),
     ],
 )
 def test_text_from_a_query_or_a_shell_is_understood(name: str, text: str, value: object):

@@ -15,6 +15,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from sklearn.linear_model import LogisticRegression
 
 import homeostat as hs
@@ -203,7 +204,7 @@ def test_what_cannot_be_packaged_is_refused(churn: hs.Workspace, tmp_path: Path)
     with pytest.raises(InvalidInput, match="not for linux"):
         package_image(churn, "churn", to=tmp_path / "c", base=other)
     old = write_base(tmp_path / "old", "3.4.1", MACHINE)
-    with pytest.raises(Refused, match=r"3\.4\.1"):
+    with pytest.raises(Refused, match=r"the image has 3\.4\n  → take a base image with Python 3\.[0-9]+ "):
         package_image(churn, "churn", to=tmp_path / "d", base=old)
     damaged = write_base(tmp_path / "damaged", HERE, MACHINE, nested=False)
     for path in (damaged / "blobs" / "sha256").iterdir():
@@ -211,6 +212,30 @@ def test_what_cannot_be_packaged_is_refused(churn: hs.Workspace, tmp_path: Path)
             path.write_bytes(b"other")
     with pytest.raises(InvalidInput, match="damaged"):
         package_image(churn, "churn", to=tmp_path / "e", base=damaged)
+    assert not [path for path in tmp_path.iterdir() if path.name.lstrip(".")[:1] in "abcde" and path != damaged]
+
+
+@pytest.mark.usefixtures("few")
+def test_an_interrupted_image_leaves_nothing(churn: hs.Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packaging, "bill_of_materials", interrupted)  # when all layers are written
+    assert main(["package", "churn", "--home", str(churn.home), "--to", str(tmp_path / "out" / "image")]) == 130
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_model_of_another_python_says_where_to_package_it(
+    ws: hs.Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with hs.run("train", ws=ws) as run:
+        register_pickle(ws, tmp_path / "scratch", "old", LogisticRegression().fit([[0.0], [1.0]], [0, 1]), run.id)
+    real = packaging.model_files
+    monkeypatch.setattr(
+        packaging, "model_files", lambda *a: replace(real(*a), locked={**real(*a).locked, "python": "3.4.1"})
+    )
+    with pytest.raises(Refused, match=r"by Python 3\.4, and the image has 3\.[0-9]+\n  → run `homeostat package` with"):
+        package_image(ws, "old", to=tmp_path / "a")
 
 
 def wheel(folder: Path, name: str, version: str, tag: str, requires: str = "") -> Path:

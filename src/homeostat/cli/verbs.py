@@ -10,6 +10,8 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from homeostat.cli.options import add_home, workspace_of
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.records import plain
@@ -24,8 +26,14 @@ def run_verb(slice_name: str, words: list[str]) -> int:
             sys.stdout.write(f"  {verb.name.replace('_', '-'):<22} {verb.help}\n")
         return 0
     verb = find(slice_name, words[0].replace("-", "_"))
-    args = _parser(verb).parse_args(words[1:])
+    args = _parser(verb).parse_intermixed_args(words[1:])
     given = {p.name: getattr(args, p.name) for p in verb.parameters if getattr(args, p.name) is not None}
+    if args.word is not None:
+        first = _first_optional(verb)
+        if first is None or first.name in given:
+            raise InvalidInput(f"{args.word!r} is one word too many", hint=f"homeostat {slice_name} {words[0]} --help")
+        given[first.name] = args.word
+    given = {p.name: _from_file(p, given[p.name]) for p in verb.parameters if p.name in given}
     body = verb.body
     if body is not None and body.name in given:
         given[body.name] = _read(given[body.name], body.body)
@@ -42,23 +50,77 @@ def _parser(verb: Verb) -> argparse.ArgumentParser:
         description=verb.description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    first = _first_optional(verb)
     for parameter in verb.parameters:
         if parameter.required:
             parser.add_argument(parameter.name, help=_kind(parameter))
         else:
-            names = f"--{parameter.name.replace('_', '-')}"
-            text = f"{_kind(parameter)} (default: {json.dumps(plain(parameter.default))})"
-            parser.add_argument(names, dest=parameter.name, help=text)
+            default = "" if parameter.default is None else f" (default: {json.dumps(plain(parameter.default))})"
+            text = f"{_kind(parameter)}{default}".replace("%", "%%")
+            parser.add_argument(f"--{parameter.name.replace('_', '-')}", dest=parameter.name, help=text)
+    if first is not None:
+        parser.add_argument("word", nargs="?", metavar=first.name, help=f"the same as --{first.name.replace('_', '-')}")
+    else:
+        parser.set_defaults(word=None)
     add_home(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
 
 
+def _first_optional(verb: Verb) -> Parameter | None:
+    """What a word after the required ones stands for, as in Python: the version of `deploy churn 3`."""
+    return next((p for p in verb.parameters if not p.required and not p.body), None)
+
+
 def _kind(parameter: Parameter) -> str:
+    """What one types, such as `int`, `request | key`, or the form of the JSON."""
     if parameter.body:
         return "a file: CSV or Parquet" if parameter.body == "frame" else "a file"
-    options = typing.get_args(parameter.kind) if isinstance(parameter.kind, types.UnionType) else (parameter.kind,)
-    return " or ".join("none" if o is type(None) else getattr(o, "__name__", str(o)) for o in options)
+    told = typed(parameter.kind)
+    return f"JSON, or @FILE: {told}" if "{" in told else told
+
+
+def typed(kind: Any, depth: int = 0) -> str:
+    """How a value of this type is written; a record by its fields and their defaults, what lies deeper by its kind.
+
+    >>> typed(list[int] | None), typed(typing.Literal["request", "key"]), typed(dict[str, float])
+    ('int,int,…', 'request | key', '{"name": float}')
+    """
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        told = [typed(one, depth) for one in inner if one is not type(None)]
+        return " | ".join(dict.fromkeys(told))
+    if origin is typing.Literal:
+        return " | ".join(json.dumps(one) if depth else str(one) for one in inner)
+    if origin is list:
+        item = typed(inner[0], depth)
+        return f"[{item}, …]" if depth or item[0] in "[{" else f"{item},{item},…"
+    if origin is dict:
+        return '{"name": ' + typed(inner[1], depth + 1) + "}"
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return "{…}" if depth else "{" + ", ".join(_fields(kind)) + "}"
+    return getattr(kind, "__name__", str(kind))
+
+
+def _fields(record: type[msgspec.Struct]) -> list[str]:
+    """The fields of a record with their defaults, or their types where they must be given."""
+    hints, tag = typing.get_type_hints(record), record.__struct_config__
+    told = [] if tag.tag_field is None else [f'"{tag.tag_field}": {json.dumps(tag.tag)}']
+    for field in msgspec.structs.fields(record):
+        value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        known = typed(hints[field.name], 1) if value is msgspec.NODEFAULT else json.dumps(plain(value))
+        told.append(f'"{field.encode_name}": {known}')
+    return told
+
+
+def _from_file(parameter: Parameter, value: str) -> str:
+    """`@graph.json`: the JSON of an argument, from a file."""
+    if not value.startswith("@") or "{" not in _kind(parameter):
+        return value
+    path = Path(value[1:])
+    if not path.is_file():
+        raise NotFound(f"there is no file {path}")
+    return path.read_text(encoding="utf-8")
 
 
 def _read(name: str, kind: str) -> Any:
@@ -89,4 +151,4 @@ def _print(result: Any, verb: Verb, as_json: bool) -> None:
         return
     from homeostat.cli.tables import show
 
-    show(data)
+    show(data, verb.result)

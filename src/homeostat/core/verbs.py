@@ -28,6 +28,7 @@ from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.frames import Frame
 from homeostat.core.records import Record
 from homeostat.core.slices import SLICES
+from homeostat.core.stray import stray_field
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,29 +99,40 @@ class Verb(Record):
     def _convert(self, parameter: Parameter, value: Any, text: bool) -> Any:
         if parameter.body:
             return value
+        where = f"{self.slice}.{self.name}: {parameter.name}"
         if text and isinstance(value, str):
-            value = _from_text(value, parameter.kind)
+            value = _from_text(value, parameter.kind, where)
         try:
-            return msgspec.convert(value, parameter.kind, strict=not text)
+            converted = msgspec.convert(value, parameter.kind, strict=not text)
         except msgspec.ValidationError as error:
-            raise InvalidInput(
-                f"{self.slice}.{self.name}: {parameter.name}: {error}", argument=parameter.name
-            ) from error
+            choices = [choice for one in _options(parameter.kind) for choice in typing.get_args(one)]
+            hint = f"one of {', '.join(map(str, choices))}" if "enum value" in str(error) and choices else ""
+            read = f" in {value[:80]!r}" if text and isinstance(value, str) and "enum value" not in str(error) else ""
+            raise InvalidInput(f"{where}: {error}{read}", hint=hint, argument=parameter.name) from error
+        if stray := stray_field(value, parameter.kind):
+            raise InvalidInput(f"{where}: {stray.message}", hint=stray.hint, argument=parameter.name)
+        return converted
 
 
-def _from_text(value: str, kind: Any) -> Any:
-    options = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+def _options(kind: Any) -> tuple[Any, ...]:
+    return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+
+
+def _from_text(value: str, kind: Any, where: str) -> Any:
+    options = _options(kind)
     if str in options or any(typing.get_origin(o) is typing.Literal for o in options):
         # A version or an alias (`int | str`): digits are the number.
         return int(value) if int in options and re.fullmatch(r"-?[0-9]{1,18}", value) else value
     if any(o in (int, float, bool) for o in options):
         return value
+    plain_list = any(typing.get_origin(o) is list and typing.get_args(o)[0] in (str, int, float) for o in options)
     try:
-        return msgspec.json.decode(value)
+        decoded = msgspec.json.decode(value)
     except msgspec.DecodeError as error:
-        if any(typing.get_origin(o) is list for o in options):
+        if plain_list:
             return value.split(",") if value else []
-        raise InvalidInput(f"{value[:80]!r} is not JSON: {error}") from error
+        raise InvalidInput(f"{where}: {value[:80]!r} is not JSON: {error}") from error
+    return decoded if isinstance(decoded, list | None) or not plain_list else [value]
 
 
 def _body_kind(kind: Any) -> str:
@@ -143,8 +155,6 @@ def verb(*, permission: str, at_once: bool = False) -> Callable[[F], F]:
 @cache
 def describe(function: Callable[..., Any]) -> Verb:
     """The declaration of a function marked with `@verb`."""
-    hints = typing.get_type_hints(function)
-    parameters = list(inspect.signature(function).parameters.values())[1:]
     documentation = inspect.getdoc(function) or ""
     return Verb(
         slice=function.__module__.split(".")[1],
@@ -152,7 +162,23 @@ def describe(function: Callable[..., Any]) -> Verb:
         permission=cast(Any, function).__permission__,
         at_once=cast(Any, function).__at_once__,
         function=function,
-        parameters=tuple(
+        parameters=_parameters(function),
+        result=typing.get_type_hints(function).get("return"),
+        help=documentation.split("\n", 1)[0],
+        description=documentation,
+    )
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
+    """What it takes after the workspace. `**options: Unpack[Options]` stands for the fields of a TypedDict that verbs
+    share, each of which may be left out."""
+    hints, found = typing.get_type_hints(function), list[Parameter]()
+    for p in list(inspect.signature(function).parameters.values())[1:]:
+        if p.kind is p.VAR_KEYWORD:
+            shared = typing.get_type_hints(typing.get_args(hints[p.name])[0])
+            found += [Parameter(name=name, kind=kind, required=False) for name, kind in shared.items()]
+            continue
+        found.append(
             Parameter(
                 name=p.name,
                 kind=hints[p.name],
@@ -160,12 +186,8 @@ def describe(function: Callable[..., Any]) -> Verb:
                 default=None if p.default is p.empty else p.default,
                 body=_body_kind(hints[p.name]),
             )
-            for p in parameters
-        ),
-        result=hints.get("return"),
-        help=documentation.split("\n", 1)[0],
-        description=documentation,
-    )
+        )
+    return tuple(found)
 
 
 @cache

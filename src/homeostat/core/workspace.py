@@ -129,6 +129,7 @@ class RemoteWorkspace(Workspace):
 
         def request(*args: Any, **kwargs: Any) -> Any:
             given = signature.bind(self, *args, **kwargs).arguments
+            given = {**given, **kwargs}  # those that `**options` takes stand by themselves
             return call(
                 self.url, verb, {p.name: given[p.name] for p in verb.parameters if p.name in given}, self.settings.token
             )

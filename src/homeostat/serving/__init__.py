@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from homeostat.serving.canary import CanaryPolicy as CanaryPolicy
     from homeostat.serving.canary import Judgement as Judgement
     from homeostat.serving.client import PredictionClient as PredictionClient
+    from homeostat.serving.deployments import configure as configure
     from homeostat.serving.deployments import deploy as deploy
     from homeostat.serving.deployments import deployment_history as deployment_history
     from homeostat.serving.deployments import get_deployment as get_deployment

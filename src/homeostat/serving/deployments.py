@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Unpack
 
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -17,14 +17,14 @@ from homeostat.core.paths import check_name
 from homeostat.core.records import from_json, to_json
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.registry import ModelVersion, get_version
+from homeostat.registry import get_version
 from homeostat.serving import store
 from homeostat.serving.graphs.guarding import members_after, refusal
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
+from homeostat.serving.options import Options, check_replicas, checked_options
 from homeostat.serving.routes import check_routes
 
-MOST_REPLICAS = 256
-_LEAD_BACK_THEMSELVES = ("rollback", "canary step", "canary promoted", "canary back", "bandit shares")
+_LEAD_BACK_THEMSELVES = ("rollback", "canary step", "canary promoted", "canary back", "bandit shares", "options")
 
 
 @verb(permission="serving:write")
@@ -32,25 +32,12 @@ def deploy(
     ws: Workspace,
     model: str,
     version: int | None = None,
-    key: str | None = None,
-    time: str | None = None,
-    sticky: Literal["request", "key"] | None = None,
-    max_waiting: int | None = None,
-    timeout_ms: int | None = None,
-    callers: list[str] | None = None,
-    rate_limit: float | None = None,
-    log_share: float | None = None,
-    redacted: list[str] | None = None,
-    min_replicas: int | None = None,
-    max_replicas: int | None = None,
-    idle_s: float | None = None,
+    **options: Unpack[Options],
 ) -> Deployment:
     """Send all requests for `model` to `version` (the newest registered one by default).
 
-    `key`, `time` and `sticky` say how requests carry their metadata, `max_waiting` and `timeout_ms` how long they may
-    queue, `callers` and `rate_limit` who may ask and how often, `log_share` and `redacted` what of them is logged,
-    `min_replicas`, `max_replicas` and `idle_s` how many replicas there are and whether the model stays in memory (see
-    `Deployment`); what is not given stays as it was.
+    The options say how requests are carried, queued, limited, logged and computed (see `configure`, which changes them
+    alone); what is not given stays as it was.
     Deploying what is deployed already changes nothing. The data planes load the version and then swap; wait for that
     with `wait_ready`.
 
@@ -61,41 +48,45 @@ def deploy(
     found = get_version(ws, model, version)
     routes = [Route(version=found.version)]
     check_servable(ws, model, routes)
-    for name, what in ((key, "key"), (time, "time")):
-        if name is not None and name in {field.name for field in found.signature.inputs}:
-            raise InvalidInput(
-                f"'{name}' is an input of model '{model}' and cannot be its {what} column too",
-                hint=f"name another column with {what}=…, which the prediction log keeps but the model does not see",
-            )
-    for name, number in (("max_waiting", max_waiting), ("timeout_ms", timeout_ms)):
-        if number is not None and not 1 <= number <= 86_400_000:
-            raise InvalidInput(f"{name}={number}", hint="a number from 1 to 86400000")
-    if rate_limit is not None and not 0 <= rate_limit <= 1e9:
-        raise InvalidInput(f"rate_limit={rate_limit}", hint="requests a second, or 0 for no limit")
-    for name, number in (("min_replicas", min_replicas), ("max_replicas", max_replicas)):
-        if number is not None and not 0 <= number <= MOST_REPLICAS:
-            raise InvalidInput(f"{name}={number}", hint=f"a number up to {MOST_REPLICAS}")
-    if idle_s is not None and not 0 <= idle_s <= 1e9:
-        raise InvalidInput(f"idle_s={idle_s}", hint="seconds without a request; 0 for never")
-    _check_log_policy(found, log_share, redacted or [])
-    given = {"key": key, "time": time, "sticky": sticky, "max_waiting": max_waiting, "timeout_ms": timeout_ms,
-             "callers": callers, "rate_limit": rate_limit,
-             "log_share": log_share, "redacted": redacted, "min_replicas": min_replicas,
-             "max_replicas": max_replicas, "idle_s": idle_s}  # fmt: skip
-    wanted = {name: value for name, value in given.items() if value is not None}
+    wanted = checked_options(options, [found])
 
     def write(connection: sa.Connection) -> Deployment:
         current = store.read_deployment(connection, model)
         base = current or Deployment(model=model, routes=[], salt=salt_of(model), generation=0, updated_ms=0)
         changed = replace(base, routes=routes, canary=None, bandit=None, **wanted)
-        if not max(1, changed.min_replicas) <= changed.max_replicas:
-            raise InvalidInput(
-                f"between min_replicas={changed.min_replicas} and max_replicas={changed.max_replicas} there is nothing",
-                hint="max_replicas is at least 1 and not below min_replicas",
-            )
+        check_replicas(changed)
         if current is not None and changed == current:
             return current
         return record(ws, connection, changed, "deploy", current)
+
+    return ws.db.write(write)
+
+
+@verb(permission="serving:write")
+def configure(
+    ws: Workspace, model: str, expect_generation: int | None = None, **options: Unpack[Options]
+) -> Deployment:
+    """Change how a deployed model is asked, and nothing else: its versions, their shares and a canary go on.
+
+    `key`, `time` and `sticky` say how requests carry their metadata, `max_waiting` and `timeout_ms` how long they may
+    queue, `callers` and `rate_limit` who may ask and how often, `log_share` and `redacted` what of them is logged,
+    `min_replicas`, `max_replicas` and `idle_s` how many replicas there are and whether the model stays in memory (see
+    `Deployment`); what is not given stays as it was. A rollback returns to earlier versions, not to earlier options.
+
+    Raises: NotFound when the model is not deployed; InvalidInput for an option that means nothing; Conflict when
+    somebody else changed the deployment first.
+    """
+    deployed = get_deployment(ws, model)
+    wanted = checked_options(options, [get_version(ws, model, route.version) for route in deployed.routes])
+
+    def write(connection: sa.Connection) -> Deployment:
+        current = store.read_expected(connection, model, expect_generation)
+        changed = replace(current, **wanted)
+        check_replicas(changed)
+        if changed == current:
+            return current
+        _, back_to = store.read_change(connection, model, current.generation)
+        return record(ws, connection, changed, "options", current, back_to=back_to)
 
     return ws.db.write(write)
 
@@ -110,18 +101,6 @@ def _need_versions(ws: Workspace, model: str, routes: list[Route]) -> None:
                 hint=f"deploy another version: `homeostat serving deploy {model} VERSION`",
                 version=route.version,
             ) from error
-
-
-def _check_log_policy(version: ModelVersion, share: float | None, redacted: list[str]) -> None:
-    if share is not None and not 0 <= share <= 1:
-        raise InvalidInput(f"log_share={share}", hint="a share of the requests, from 0 to 1")
-    inputs = [field.name for field in version.signature.inputs]
-    for name in redacted:
-        if name not in inputs:
-            raise InvalidInput(
-                f"model '{version.model}' has no input '{name[:80]}' to redact",
-                hint=f"its inputs are {', '.join(inputs[:20])}",
-            )
 
 
 def salt_of(model: str) -> str:
@@ -293,7 +272,7 @@ def record(
     changed = replace(changed, members=members_after(ws, connection, changed))
     generation = store.last_generation(connection, changed.model) + 1
     at_ms = now_ms()
-    new = replace(changed, generation=generation, updated_ms=at_ms)
+    new = replace(changed, generation=generation, updated_ms=changed.updated_ms if reason == "options" else at_ms)
     written = to_json(new)
     from_json(written, Deployment)  # what cannot be read again would stop every data plane
     values = {"generation": generation, "record": written}

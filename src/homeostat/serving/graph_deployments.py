@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Unpack
 
 from msgspec.structs import replace
 
@@ -33,6 +33,7 @@ from homeostat.serving.graphs.nodes import (
     walk,
 )
 from homeostat.serving.model import Deployment
+from homeostat.serving.options import Options
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,20 +58,13 @@ def deploy_graph(
     ws: Workspace,
     model: str,
     graph: Node,
-    key: str | None = None,
-    time: str | None = None,
-    sticky: Literal["request", "key"] | None = None,
-    max_waiting: int | None = None,
-    timeout_ms: int | None = None,
-    callers: list[str] | None = None,
-    rate_limit: float | None = None,
-    log_share: float | None = None,
-    redacted: list[str] | None = None,
+    **options: Unpack[Options],
 ) -> Deployment:
     """Serve a graph of models under the name `model`: in sequence, as an ensemble, switched, split, with lookups.
 
-    The graph becomes the next version of `model`, unless it is one already, and is deployed; canaries, rollback and the
-    other options are those of `deploy`. Members are asked by their own routes, or in the version that the graph names.
+    The graph becomes the next version of `model`, unless it is one already, and is deployed; canaries and
+    rollback are those of models, the options those of `configure`. Members are asked by their own routes, or in the
+    version that the graph names.
 
     Raises: InvalidInput, naming the node by its path, when inputs and outputs do not fit; Refused when a member is not
     deployed; NotFound for an unknown model, version or table.
@@ -94,10 +88,7 @@ def deploy_graph(
         )  # fmt: skip
         (folder / "model.json").write_text(to_json(package))
         version = register(ws, model, put_package(ws, folder), once=f"graph-{identity}")
-    return deploy(
-        ws, model, version.version, key=key, time=time, sticky=sticky, max_waiting=max_waiting, timeout_ms=timeout_ms,
-        callers=callers, rate_limit=rate_limit, log_share=log_share, redacted=redacted,
-    )  # fmt: skip
+    return deploy(ws, model, version.version, **options)
 
 
 @verb(permission="serving:read")

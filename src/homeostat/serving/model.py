@@ -62,7 +62,8 @@ class Bandit(Record):
 
 
 class Deployment(Record):
-    """A model behind its stable endpoint. `generation` grows by one with every change.
+    """A model behind its stable endpoint. `generation` grows by one with every change;
+    `updated_ms` is when its routes last changed.
 
     `key` and `time` name the request tensors that are not the model's inputs but go into the prediction log: the
     row's key (BYTES or INT64) and the time of its event (INT64, ms UTC). `sticky` says what a route is chosen by: the
@@ -118,8 +119,8 @@ class Deployment(Record):
 
 class DeploymentChange(Record):
     """One generation of a deployment, as it was recorded. `reason`: "deploy", "routes", "rollback", "undeploy",
-    "canary", "canary step", "canary promoted", "canary back", "bandit" or "bandit shares". `back_to`: the generation
-    whose routes a rollback from this one returns to; None when there is none."""
+    "options", "canary", "canary step", "canary promoted", "canary back", "bandit" or "bandit shares". `back_to`: the
+    generation whose routes a rollback from this one returns to; None when there is none."""
 
     model: str
     generation: int

@@ -10,11 +10,17 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from homeostat.core.errors import InvalidInput, Refused
+from homeostat.core.ids import new_id
 from homeostat.core.records import Record
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
@@ -83,11 +89,26 @@ def package_image(
         if files.needs is not None and not model_only:
             interpreter = None if use is None else Path(use)
             own = distributions_for(ws, files.needs, f"{model}/{found.version}", shelf, interpreter)
-        folder.mkdir(parents=True, exist_ok=True)
-        if base is None:
-            return _write(folder, files, None, shelf, model_only, own)
-        with open_base(Path(base), _architecture()) as opened:
-            return _write(folder, files, opened, shelf, model_only, own)
+        with _whole(folder) as made:
+            if base is None:
+                image = _write(made, files, None, shelf, model_only, own)
+            else:
+                with open_base(Path(base), _architecture()) as opened:
+                    image = _write(made, files, opened, shelf, model_only, own)
+    return replace(image, folder=str(folder))
+
+
+@contextmanager
+def _whole(folder: Path) -> Generator[Path]:
+    """A folder beside `folder` that takes its place at the end: what is refused or interrupted leaves nothing."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = folder.parent / f".{folder.name}-{new_id()}"
+    made.mkdir()
+    try:
+        yield made
+        made.replace(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _write(
@@ -101,7 +122,7 @@ def _write(
     python = platform.python_version()
     if not model_only:
         python = _python_of(base, files)
-        minor = ".".join(python.split(".")[:2])
+        minor = _minor(python)
         shipped = closure([*SERVER, *files.roots], files.locked, wheels, minor)
         items = [item for one in shipped for item in items_of(one)]
         second = [] if own is None else environment_items(own, python_of(base, python), python)
@@ -146,12 +167,26 @@ def _python_of(base: BaseImage | None, files: ModelFiles) -> str:
     """The Python that the image runs. Raises: Refused when the model or the distributions need another."""
     here = platform.python_version()
     python = here if base is None else base.environment.get("PYTHON_VERSION", here)
-    wanted = files.locked.get("python", python) if files.pickled else python
-    wanted = wanted if files.needs is None else files.needs.python
-    for other, what in ((here, "the distributions here are for"), (wanted, "the model was pickled by")):
-        if other.split(".")[:2] != python.split(".")[:2]:
-            raise Refused(f"{what} Python {other}, and the image has {python}", hint="take a base image with the same")
+    ours, image = _minor(here), _minor(python)
+    if ours != image:
+        raise Refused(
+            f"the distributions here are for Python {ours}, and the image has {image}",
+            hint=f"take a base image with Python {ours} (`skopeo copy docker://python:{ours}-slim oci:base`) or none, "
+            f"or run `homeostat package` where it is installed for Python {image}",
+        )
+    wanted = _minor(files.locked.get("python", python)) if files.pickled else image
+    wanted = wanted if files.needs is None else _minor(files.needs.python)
+    if wanted != image:
+        raise Refused(
+            f"the model was pickled by Python {wanted}, and the image has {image}",
+            hint=f"run `homeostat package` with the same --home where it is installed for Python {wanted}, or log the "
+            f"model again from Python {image}; one with an ONNX form that agrees is of no Python",
+        )
     return python
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def serve_words(model: str) -> list[str]:
@@ -216,7 +251,7 @@ def _own_items() -> list[Item]:
 
 
 def _for_people(folder: Path, files: ModelFiles, python: str, command: list[str], own: list[Shipped] | None) -> None:
-    minor = ".".join(python.split(".")[:2])
+    minor = _minor(python)
     place = None if own is None else f"/{second_python.PLACE}"
     (folder / "Dockerfile").write_text(dockerfile(minor, command, place))
     if own is not None:

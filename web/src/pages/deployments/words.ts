@@ -14,6 +14,7 @@ const REASONS: Record<string, string> = {
   undeploy: "undeployed",
   canary: "canary begun",
   "canary step": "canary raised",
+  options: "options set",
   "canary promoted": "canary promoted",
   "canary back": "canary taken back",
   bandit: "bandit begun",

@@ -221,6 +221,9 @@ def test_models_of_own_code_are_served_by_a_python_that_has_mlflow(mlflow_client
             told = params(dict(inputs=[tensor], parameters=dict(by=3.0)), path="infer")
             assert told["outputs"][0]["data"] == [4.0], told
             shown = json.load(urlopen("{url}/v2/models/own-params/openapi.json"))
+            inputs = shown["components"]["schemas"]["Request"]["properties"]["inputs"]
+            told = [one.get("x-optional", False) for one in inputs["items"]["anyOf"]]
+            assert (inputs["minItems"], told) == (1, [False, True]), inputs
             shown = shown["components"]["schemas"]["Scoring"]["properties"]["params"]["properties"]
             assert shown["by"] == dict(type="number", default=2.0), shown
         """)

@@ -33,10 +33,14 @@ def states() -> list[Json]:
     ]
 
 
-def traffic(window_ms: int, points: int) -> list[Json]:
+def traffic(window_ms: int, points: int, asked: bool = True) -> list[Json]:
     step = window_ms // points
     begin = (BASE - window_ms) // step * step
     noise = random.Random(7)
+    if not asked:
+        return [{"model": "flight-delay", "from_ms": begin, "to_ms": BASE, "step_ms": step, "log_share": 1.0,
+                 "requests": 0, "failed": 0, "latency_ms": None, "latency_p95_ms": None, "versions": [],
+                 "points": []}]  # fmt: skip
     found: list[Json] = []
     for at in range(begin, BASE, step):
         wave = 1 + 0.4 * math.sin((at - begin) / window_ms * 6)

@@ -57,6 +57,7 @@ class Mock:
         self.views: list[Json] = []
         self.channels: list[Json] = []
         self.deliveries: list[Json] = []
+        self.busy = True
         self.failing: Json | None = None
         self.asked: list[str] = []
         self._queues: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[Json]]] = []
@@ -187,7 +188,7 @@ ANSWERS: dict[str, Callable[[Mock, dict[str, str]], Json]] = {
         one for one in figures_live.states() if q.get("model", one["model"]) == one["model"]
     ],
     "serving/endpoint": lambda m, _: {"rest_url": "http://127.0.0.1:8080", "live": True},
-    "serving/traffic": lambda m, q: figures_live.traffic(int(q["window_ms"]), int(q["points"])) if m.models else [],
+    "serving/traffic": lambda m, q: figures_live.traffic(int(q["window_ms"]), int(q["points"]), m.busy) if m.models else [],
     "serving/judge_canary": lambda m, _: figures_live.judgement(),
     "serving/bandit_arms": lambda m, _: None,
     "serving/compare_shadow": lambda m, _: figures_live.shadow(),

@@ -12,11 +12,22 @@ describe("the form of a model", () => {
   it("reads its columns, or its tensors, from the model's own document", () => {
     const inputs = [{ name: "x", datatype: "FP32", shape: [2], data: [1, null] }];
     const of = (examples: unknown) => ({ paths: { "/v2/models/m/infer": { post: { requestBody: { content: { "application/json": { examples } } } } } } });
-    expect(inputsOf(of({ tensors: { value: { inputs: [] } }, columns: { value: { inputs } } }))).toEqual(inputs);
-    expect(inputsOf(of({ tensors: { value: { inputs } } }))).toEqual(inputs);
+    expect(inputsOf(of({ tensors: { value: { inputs: [] } }, columns: { value: { inputs } } }))).toEqual([{ ...inputs[0], optional: false }]);
+    expect(inputsOf(of({ tensors: { value: { inputs } } }))[0]?.data).toEqual([1, null]);
     expect(inputsOf({})).toEqual([]);
     expect(start(inputs)).toEqual([{ name: "x", datatype: "FP32", shape: null, texts: ["1", ""] }]);
     expect(start([{ name: "x", datatype: "FP32", shape: [1, 2], data: [1, 2] }])[0]?.texts).toEqual(["[1,2]"]);
+  });
+  it("leaves out what may be left out and is not typed", () => {
+    const part = (name: string, optional: boolean) => ({ properties: { name: { const: name } }, "x-optional": optional });
+    const inputs = [{ name: "a", datatype: "INT64", shape: [2], data: [1, 2] }, { name: "b", datatype: "BOOL", shape: [2], data: [] }];
+    const paths = { "/v2/models/m/infer": { post: { requestBody: { content: { "application/json": { examples: { tensors: { value: { inputs } } } } } } } } };
+    const document = { paths, components: { schemas: { Request: { properties: { inputs: { items: { anyOf: [part("a", false), part("b", true)] } } } } } } };
+    const typed = start(inputsOf(document)).map((one) => (one.optional ? { ...one, texts: ["", ""] } : one));
+    expect(typed.map((one) => one.optional)).toEqual([false, true]);
+    expect(wrong(typed)).toEqual([]);
+    expect(JSON.parse(requestOf(typed)).inputs.map((one: { name: string }) => one.name)).toEqual(["a"]);
+    expect(wrong(typed.map((one) => (one.optional ? { ...one, texts: ["true", ""] } : one)))).toEqual(["b, row 2"]);
   });
   it("takes what a datatype takes", () => {
     expect(asJson("FP32", " 1e3 ")).toBe("1000");

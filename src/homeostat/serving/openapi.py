@@ -53,7 +53,8 @@ def _schemas(loaded: LoadedVersion) -> dict[str, Any]:
     ways: list[Any] = []
     if contract.offered is not contract.inputs:
         ways.append(_tensors(contract.offered))
-    ways.append(_tensors(contract.inputs))
+    optional = contract.optional if isinstance(contract, AskedContract) else frozenset[str]()
+    ways.append(_tensors(contract.inputs, optional))
     return {
         "Request": {
             "type": "object",
@@ -108,8 +109,10 @@ def _params(contract: Contract) -> dict[str, Any]:
     return found
 
 
-def _tensors(specs: list[TensorSpec]) -> dict[str, Any]:
-    return {"type": "array", "items": {"anyOf": [_tensor(spec) for spec in specs]}, "minItems": len(specs)}
+def _tensors(specs: list[TensorSpec], optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    each = [_tensor(spec) | ({"x-optional": True} if spec.name in optional else {}) for spec in specs]
+    least = sum(spec.name not in optional for spec in specs)
+    return {"type": "array", "items": {"anyOf": each}, "minItems": least}
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

@@ -57,7 +57,7 @@ function List(props: { deployments: Deployment[]; states: ServingState[]; traffi
     <>
       <Say>{opening(props.deployments, props.traffic)}</Say>
       <div className="card scroll-x" tabIndex={0} role="group" aria-label="Deployments">
-        <table className="plain roomy fleet">
+        <table className="plain roomy stacked">
           <thead>
             <tr>
               <th scope="col">model</th>

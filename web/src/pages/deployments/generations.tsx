@@ -9,7 +9,7 @@ export function Generations({ history, now }: { history: readonly DeploymentChan
   return (
     <Card title="History" className="history">
       <div className="scroll-x" tabIndex={0} role="region" aria-label="History">
-        <table className="plain">
+        <table className="plain stacked">
           <thead>
             <tr>
               <th scope="col">generation</th>
@@ -23,13 +23,14 @@ export function Generations({ history, now }: { history: readonly DeploymentChan
             {history.map((one) => (
               <tr key={one.generation} aria-current={one.generation === now ? "true" : undefined}>
                 <th scope="row">
+                  <span className="stacked-only">generation </span>
                   {one.generation}
                   {one.generation === now && <span className="note"> now</span>}
                 </th>
-                <td>{because(one)}</td>
-                <td title={routed(one.routes)}>{one.routes.length > 0 ? <RouteBar routes={one.routes} /> : <span className="note">nothing</span>}</td>
-                <td>{one.actor}</td>
-                <td>
+                <td data-label="why">{because(one)}</td>
+                <td data-label="who answered" title={routed(one.routes)}>{one.routes.length > 0 ? <RouteBar routes={one.routes} /> : <span className="note">nothing</span>}</td>
+                <td data-label="by">{one.actor}</td>
+                <td data-label="when">
                   <Time ms={one.at_ms} />
                 </td>
               </tr>

@@ -1,15 +1,18 @@
 // A graph of models as it is asked: every node, the versions that answer in it, how fast they are, and which fail.
-import { BOX, clipped, flow, type FlowBox, type FlowLine } from "../../lib/flow";
+import { BOX, clipped, condition, flow, type FlowBox, type FlowLine } from "../../lib/flow";
 import { HOUR, percent } from "../../lib/format";
 import { useVerb } from "../../lib/query";
 import type { Deployment, GraphNode, GraphTraffic } from "../../lib/records";
 import { Link, path, useParam } from "../../lib/router";
 import { Answer, Card, Segments } from "../../components/basics";
+import { useWidth } from "../../components/use-width";
 import { usePoll } from "./use-poll";
 import { brief, latency, perSecond, rate } from "./words";
 
 const WINDOW = HOUR / 4;
 const MARGIN = { x: 66, y: 8 };
+/** Of the card, in pixels: below it a graph is a list, in the order in which a request goes through. */
+const NARROW = 560;
 
 interface GraphProps {
   deployment: Deployment;
@@ -23,10 +26,14 @@ export function GraphCard({ deployment, deployments }: GraphProps) {
   const declared = useVerb("serving/get_graph", { model: deployment.model, version: Number(shown) });
   const traffic = useVerb("serving/graph_traffic", { model: deployment.model, version: Number(shown), window_ms: WINDOW });
   usePoll(["serving/graph_traffic"], 10_000);
+  const [ref, width] = useWidth<HTMLDivElement>(800);
+  const told = { deployments, traffic: traffic.data };
   const several = versions.length > 1 && <Segments label="Which version of the graph" value={shown} options={versions.map((value) => ({ value, label: `v${value}` }))} onChange={choose} />;
   return (
-    <Card title="Graph" aside={several || "a request comes in on the left"} className="flow-card">
-      <Answer query={declared}>{({ graph }) => <Drawing graph={graph} deployments={deployments} traffic={traffic.data} />}</Answer>
+    <Card title="Graph" aside={several || (width < NARROW ? "from the request to the answer" : "a request comes in on the left")} className="flow-card">
+      <div ref={ref}>
+        <Answer query={declared}>{({ graph }) => (width < NARROW ? <ul className="flow-list" aria-label="Graph of models"><Step node={graph} path="graph" {...told} /></ul> : <Drawing graph={graph} {...told} />)}</Answer>
+      </div>
       <p className="note">{traffic.error ? `What the nodes answered lately is not known: ${traffic.error.message}` : seen(traffic.data)}</p>
     </Card>
   );
@@ -98,16 +105,76 @@ function Box({ box, deployments, traffic }: { box: FlowBox } & Told) {
       </g>
     );
   }
-  const [what, target] = node.type === "lookup" ? ["lookup in the table", node.view === "" ? path("data", node.table) : null] : ["model", path("deployments", node.name)];
-  const told = figures(box.path, traffic);
-  const lines = [...(node.type === "lookup" ? lookup(node) : member(node, deployments)), ...told.lines];
-  const drawn = <Lines x={x} y={y} lines={lines} failed={told.failed} />;
+  const { what, target, lines, failed } = leaf(node, box.path, { deployments, traffic });
+  const drawn = <Lines x={x} y={y} lines={lines} failed={failed} />;
   if (target === null) return drawn;
   return (
     <Link to={target} aria-label={`${what} ${lines.join(", ")}`}>
       {drawn}
     </Link>
   );
+}
+
+type LeafNode = Extract<GraphNode, { type: "lookup" | "model" }>;
+
+/** What is said of a model or a lookup, and where it leads. */
+function leaf(node: LeafNode, at: string, { deployments, traffic }: Told) {
+  const [what, target] = node.type === "lookup" ? ["lookup in the table", node.view === "" ? path("data", node.table) : null] : ["model", path("deployments", node.name)];
+  const told = figures(at, traffic);
+  return { what, target, lines: [...(node.type === "lookup" ? lookup(node) : member(node, deployments)), ...told.lines], failed: told.failed };
+}
+
+/** A node of the list, with those below it. */
+function Step({ node, path: at, lead = "", ...told }: { node: GraphNode; path: string; lead?: string } & Told) {
+  if (node.type === "sequence") return node.steps.map((step, i) => <Step key={i} node={step} path={`${at}.steps[${i}]`} lead={i === 0 ? lead : ""} {...told} />);
+  const label = lead && <span className="note">{lead}</span>;
+  if (node.type === "model" || node.type === "lookup") {
+    const { what, target, lines, failed } = leaf(node, at, told);
+    const [name, ...more] = lines;
+    const body = (
+      <>
+        <b>{name}</b>
+        {more.map((line, i) => (
+          <span key={i} className="note">
+            {line}
+          </span>
+        ))}
+      </>
+    );
+    const look = failed ? "member failing" : "member";
+    return (
+      <li>
+        {label}
+        {target === null ? <span className={look}>{body}</span> : <Link to={target} className={look} aria-label={`${what} ${lines.join(", ")}`}>{body}</Link>}
+      </li>
+    );
+  }
+  const { text, parts } = branches(node, at);
+  return (
+    <li>
+      {label} {text}
+      <ul>
+        {parts.map((part) => (
+          <Step key={part.path} {...part} {...told} />
+        ))}
+      </ul>
+    </li>
+  );
+}
+
+/** The branches of a node that has several, each with what leads to it. */
+function branches(node: Exclude<GraphNode, LeafNode | { type: "sequence" }>, at: string): { text: string; parts: { node: GraphNode; path: string; lead: string }[] } {
+  switch (node.type) {
+    case "ensemble":
+      return { text: `asks all, then: ${node.combine}`, parts: node.members.map((member, i) => ({ node: member, path: `${at}.members[${i}]`, lead: node.weights.length > 0 ? `weight ${node.weights[i]}` : "" })) };
+    case "switch":
+      return {
+        text: "switch",
+        parts: [...node.cases.map((one, i) => ({ node: one.then, path: `${at}.cases[${i}]`, lead: `if ${condition(one.when)}` })), { node: node.otherwise, path: `${at}.otherwise`, lead: "otherwise" }],
+      };
+    case "splitter":
+      return { text: node.sticky === "key" ? "split by key" : "split", parts: node.shares.map((one, i) => ({ node: one.node, path: `${at}.shares[${i}]`, lead: `${Number((one.weight * 100).toFixed(2))}\u202f%` })) };
+  }
 }
 
 function lookup({ table, view, version, key, columns }: LookupNode): string[] {

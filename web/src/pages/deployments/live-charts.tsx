@@ -94,6 +94,7 @@ function Charts({ traffic, history }: { traffic: Traffic; history: readonly Depl
     [traffic, share],
   );
   const marks = history.filter((one) => one.at_ms >= traffic.from_ms && one.at_ms < traffic.to_ms);
+  if (traffic.versions.length === 0) return <Quiet logged={traffic.log_share > 0} marks={marks} />;
   return (
     <Timeline domain={[traffic.from_ms, traffic.to_ms]}>
       <div className="line-charts">
@@ -113,7 +114,7 @@ function Summary({ traffic, marks }: { traffic: Traffic; marks: readonly Deploym
   return (
     <Card title="By version" aside={traffic.log_share < 1 ? `${percent(traffic.log_share, 0)} of the requests are logged` : undefined}>
       <div className="scroll-x" tabIndex={0} role="region" aria-label="Figures by version">
-        <table className="plain">
+        <table className="plain stacked">
           <thead>
             <tr>
               <th scope="col">version</th>
@@ -129,23 +130,32 @@ function Summary({ traffic, marks }: { traffic: Traffic; marks: readonly Deploym
                 <th scope="row">
                   <i className={`swatch ${look(names.indexOf(nameOf(one)))}`} /> v{one.version} <span className="note">{one.route === "direct" ? "by name" : one.route}</span>
                 </th>
-                <td className="right">{perSecond(one.requests / seconds / (traffic.log_share || 1))}</td>
-                <td className="right">{latency(one.latency_ms)}</td>
-                <td className="right">{latency(one.latency_p95_ms)}</td>
-                <td className={one.failed > 0 ? "right bad" : "right"}>{one.failed > 0 ? `${number(one.failed)} · ${percent(one.failed / one.requests, 2)}` : "0"}</td>
+                <td className="right" data-label="a second">{perSecond(one.requests / seconds / (traffic.log_share || 1))}</td>
+                <td className="right" data-label="median">{latency(one.latency_ms)}</td>
+                <td className="right" data-label="95 %">{latency(one.latency_p95_ms)}</td>
+                <td className={one.failed > 0 ? "right bad" : "right"} data-label="failed">{one.failed > 0 ? `${number(one.failed)} · ${percent(one.failed / one.requests, 2)}` : "0"}</td>
               </tr>
             ))}
-            {traffic.versions.length === 0 && (
-              <tr>
-                <td colSpan={5} className="note">
-                  Nobody has asked in this time.
-                </td>
-              </tr>
-            )}
           </tbody>
         </table>
       </div>
-      {marks.length > 0 && <p className="note">In this time: {marks.map((one) => `generation ${one.generation}, ${because(one)}`).join("; ")}.</p>}
+      <Changes marks={marks} />
+    </Card>
+  );
+}
+
+function Changes({ marks }: { marks: readonly DeploymentChange[] }) {
+  return marks.length === 0 ? null : <p className="note">In this time: {marks.map((one) => `generation ${one.generation}, ${because(one)}`).join("; ")}.</p>;
+}
+
+/** Instead of charts without a line. */
+function Quiet({ logged, marks }: { logged: boolean; marks: readonly DeploymentChange[] }) {
+  return (
+    <Card title="Nobody has asked in this time">
+      <p>
+        {logged ? "Requests, latencies and failures are drawn here a few seconds after they come: ask by hand below, or copy the same request for elsewhere." : "Nothing of this model is logged, so nothing is drawn here; /metrics counts its requests all the same."}
+      </p>
+      <Changes marks={marks} />
     </Card>
   );
 }

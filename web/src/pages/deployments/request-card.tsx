@@ -34,7 +34,7 @@ function Rows({ rows }: { rows: readonly LoggedAnswer[] }) {
         </p>
       )}
       <div className="scroll-x" tabIndex={0} role="region" aria-label="What was answered">
-        <table className="plain">
+        <table className="plain stacked">
           <thead>
             <tr>
               <th scope="col">row</th>
@@ -51,16 +51,16 @@ function Rows({ rows }: { rows: readonly LoggedAnswer[] }) {
           <tbody>
             {rows.map((row) => (
               <tr key={`${row.row}/${row.version}/${row.route}`}>
-                <td>{row.row + 1}</td>
+                <td data-label="row">{row.row + 1}</td>
                 <th scope="row" className="nowrap">
                   v{row.version} <span className="note">{row.route}</span> {row.status >= 500 && <span className="bad">failed</span>}
                 </th>
                 {outputs.map((name) => (
-                  <td key={`o${name}`} className="right">{shown(row.outputs[name])}</td>
+                  <td key={`o${name}`} className="right" data-label={name}>{shown(row.outputs[name])}</td>
                 ))}
-                <td className="right">{latency(row.latency_ms)}</td>
+                <td className="right" data-label="latency">{latency(row.latency_ms)}</td>
                 {inputs.map((name) => (
-                  <td key={`i${name}`} className="right">{shown(row.inputs[name])}</td>
+                  <td key={`i${name}`} className="right" data-label={name}>{shown(row.inputs[name])}</td>
                 ))}
               </tr>
             ))}

@@ -47,7 +47,7 @@ function Shadow({ shadow, onLook }: { shadow: ShadowComparison; onLook: (request
 function Figures({ shadow }: { shadow: ShadowComparison }) {
   return (
     <div className="scroll-x" tabIndex={0} role="region" aria-label={`v${shadow.version} beside what was answered`}>
-      <table className="plain">
+      <table className="plain stacked">
         <thead>
           <tr>
             <th scope="col">output</th>
@@ -64,13 +64,13 @@ function Figures({ shadow }: { shadow: ShadowComparison }) {
           {shadow.outputs.map((one) => (
             <tr key={one.output}>
               <th scope="row">{one.output}</th>
-              <td className="right">{percent(one.equal)}</td>
-              <td className="right">{number(one.mean)}</td>
-              <td className="right">{number(one.mean_answered)}</td>
-              <td className="right">{number(one.difference_mean)}</td>
-              <td className="right">{number(one.difference_p95)}</td>
-              <td className="right">{number(one.difference_max)}</td>
-              <td className="right">{number(one.correlation)}</td>
+              <td className="right" data-label="equal">{percent(one.equal)}</td>
+              <td className="right" data-label="mean, shadow">{number(one.mean)}</td>
+              <td className="right" data-label="mean, answered">{number(one.mean_answered)}</td>
+              <td className="right" data-label="apart: mean">{number(one.difference_mean)}</td>
+              <td className="right" data-label="95 %">{number(one.difference_p95)}</td>
+              <td className="right" data-label="most">{number(one.difference_max)}</td>
+              <td className="right" data-label="correlation">{number(one.correlation)}</td>
             </tr>
           ))}
         </tbody>
@@ -83,7 +83,7 @@ function Rows({ shadow, onLook }: { shadow: ShadowComparison; onLook: (request: 
   if (shadow.most_different.length === 0) return <p className="note">No row differs.</p>;
   return (
     <div className="scroll-x" tabIndex={0} role="region" aria-label="Rows that differ most">
-      <table className="plain">
+      <table className="plain stacked">
         <thead>
           <tr>
             <th scope="col">differs most</th>
@@ -101,9 +101,9 @@ function Rows({ shadow, onLook }: { shadow: ShadowComparison; onLook: (request: 
                 </button>
                 <span className="note"> row {one.row + 1}</span>
               </th>
-              <td>{one.output}</td>
-              <td className="right mono" title={one.answered}>{brief(one.answered)}</td>
-              <td className="right mono" title={one.shadow}>{brief(one.shadow)}</td>
+              <td data-label="output">{one.output}</td>
+              <td className="right mono" data-label="answered" title={one.answered}>{brief(one.answered)}</td>
+              <td className="right mono" data-label="shadow" title={one.shadow}>{brief(one.shadow)}</td>
             </tr>
           ))}
         </tbody>

@@ -97,7 +97,7 @@ function Form({ model, version, inputs, logged, onLook }: TryProps & { inputs: I
     }
     setBusy(false);
   };
-  const taken = logged?.filter((row) => row.route !== "shadow" && typed.every((one) => one.name in row.inputs)) ?? [];
+  const taken = logged?.filter((row) => row.route !== "shadow" && typed.every((one) => one.optional || one.name in row.inputs)) ?? [];
   return (
     <form aria-label="Try it" onSubmit={(event) => void ask(event)}>
       {columns ? <Rows typed={typed} onChange={setTyped} /> : <Tensors typed={typed} onChange={setTyped} />}
@@ -145,12 +145,13 @@ function Rows({ typed, onChange }: FieldsProps) {
   const drop = (row: number) => onChange(typed.map((one) => ({ ...one, texts: one.texts.filter((_, r) => r !== row) })));
   return (
     <div className="scroll-x" tabIndex={0} role="region" aria-label="Inputs">
-      <table className="plain inputs">
+      <table className="plain stacked inputs">
         <thead>
           <tr>
             {typed.map((one) => (
               <th key={one.name} scope="col">
                 <span className="mono">{one.name}</span> {one.datatype.toLowerCase()}
+                {one.optional && <span className="optional">, may be left out</span>}
               </th>
             ))}
             <th scope="col" aria-label="Take out" />
@@ -158,10 +159,10 @@ function Rows({ typed, onChange }: FieldsProps) {
         </thead>
         <tbody>
           {Array.from({ length: rows }, (_, row) => (
-            <tr key={row}>
+            <tr key={row} aria-label={`row ${row + 1}`}>
               {typed.map((one, at) => (
-                <td key={one.name}>
-                  <Field datatype={one.datatype} label={`${one.name}, row ${row + 1}`} value={one.texts[row] ?? ""} onChange={(text) => set(at, row, text)} />
+                <td key={one.name} data-label={`${one.name} ${one.datatype.toLowerCase()}`}>
+                  <Field optional={one.optional} datatype={one.datatype} label={`${one.name}, row ${row + 1}`} value={one.texts[row] ?? ""} onChange={(text) => set(at, row, text)} />
                 </td>
               ))}
               <td>
@@ -179,17 +180,26 @@ function Rows({ typed, onChange }: FieldsProps) {
   );
 }
 
-function Field({ datatype, label, value, onChange }: { datatype: string; label: string; value: string; onChange: (text: string) => void }) {
+interface FieldProps {
+  datatype: string;
+  optional: boolean | undefined;
+  label: string;
+  value: string;
+  onChange: (text: string) => void;
+}
+
+function Field({ datatype, optional, label, value, onChange }: FieldProps) {
   if (datatype === "BOOL") {
     return (
       <select aria-label={label} value={value} onChange={(event) => onChange(event.target.value)}>
+        {optional && <option value="">left out</option>}
         <option>false</option>
         <option>true</option>
       </select>
     );
   }
   const figures = datatype === "BYTES" ? "text" : /INT/.test(datatype) ? "numeric" : "decimal";
-  return <input type="text" inputMode={figures} aria-label={label} value={value} placeholder={figures === "decimal" ? "missing" : ""} onChange={(event) => onChange(event.target.value)} />;
+  return <input type="text" inputMode={figures} aria-label={label} value={value} placeholder={optional ? "left out" : figures === "decimal" ? "missing" : ""} onChange={(event) => onChange(event.target.value)} />;
 }
 
 /** Tensors of more dimensions: their shape, and their values as JSON. */

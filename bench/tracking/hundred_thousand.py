@@ -140,8 +140,10 @@ def seed(ws: hs.Workspace, count: int, metrics: int) -> None:
     }  # fmt: skip
     ws.db.write(lambda c: fill(c, made))
     if ws.db.url.startswith("postgresql"):
-        with ws.db.reader.connect() as c:
-            c.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("vacuum analyze"))
+        import psycopg
+
+        with psycopg.connect(ws.db.url, autocommit=True) as c:
+            c.execute("vacuum analyze")
 
 
 def fill(c: sa.Connection, made: dict[str, Iterator[tuple[Any, ...]]]) -> None:

@@ -161,6 +161,27 @@ def test_a_read_finds_another_connection_when_those_it_had_were_ended(any_ws: hs
         any_ws.db.read(nested)
 
 
+def test_what_was_interrupted_leaves_no_answer_to_others(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    if not any_ws.url.startswith("postgresql:"):
+        pytest.skip("SQLite's answers are there at once")
+    from homeostat.engines.postgres_wire import PostgresWire
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def three(c: sa.Connection) -> list[object]:
+        return statements.rows(c, "select 3")
+
+    for ask in (any_ws.db.read, any_ws.db.look):
+        assert ask(lambda c: statements.rows(c, "select 1")) == [(1,)]
+        with monkeypatch.context() as patched:
+            patched.setattr(PostgresWire, "_wait", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                ask(lambda c: statements.rows(c, "select 2 from pg_sleep(0.2)"))
+        assert ask(three) == [(3,)]
+        assert ask(three) == [(3,)]
+
+
 def test_a_write_finds_another_connection_when_the_one_it_had_was_ended(any_ws: hs.Workspace):
     if not any_ws.url.startswith("postgresql:"):
         pytest.skip("SQLite's connections are files")

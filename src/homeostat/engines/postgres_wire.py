@@ -69,6 +69,8 @@ class PostgresWire:
     def end(self) -> None:
         """End a transaction that changed nothing, without waiting until it is."""
         self._put_off.clear()
+        if self._connection.closed:
+            return
         connection = self._connection.pgconn
         if self._ending or connection.transaction_status == pq.TransactionStatus.IDLE:  # nothing was asked in it
             return
@@ -113,8 +115,8 @@ class PostgresWire:
         return list(map(_rows, converters, self._exchange()[-len(asked) :]))
 
     def settle(self) -> None:
-        """Execute what was put off."""
-        if self._put_off:
+        """Execute what was put off; then the driver itself may be asked."""
+        if self._put_off or self._ending:
             self._exchange()
 
     def forget(self) -> None:
@@ -132,17 +134,26 @@ class PostgresWire:
     def _exchange(self) -> list[PGresult]:
         asked, self._put_off = self._put_off, []
         connection = self._connection.pgconn
-        if self._ending:
-            self._results(connection)
-            self._ending = False
-        connection.enter_pipeline_mode()
-        if self._stale:
-            connection.send_query_params(b"deallocate all", None)
-        skipped, self._stale = int(self._stale), False
-        sent = [self._send(connection, one) for one in asked]
-        connection.pipeline_sync()
-        results = self._results(connection)[skipped:]
-        connection.exit_pipeline_mode()
+        try:
+            if self._ending:
+                self._results(connection)
+                self._ending = False
+            connection.enter_pipeline_mode()
+            if self._stale:
+                connection.send_query_params(b"deallocate all", None)
+            skipped, self._stale = int(self._stale), False
+            sent = [self._send(connection, one) for one in asked]
+            connection.pipeline_sync()
+            results = self._results(connection)[skipped:]
+            connection.exit_pipeline_mode()
+        except Exception:
+            self._connection.close()
+            raise
+        except BaseException:  # an interrupt: whoever asked next would get the answers to this
+            with suppress(Error):
+                self._connection.cancel()
+            self._connection.close()
+            raise
         failure = next((each for each in results if each.status in _FAILED), None)
         if failure is not None:
             raise self._failed(failure, any(one.must for one in asked))

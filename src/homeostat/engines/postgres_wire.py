@@ -139,12 +139,15 @@ class PostgresWire:
                 self._results(connection)
                 self._ending = False
             connection.enter_pipeline_mode()
-            if self._stale:
+            stale, self._stale = self._stale, False
+            if stale:  # by itself: what begins a transaction comes first in it
                 connection.send_query_params(b"deallocate all", None)
-            skipped, self._stale = int(self._stale), False
+                connection.pipeline_sync()
             sent = [self._send(connection, one) for one in asked]
             connection.pipeline_sync()
-            results = self._results(connection)[skipped:]
+            if stale:
+                self._results(connection)
+            results = self._results(connection)
             connection.exit_pipeline_mode()
         except Exception:
             self._connection.close()

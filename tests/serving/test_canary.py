@@ -26,6 +26,7 @@ from homeostat.serving import (
     review_canaries,
     rollback,
     set_routes,
+    start_bandit,
     start_canary,
     wait_ready,
 )
@@ -190,3 +191,13 @@ def test_what_makes_no_sense_is_refused(ws: hs.Workspace, tmp_path: Path) -> Non
         record_feedback(ws, "delay", [Feedback(request_id="a", reward=math.inf)])
     with pytest.raises(InvalidInput, match="alpha=2"):
         compare(ws, "delay", alpha=2)
+
+
+def test_columns_in_another_order_are_no_canary(ws: hs.Workspace, tmp_path: Path) -> None:
+    """Whoever sends one matrix would be answered with its columns exchanged, and nobody would notice."""
+    register_logistic(ws, tmp_path, "delay", np.zeros(2), ["distance", "hour"])
+    register_logistic(ws, tmp_path, "delay", np.zeros(2), ["hour", "distance"])
+    deploy(ws, "delay", 1)
+    for start in (lambda: start_canary(ws, "delay", 2), lambda: start_bandit(ws, "delay", [2])):
+        with pytest.raises(Refused, match="version 2 of 'delay' takes the columns of 'features' in another order"):
+            start()

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import homeostat as hs
-from homeostat.core.errors import Refused
+from homeostat.core.errors import InvalidInput, Refused
 from homeostat.serving import (
     BanditPolicy,
     CanaryPolicy,
@@ -35,6 +35,7 @@ from homeostat.serving import (
     traffic,
     wait_ready,
 )
+from homeostat.serving.by_name import by_name
 from homeostat.serving.contract import ColumnsContract, MatrixContract, TensorSpec, WireTensor
 from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.oip import WireRequest
@@ -204,12 +205,37 @@ def test_a_shadow_may_take_the_same_columns_in_another_form() -> None:
     question = Question(nobody, nobody, "r", "champion", 2, payload, None, None, [], 0)
     wire = WireTensor("features", [2, 2], "FP32", parameters={"binary_data_size": len(payload)})
     named = [WireTensor(name, [2], "FP32", msgspec.Raw(b"[1,3]")) for name in ("a", "b")]
-    for wires, body, status in (([wire], payload, []), (named, b"", [200])):
+    for wires, body in (([wire], payload), (named, b"")):
         question.shadows, question.mirror = [shadow], (WireRequest(wires), body, 0)
         entries.clear()
         mirror = Shadow(log)
         mirror.mirror(answered, [question], payload)
         mirror.close()
-        # One matrix is nothing that it can read; a tensor for each column is, though the other has joined them.
-        assert [entry[5] for entry in entries] == status
-    assert entries[0][3].arrays[0].tolist() == [1, 3]
+        # One matrix is read by the names of its columns, as a tensor for each column is.
+        assert [entry[5] for entry in entries] == [200]
+        assert entries[0][3].arrays[0].tolist() == [1, 3]
+
+
+def test_a_matrix_is_read_by_the_names_of_its_columns() -> None:
+    there = MatrixContract("m", [TensorSpec(name=n, datatype="FP32", shape=[-1]) for n in ("a", "b", "c")], "key", "t")
+    matrix = np.array([[1, 2, 0.5], [3, 4, 1]], "<f4")
+    key = WireTensor("key", [2], "INT64", msgspec.Raw(b"[7, 8]"))
+    more = WireTensor("d", [2], "FP32", parameters={"binary_data_size": 8})
+    as_bytes = WireTensor("features", [2, 3], "FP32", parameters={"binary_data_size": 24})
+    as_json = WireTensor("features", [2, 3], "FP32", msgspec.Raw(msgspec.json.encode(matrix.tolist())))
+    specs = [TensorSpec(name=n, datatype=d, shape=[-1]) for n, d in (("b", "INT64"), ("a", "FP64"), ("d", "FP32"))]
+    here = ColumnsContract("m", specs, "key", "t")
+    others = np.array([9, 9], "<f4").tobytes()
+    for wire, body in ((as_bytes, b"-" + matrix.tobytes() + others), (as_json, b"-" + others)):
+        wires, data, at = by_name([key, wire, more], body, 1, there, specs)
+        assert [one.name for one in wires] == ["key", "b", "a", "d"]
+        found = here.accept(wires, data, at)
+        assert [array.tolist() for array in found.payload] == [[2, 4], [1.0, 3.0], [9.0, 9.0]]
+        assert found.key == [7, 8]
+    with pytest.raises(InvalidInput, match="'c' is INT32, which cannot hold all numbers of the request"):
+        by_name([as_json], b"", 0, there, [TensorSpec(name="c", datatype="INT32", shape=[-1])])
+    with pytest.raises(InvalidInput, match="'c' holds texts"):
+        by_name([as_json], b"", 0, there, [TensorSpec(name="c", datatype="BYTES", shape=[-1])])
+    turned = MatrixContract("m", [there.inputs[1], there.inputs[0]], "key", "t")
+    wires, data, at = by_name([as_bytes], matrix.tobytes(), 0, there, turned.inputs)
+    assert turned.feed(turned.accept(wires, data, at).payload)[0].tolist() == [[2, 1], [4, 3]]

@@ -14,7 +14,7 @@ import homeostat as hs
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.features import FeatureSet, FeatureView, Latest, PreparedView, Windows, compute
-from homeostat.serving import Lookup, Member, Sequence, deploy, deploy_graph, get_graph, wait_ready
+from homeostat.serving import Lookup, Member, Route, Sequence, deploy, deploy_graph, get_graph, wait_ready
 from tests.serving.conftest import PlaneProcess
 from tests.serving.models import expected, register_logistic
 
@@ -106,6 +106,29 @@ def test_an_unknown_entity_is_refused_where_that_is_asked_for(viewed: PlaneProce
     assert viewed.infer("strict", request(["JFK"], [1]))[0] == 200
     status, answer = viewed.infer("strict", {"inputs": request(["JFK"], [1])["inputs"][:2]})
     assert status == 400 and "carrier" in answer["error"]
+
+
+def test_a_lookup_in_shadow_reads_the_one_matrix_that_was_sent(viewed: PlaneProcess, tmp_path: Path) -> None:
+    """The champion takes a matrix of numbers; the graph beside it the view's key, a whole number, and no matrix."""
+    ws = viewed.ws
+    ws.data.write_table("flown", pl.concat([rows("JFK", 1, 3.0, 0.5, HOUR), rows("JFK", 2, 3.0, -1.0, HOUR)]))
+    ws.features.register_view(
+        FeatureView(name="carriers", source="flown", known_at="left_ms",
+                    features=[Latest(key=["carrier"], values=["wind"], within="24h")])
+    )  # fmt: skip
+    register_logistic(ws, tmp_path, "mixed", np.array([1.0, 0.0]), ["distance", "carrier"])
+    register_logistic(ws, tmp_path, "windy", np.array([1.0, 1.0]), ["distance", "wind"])
+    deploy(ws, "mixed")
+    deploy(ws, "windy")
+    deploy_graph(ws, "mixed", Sequence(steps=[Lookup(view="carriers"), Member(name="windy")]))
+    ws.serving.set_routes("mixed", [Route(version=1), Route(version=2, role="shadow")])
+    ws.serving.wait_ready("mixed")
+    asked = {"id": "m", "inputs": [{"name": "features", "datatype": "FP32", "shape": [2, 2], "data": [1, 1, 2, 2]}]}
+    np.testing.assert_allclose(scores(viewed, "mixed", asked), expected(np.ones(1), np.array([[1.0], [2.0]])))
+    viewed.flush("mixed")
+    shadow = ws.serving.predictions("mixed", routes=["shadow"]).sort("row")
+    want = expected(np.ones(2), np.array([[1.0, 0.5], [2.0, -1.0]]))
+    np.testing.assert_allclose(shadow["probability"].to_numpy(), want, rtol=1e-5)
 
 
 def test_views_that_are_not_there_or_have_no_key_are_refused(viewed: PlaneProcess) -> None:

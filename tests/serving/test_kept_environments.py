@@ -16,7 +16,7 @@ from homeostat.core.clock import now_ms
 from homeostat.core.errors import InvalidInput, NotFound, Refused
 from homeostat.serving import create_environment, deploy, erase_environment, list_environments, store, undeploy
 from homeostat.serving.environments import Needs, make_environment
-from homeostat.serving.planes import SILENT_MS, served_here
+from homeostat.serving.planes import SILENT_MS, plane_name, served_here
 from homeostat.tracking import erase
 from tests.serving.test_environments import MINOR, log, wheels
 
@@ -76,16 +76,17 @@ def test_a_shared_database_is_told_what_is_missing_where_models_are_served(
     log(any_ws, tmp_path, monkeypatch)
     shutil.rmtree(any_ws.home / "environments", ignore_errors=True)
 
-    def beat(url: str, age_ms: int = 0) -> None:
-        values = {"plane": "one", "url": url, "beat_ms": now_ms() - age_ms}
+    def beat(plane: str, age_ms: int = 0) -> None:
+        values = {"plane": plane, "url": "http://127.0.0.1:8080", "beat_ms": now_ms() - age_ms}
         any_ws.db.write(lambda c: (c.execute(sa.delete(store.plane)), c.execute(sa.insert(store.plane).values(values))))
 
-    beat("http://127.0.0.1:8080")
+    here = plane_name("127.0.0.1", 8080, 0)
+    beat(here)
     assert served_here(any_ws)
     with pytest.raises(Refused, match="greeting==1.0 is missing"):
         deploy(any_ws, "own")
-    for url, age in (("http://10.0.0.7:8080", 0), ("http://127.0.0.1:8080", SILENT_MS + 1000)):
-        beat(url, age)
+    for plane, age in (("elsewhere/127.0.0.1:8080#0", 0), (here, SILENT_MS + 1000)):
+        beat(plane, age)
         assert not served_here(any_ws)
         if "://" in any_ws.url:
             assert deploy(any_ws, "own").champion == 1

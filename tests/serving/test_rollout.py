@@ -124,7 +124,7 @@ def test_a_version_that_cannot_be_loaded_leaves_what_is_served(
     broken = write_package(tmp_path / "broken", "model.onnx", b"not a graph", "onnx", tabular())
     register(ws, "delay", put_package(ws, broken))
     generation = deploy(ws, "delay", 3).generation
-    with pytest.raises(Unavailable, match=r"generation 2 cannot be served: 'model.onnx' cannot be loaded"):
+    with pytest.raises(Unavailable, match=r"cannot be served by .+/127.0.0.1:0#0: 'model.onnx' cannot be loaded"):
         wait_ready(ws, "delay", generation)
     assert plane.infer("delay", features(ROW.tolist()))[1]["outputs"][0]["data"] == [0.5]
     assert rollback(ws, "delay").champion == 1

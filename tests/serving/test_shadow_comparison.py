@@ -114,7 +114,7 @@ def test_a_request_that_does_not_fit_a_shadow_takes_no_other_with_it() -> None:
                                   contract=SimpleNamespace(accept=accept, asks=False))  # fmt: skip
     asked: Any = [SimpleNamespace(mirror=(SimpleNamespace(inputs=[]), body, 0)) for body in (b"a", b"", b"b")]
     log: Any = SimpleNamespace(add=lambda _, __, payload, *___: logged.append(payload))
-    Shadow(log)._compute(loaded, asked, None)
+    Shadow(log)._compute(loaded, asked, None, loaded.contract)
     assert logged == [b"a", b"b"]
     assert (counts.shadow, counts.failures) == (2, 1)
 

@@ -26,6 +26,7 @@ from homeostat.serving.access import Access, is_loopback
 from homeostat.serving.app import App
 from homeostat.serving.follower import Follower
 from homeostat.serving.http1 import Connection, Limits
+from homeostat.serving.planes import plane_name
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.rpc import Rpc
 from homeostat.serving.shadow import Shadow
@@ -53,7 +54,7 @@ class Plane:
         self._port = port
         self._reuse_port = reuse_port
         self._index = index
-        self._name = f"{host}:{port}#{index}"
+        self._name = plane_name(host, port, index)
         self._spool_name = f"{host}-{port}-{index}".replace(":", "_")
         self._stop = asyncio.Event()
 

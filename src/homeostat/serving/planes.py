@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import platform
 import time
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -12,13 +12,22 @@ from homeostat.core.errors import Unavailable
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.serving import store
-from homeostat.serving.access import is_loopback
 from homeostat.serving.model import Endpoint, ServingState
 
 # A plane beats every few seconds; one that has been silent for longer is taken to be gone.
 BEAT_S = 2.0
 SILENT_MS = 15_000
 _STEP_S = 0.02
+
+
+def plane_name(host: str, port: int, index: int) -> str:
+    """How a data plane of this machine is called: by the machine too, as several may share a workspace, each with its
+    own 127.0.0.1."""
+    return f"{_machine()}{host}:{port}#{index}"
+
+
+def _machine() -> str:
+    return f"{platform.node()[:200]}/"
 
 
 @verb(permission="serving:read")
@@ -68,7 +77,8 @@ def wait_ready(ws: Workspace, model: str, generation: int | None = None, timeout
         for plane_state in reached.values():
             if plane_state.state == "failed":
                 raise Unavailable(
-                    f"'{model}' generation {plane_state.generation} cannot be served: {plane_state.reason}",
+                    f"'{model}' generation {plane_state.generation} cannot be served by {plane_state.plane}: "
+                    f"{plane_state.reason}",
                     hint="`homeostat serving rollback` returns to the routes before",
                     model=model,
                 )
@@ -85,10 +95,8 @@ def wait_ready(ws: Workspace, model: str, generation: int | None = None, timeout
 
 
 def served_here(ws: Workspace) -> bool:
-    """Whether a data plane that is alive listens on loopback: then it is taken to run on this machine."""
-    query = sa.select(store.plane.c.url).where(store.plane.c.beat_ms > now_ms() - SILENT_MS)
-    urls = ws.db.read(lambda c: list(c.execute(query).scalars()))
-    return any(is_loopback(urlsplit(url).hostname or "") for url in urls)
+    """Whether a data plane of this machine is alive."""
+    return any(plane.startswith(_machine()) for plane in _live(ws))
 
 
 def _live(ws: Workspace) -> list[str]:

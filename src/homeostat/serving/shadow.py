@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from homeostat.serving.contract import Accepted
+from homeostat.serving.by_name import by_name
+from homeostat.serving.contract import Accepted, Contract, MatrixContract
 from homeostat.serving.oip import Outputs
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.question import Question
@@ -37,8 +38,9 @@ class Mirrors(Protocol):
         """Call `done` when what is on its way is in the log."""
         ...
 
-    def mirror(self, questions: list[Question], alike: bool) -> None:
-        """Answer them for the log alone. `alike`: the payloads are as this version has them."""
+    def mirror(self, questions: list[Question], alike: bool, there: Contract) -> None:
+        """Answer them for the log alone. `alike`: the payloads, which are of the contract `there`, are as this version
+        has them."""
         ...
 
 
@@ -47,7 +49,7 @@ class Shadow:
 
     def __init__(self, predictions: PredictionLog) -> None:
         self._predictions = predictions
-        self._queue: deque[tuple[LoadedVersion, list[Question], Any, int] | Callable[[], None]] = deque()
+        self._queue: deque[tuple[LoadedVersion, list[Question], Any, Contract] | Callable[[], None]] = deque()
         # Each counted by one thread alone: their difference is what waits.
         self._put = 0
         self._taken = 0
@@ -63,20 +65,20 @@ class Shadow:
         for question in group:
             for shadow in question.shadows or ():
                 wanted.setdefault(shadow, []).append(question)
-        now = time.perf_counter_ns()
+        there = answered_by.contract
         for shadow, questions in wanted.items():
-            here, there = shadow.contract, answered_by.contract
+            here = shadow.contract
             alike = type(here) is type(there) and here.inputs == there.inputs and not here.asks
             graph = self.graphs.get(shadow)
             if graph is not None:
-                graph.mirror(questions, alike)
+                graph.mirror(questions, alike, there)
                 continue
             if self._put - self._taken + len(questions) > MAX_QUEUED:
                 self.dropped += len(questions)
                 continue
             whole = payload if alike and here.batchable and len(questions) == len(group) else None
             self._put += len(questions)
-            self._queue.append((shadow, questions, whole, now))
+            self._queue.append((shadow, questions, whole, there))
         if not self._queue:
             return
         if self._thread is None:
@@ -122,19 +124,19 @@ class Shadow:
                 if not isinstance(item, tuple):
                     item()
                     continue
-                shadow, questions, whole, _ = item
+                shadow, questions, whole, there = item
                 self._taken += len(questions)
-                self._compute(shadow, questions, whole)
+                self._compute(shadow, questions, whole, there)
             if self._stop:
                 return
 
-    def _compute(self, shadow: LoadedVersion, questions: list[Question], whole: Any) -> None:
+    def _compute(self, shadow: LoadedVersion, questions: list[Question], whole: Any, there: Contract) -> None:
         started = time.perf_counter_ns()
         # The shadow may take other inputs than the version that answered: the request is read again for it.
         groups = [questions] if whole is not None else [[question] for question in questions]
         for group in groups:
             try:
-                payload = whole if whole is not None else read_again(shadow, group[0]).payload
+                payload = whole if whole is not None else read_again(shadow, group[0], there).payload
             except Exception as error:  # it does not fit the shadow's signature: there are no rows to log
                 _failed(shadow, group, error)
                 continue
@@ -155,12 +157,16 @@ def _failed(shadow: LoadedVersion, group: list[Question], error: Exception) -> N
     log.warning("shadow %s version %s failed: %s", shadow.model, shadow.version, error)
 
 
-def read_again(shadow: LoadedVersion, question: Question) -> Accepted:
-    """An answered request as its shadow takes it, which may know other inputs; InvalidInput when it misses one."""
+def read_again(shadow: LoadedVersion, question: Question, there: Contract) -> Accepted:
+    """An answered request as its shadow takes it, which may know other inputs than the contract `there` that it was
+    sent for; InvalidInput when it misses one."""
     assert question.mirror is not None
     request, body, at = question.mirror
-    names = frozenset(wire.name for wire in request.inputs)
-    accepted = shadow.contract.accept(request.inputs, body, at, names)
-    if shadow.contract.asks:
-        shadow.contract.bind(accepted.payload, request.params, request.parameters)
+    wires, here = request.inputs, shadow.contract
+    same = isinstance(here, MatrixContract) and isinstance(there, MatrixContract) and here.inputs == there.inputs
+    if isinstance(there, MatrixContract) and not same:
+        wires, body, at = by_name(wires, body, at, there, here.inputs)
+    accepted = here.accept(wires, body, at, frozenset(wire.name for wire in wires))
+    if here.asks:
+        here.bind(accepted.payload, request.params, request.parameters)
     return accepted

@@ -16,7 +16,7 @@ import numpy as np
 
 from homeostat.core.errors import HomeostatError
 from homeostat.serving.catalog import Catalog
-from homeostat.serving.contract import TensorSpec
+from homeostat.serving.contract import Contract, TensorSpec
 from homeostat.serving.graphs.feeding import Columns, Given
 from homeostat.serving.graphs.lookups import LookupTable
 from homeostat.serving.graphs.member import ColumnsForm, MemberStep
@@ -86,7 +86,7 @@ class GraphLane(Lane):
         self._send(question)
         self._hand_out()
 
-    def mirror(self, questions: list[Question], alike: bool) -> None:
+    def mirror(self, questions: list[Question], alike: bool, there: Contract) -> None:
         """Have answered questions go through the graph too, for the log alone. See `Shadow`.
 
         Dropped, and counted as such, is what is beyond `MAX_MIRRORED` at once, and what comes while half of those wait
@@ -100,7 +100,7 @@ class GraphLane(Lane):
             rows, payload = question.rows, question.payload
             if not alike:
                 try:
-                    accepted = read_again(self.loaded, question)
+                    accepted = read_again(self.loaded, question, there)
                 except HomeostatError as error:  # it does not fit the shadow's signature: there are no rows to log
                     self.loaded.counts.failures += 1
                     log.warning("shadow %s version %s: %s", self.loaded.model, self.loaded.version, error)

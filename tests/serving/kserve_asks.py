@@ -1,4 +1,5 @@
-"""Runs in the KServe client's own environment: asks what a JSON list on standard input says, and prints the answers.
+"""Runs in the KServe client's own environment: asks what each line on standard input, a JSON list, says, and prints a
+line of answers. To import the client takes seconds, so one process asks for all tests.
 
 A case: `by` (rest-binary, rest-json, rest-v1 or grpc), `url`, `model`, `datatype`, `shape`, and `data`, base64 of the
 tensor's bytes; the elements of a BYTES tensor one by one. An answer: `datatype`, `shape` and `data` alike, or `error`.
@@ -79,8 +80,9 @@ async def outcome(case):
         return {"error": str(error), "code": error.response.status_code}
 
 
-async def main():
-    print(json.dumps([await outcome(case) for case in json.load(sys.stdin)]))
+async def answers(cases):
+    return [await outcome(case) for case in cases]
 
 
-asyncio.run(main())
+for line in sys.stdin:
+    print(json.dumps(asyncio.run(answers(json.loads(line)))), flush=True)

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def plane(shared: PlaneProcess, tmp_path_factory: pytest.TempPathFactory) -> Pla
 
 
 @pytest.fixture(scope="module")
-def ask(plane: PlaneProcess) -> Ask:
+def ask(plane: PlaneProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     named = os.environ.get("HOMEOSTAT_KSERVE_PYTHON")
     python = Path(named) if named else ROOT / ".peers" / "kserve" / "bin" / "python"
     if not python.is_file():
@@ -46,17 +46,24 @@ def ask(plane: PlaneProcess) -> Ask:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV_"))}
 
     def all_of(cases: list[Case]) -> list[dict[str, Any]]:
-        """The answers to several cases, asked by one process: to import the client takes seconds."""
         for case in cases:
             by_grpc = case["by"].startswith("grpc")
             case["url"] = f"127.0.0.1:{plane.port}" if by_grpc else f"http://127.0.0.1:{plane.port}"
-        done = subprocess.run(
-            [python, ASKS], input=json.dumps(cases), capture_output=True, text=True, timeout=600, env=environment
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        assert client.stdin is not None and client.stdout is not None
+        client.stdin.write(json.dumps(cases) + "\n")
+        client.stdin.flush()
+        answers = client.stdout.readline()
+        assert answers, log.read_text()
+        return json.loads(answers)
 
-    return all_of
+    log = tmp_path_factory.mktemp("kserve") / "log"
+    with (
+        log.open("w") as said,
+        subprocess.Popen(
+            [python, ASKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, env=environment
+        ) as client,
+    ):
+        yield all_of
 
 
 def case(by: str, kind: str, array: np.ndarray, **change: Any) -> Case:

@@ -7,11 +7,12 @@ import sys
 from typing import Any
 
 from homeostat.core.errors import Refused, StepFailed
+from homeostat.core.paths import inside
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.explain import store
 from homeostat.explain.model import FeatureImportance
-from homeostat.registry import get_version, load_model
+from homeostat.registry import LoadedModel, get_version, load_model
 
 _LIMIT_S = 600
 
@@ -52,34 +53,38 @@ def compute_importance(ws: Workspace, model: str, version: int | None = None) ->
         )
     columns = [field.name for field in found.signature.inputs]
     moved = permutation(loaded.predict, rows, columns)
-    gains = _gains(ws, model, found.version, found.flavor, columns)
+    gains = _gains(ws, model, found.version, loaded, columns)
     features = [FeatureImportance(feature=name, gain=gains.get(name), permutation=moved[name]) for name in columns]
     features.sort(key=lambda f: (-f.permutation, -(f.gain or 0.0), f.feature))
     store.keep(ws, model, found.version, features)
     return features
 
 
-def _gains(ws: Workspace, model: str, version: int, flavor: str, columns: list[str]) -> dict[str, float]:
+def _gains(ws: Workspace, model: str, version: int, loaded: LoadedModel, columns: list[str]) -> dict[str, float]:
     """Shares of the gain by column; empty where the model keeps no such figure for each of its inputs."""
+    flavor = loaded.package.flavor
     if flavor not in ("lightgbm", "xgboost", "catboost", "sklearn"):
         return {}
     import numpy as np
 
-    original = load_model(ws, model, version, engine="native", unpickle=flavor == "sklearn").original
+    from homeostat.explain.gains import gains_of_trees
+
     raw: Any = None
     if flavor == "lightgbm":
-        raw = original.feature_importance("gain")
-    elif flavor == "xgboost":
-        gained = original.get_score(importance_type="total_gain")
-        names = original.feature_names or [f"f{number}" for number in range(len(columns))]
-        raw = np.array([gained.get(name, 0.0) for name in names])
-    elif flavor == "catboost":
-        raw = original.get_feature_importance()
+        raw = gains_of_trees(inside(loaded.folder, loaded.package.file).read_text(encoding="utf-8"))
     else:
-        last = original.steps[-1][1] if hasattr(original, "steps") else original
-        raw = getattr(last, "feature_importances_", None)
-        if raw is None and hasattr(last, "coef_"):
-            raw = np.abs(np.atleast_2d(last.coef_)).mean(axis=0)
+        original = load_model(ws, model, version, engine="native", unpickle=flavor == "sklearn").original
+        if flavor == "xgboost":
+            gained = original.get_score(importance_type="total_gain")
+            names = original.feature_names or [f"f{number}" for number in range(len(columns))]
+            raw = np.array([gained.get(name, 0.0) for name in names])
+        elif flavor == "catboost":
+            raw = original.get_feature_importance()
+        else:
+            last = original.steps[-1][1] if hasattr(original, "steps") else original
+            raw = getattr(last, "feature_importances_", None)
+            if raw is None and hasattr(last, "coef_"):
+                raw = np.abs(np.atleast_2d(last.coef_)).mean(axis=0)
     if raw is None or len(raw) != len(columns):
         return {}
     total = float(np.sum(raw))

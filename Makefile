@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 ARGS ?=
+# Processes that run tests beside each other: one more than a small machine has cores, because a test also waits, for
+# the disk, a server, a browser.
+WORKERS ?= 3
 
 # The first Python that is new enough, newest last: what `python3` means on this machine wins.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -26,7 +29,7 @@ demo: $(VENV)/.demo $(WEB_STAMP) ## a year of real flights through the whole loo
 
 test: $(VENV)/.dev $(WEB_STAMP) $(PEERS)/.mlflow-client $(PEERS)/.kserve-client $(PEERS)/.schemathesis-client ## every test; ARGS="tests/core -k name" for some
 	@$(PY) -m compileall -q src # tests start hundreds of processes: none compiles the package anew
-	@$(PY) -m pytest -n 2 --dist worksteal -rs $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -rs $(ARGS)
 
 lint: $(VENV)/.dev $(WEB_STAMP) ## style, types, arrows between the rooms, the page's types, the house rules
 	@$(PY) tools/lint.py

@@ -27,6 +27,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The demo first: it is the longest by far, and begun late it would end long after everything else. Together at
+    the front, its tests also go to one worker, which makes the demo that they share once."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/demo/"))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
     programs = find_programs()

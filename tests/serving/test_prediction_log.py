@@ -9,20 +9,19 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.serving import log_entry, prediction_log
+from homeostat.serving import log_columns, prediction_log
 from homeostat.serving.contract import MatrixContract, TensorsContract, TensorSpec
-from homeostat.serving.log_entry import LogEntry, batches, entry_of
+from homeostat.serving.log_columns import Columns, kind_of, wanted
 from homeostat.serving.log_frame import newest, to_frame
 from homeostat.serving.log_policy import LogPolicy
 from homeostat.serving.oip import Outputs
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.question import Question
-from homeostat.serving.spool import SpoolWriter, read_spool
+from homeostat.serving.spool import Batch, SpoolWriter, read_spool
 
 COLUMNS = [TensorSpec(name=name, datatype="FP32", shape=[-1]) for name in ("a", "b")]
 SCORE = TensorSpec(name="score", datatype="FP64", shape=[-1])
@@ -50,13 +49,20 @@ def question(
     return Question(nobody, nobody, f"r{at:04}", role, rows, payload, key, times, [], ENDED - 1000 * at)
 
 
-def group(loaded: Any, questions: list[Question]) -> LogEntry:
+Group = tuple[list[Question], Any, Outputs | None]
+
+
+def group(loaded: Any, questions: list[Question]) -> Group:
     rows = sum(one.rows for one in questions)
     outputs = Outputs([SCORE, TEXT], [np.arange(rows) + 0.5, np.array([b"t"] * rows, object)])
-    payload = loaded.contract.merge([one.payload for one in questions])
-    entry = entry_of(loaded, questions, payload, outputs, ENDED, 200)
-    assert entry is not None
-    return entry
+    return questions, loaded.contract.merge([one.payload for one in questions]), outputs
+
+
+def batch_of(loaded: Any, groups: list[Group], status: int = 200, shadow_ns: int = -1) -> Batch:
+    columns = Columns(loaded, groups[0][2], status)
+    for one in groups:
+        columns.add(*one, ENDED, shadow_ns)
+    return columns.batch()
 
 
 @st.composite
@@ -75,13 +81,10 @@ def test_how_requests_are_joined_is_not_seen_in_the_log(questions: list[Question
     loaded = version()
     ends = [*sorted(cut for cut in cuts if cut < len(questions)), len(questions)]
     groups = [questions[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
-    with patch.object(log_entry, "now_ms", return_value=77):
-        together = list(batches([group(loaded, one) for one in groups]))
-        alone = [found for one in groups for found in batches([group(loaded, one)])]
-    assert len(together) == 1
-    assert together[0][1] == sum(one.rows for one in questions)
-    frame = to_frame(together[0][0], None, None, None)
-    assert newest([frame], ALL).equals(newest([to_frame(one, None, None, None) for one, _ in alone], ALL))
+    with patch.object(log_columns, "now_ms", return_value=77):
+        frame = to_frame(batch_of(loaded, [group(loaded, one) for one in groups]), None, None, None)
+        alone = [to_frame(batch_of(loaded, [group(loaded, one)]), None, None, None) for one in groups]
+    assert newest([frame], ALL).equals(newest(alone, ALL))
     each = [(one, row) for one in questions for row in range(one.rows)]
     assert frame["request_id"].to_list() == [one.id for one, _ in each]
     assert frame["row"].to_list() == [row for _, row in each]
@@ -96,44 +99,55 @@ def test_how_requests_are_joined_is_not_seen_in_the_log(questions: list[Question
 def test_shadows_say_so_and_a_failure_has_no_outputs() -> None:
     loaded, asked = version(), [question(1, 1), question(2, 2)]
     payload = loaded.contract.merge([one.payload for one in asked])
-    mirrored = entry_of(loaded, asked, payload, Outputs([SCORE], [np.zeros(3)]), ENDED, 200, shadow_ns=5_000)
-    failed = entry_of(loaded, asked, payload, None, ENDED, 500)
-    assert mirrored is not None
-    assert failed is not None
-    one, other = (to_frame(batch, None, None, None) for batch, _ in batches([mirrored, failed]))
+    outputs = Outputs([SCORE], [np.zeros(3)])
+    one = to_frame(batch_of(loaded, [(asked, payload, outputs)] * 2, shadow_ns=5_000), None, None, None)
+    other = to_frame(batch_of(loaded, [(asked, payload, None)], status=500), None, None, None)
     assert (set(one["route"]), set(one["latency_us"]), set(one["status"])) == ({"shadow"}, {5}, {200})
     assert (set(other["route"]), set(other["status"])) == ({"champion"}, {500})
     assert other["latency_us"].to_list() == [1, 2, 2]
     assert "score" not in other.columns
 
 
-def test_answers_whose_rows_differ_in_shape_are_logged_each_with_its_own() -> None:
-    loaded, spec = version(), TensorSpec(name="score", datatype="FP64", shape=[-1, -1])
-    entries: list[LogEntry] = []
-    for at, width in enumerate([2, 3, 3, 2, 2]):
+def read(folder: Path) -> list[Batch]:
+    return [batch for path in sorted(folder.glob("*.spool")) for batch in read_spool(path)]
+
+
+def test_answers_whose_rows_differ_in_shape_are_logged_each_with_its_own(tmp_path: Path) -> None:
+    log, loaded = PredictionLog(tmp_path, "test"), version()
+    spec = TensorSpec(name="score", datatype="FP64", shape=[-1, -1])
+    widths = [2, 3, 3, 2, 2]
+    for at, width in enumerate(widths):
         one = question(at, 1)
-        entry = entry_of(loaded, [one], one.payload, Outputs([spec], [np.full((1, width), at, "<f8")]), ENDED, 200)
-        assert entry is not None
-        entries.append(entry)
-    found = [to_frame(batch, None, None, None) for batch, _ in batches(entries)]
-    rows = [row for frame in found for row in frame.select("request_id", "score").iter_rows()]
-    wanted = [(f"r{at:04}", [float(at)] * width) for at, width in enumerate([2, 3, 3, 2, 2])]
-    assert [(id, list(score)) for id, score in rows] == wanted
+        log.add(loaded, [one], one.payload, Outputs([spec], [np.full((1, width), at, "<f8")]), ENDED, 200)
+    assert flushed(log) == (5, None)
+    log.close()
+    frames = [to_frame(batch, None, None, None) for batch in read(tmp_path)]
+    found = {id: list(score) for frame in frames for id, score in frame.select("request_id", "score").iter_rows()}
+    assert found == {f"r{at:04}": [float(at)] * width for at, width in enumerate(widths)}
 
 
-def test_requests_that_are_not_joined_are_told_apart_by_their_shapes() -> None:
+def test_requests_that_are_not_joined_are_told_apart_by_their_shapes(tmp_path: Path) -> None:
     spec = TensorSpec(name="x", datatype="INT64", shape=[-1])
+    log = PredictionLog(tmp_path, "test")
     loaded = version(contract=TensorsContract("m", [spec], "key", "time", batchable=False))
-    entries: list[LogEntry] = []
     for at, size in enumerate([2, 3, 2]):
-        one = question(at, 1)
         array = np.full(size, at, "<i8")
-        entry = entry_of(loaded, [one], [array], Outputs([spec], [array]), ENDED, 200)
-        assert entry is not None
-        entries.append(entry)
-    found = [(batch.ids, [list(block.tail) for block in (*batch.inputs, *batch.outputs)], rows)
-             for batch, rows in batches(entries)]  # fmt: skip
-    assert found == [(["r0000", "r0002"], [[2], [2]], 2), (["r0001"], [[3], [3]], 1)]
+        log.add(loaded, [question(at, 1)], [array], Outputs([spec], [array]), ENDED, 200)
+    assert flushed(log) == (3, None)
+    log.close()
+    found = {tuple(one.ids): [block.tail for block in (*one.inputs, *one.outputs)] for one in read(tmp_path)}
+    assert found == {("r0000", "r0002"): [[2], [2]], ("r0001",): [[3], [3]]}
+
+
+def test_versions_and_failures_are_told_apart() -> None:
+    one, other, payload, outputs = version(), version(), b"", Outputs([SCORE], [np.zeros(1)])
+    kinds = [
+        kind_of(one, payload, outputs, 200),
+        kind_of(one, payload, None, 500),
+        kind_of(other, payload, outputs, 200),
+    ]
+    assert len(set(kinds)) == 3
+    assert kinds[0] == kind_of(one, payload, Outputs([SCORE], [np.zeros(7)]), 200)
 
 
 def fill(log: PredictionLog, loaded: Any, first: int, many: int) -> None:
@@ -156,7 +170,7 @@ def flushed(log: PredictionLog) -> tuple[int, Exception | None]:
 
 
 def ids(folder: Path) -> list[str]:
-    return [id for path in sorted(folder.glob("*.spool")) for batch in read_spool(path) for id in batch.ids]
+    return [id for batch in read(folder) for id in batch.ids]
 
 
 def test_many_threads_log_each_request_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,13 +236,12 @@ def test_what_a_deployment_does_not_want_logged_never_waits(tmp_path: Path) -> N
     log = PredictionLog(tmp_path, "test")
     fill(log, version(log_policy=LogPolicy(share=0.0)), 0, 5)
     assert log.queued == 0
+    log.close()
     policy = LogPolicy(share=0.5)
     loaded, asked = version(log_policy=policy), [question(at, 2) for at in range(20)]
-    entry = group(loaded, asked)
-    ((batch, rows),) = batches([entry])
-    wanted = [one.id for one in asked if policy.takes(one.id)]
-    assert (batch.ids, rows) == (wanted, 2 * len(wanted))
+    batch = batch_of(loaded, [wanted(loaded, *group(loaded, asked))])
+    taken = [one.id for one in asked if policy.takes(one.id)]
+    assert batch.ids == taken
     frame = to_frame(batch, None, None, None)
-    assert frame["a"].to_list() == [float(id[1:]) for id in wanted for _ in range(2)]
-    assert frame.select(pl.col("score")).height == rows
-    log.close()
+    assert frame["a"].to_list() == [float(id[1:]) for id in taken for _ in range(2)]
+    assert frame["score"].to_list() == [2 * int(id[1:]) + row + 0.5 for id in taken for row in range(2)]

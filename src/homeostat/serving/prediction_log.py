@@ -11,12 +11,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from homeostat.serving.log_entry import LogEntry, batches, entry_of
+from homeostat.serving.log_columns import Columns, kind_of, wanted
 from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
 from homeostat.serving.spool import SpoolWriter, encoded, sealed
@@ -47,13 +46,12 @@ class PredictionLog:
 
     def __init__(self, folder: Path, plane: str) -> None:
         self._writer = SpoolWriter(folder, plane)
-        self._entries: deque[LogEntry] = deque()
-        self._unpacked = self._unpacked_rows = 0  # about as many requests and rows; the tick sees to what they miss
-        # Held while entries are packed, and for whatever is done to what is packed.
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held for whatever waits
+        self._open: dict[Hashable, Columns] = {}
+        self._requests = self._rows = 0  # in what is open
         self._packed: list[_Packed | Flushed] = []
         self._packed_bytes = 0
-        self._writing: list[_Packed | Flushed] = []
+        self._writing: list[_Packed] = []
         self._wake = threading.Event()
         self._stop = False
         self.rows = 0
@@ -65,25 +63,27 @@ class PredictionLog:
         self, loaded: LoadedVersion, questions: list[Question], payload: Any, outputs: Outputs | None, ended_ns: int,
         status: int, shadow_ns: int = -1,
     ) -> None:  # fmt: skip
-        """Log a computed group, as `entry_of` has it."""
-        entry = entry_of(loaded, questions, payload, outputs, ended_ns, status, shadow_ns)
-        if entry is None:
-            return
-        self._entries.append(entry)
-        self._unpacked += len(entry[5])
-        self._unpacked_rows += sum(entry[6])
-        # Who cannot pack at once leaves it to whoever does.
-        if (self._unpacked >= PACK or self._unpacked_rows >= PACK_ROWS) and self._lock.acquire(blocking=False):
-            try:
-                self._pack()
-            finally:
-                self._lock.release()
+        """Log a computed group, `outputs` being None when the model failed. `shadow_ns` is what a shadow took for its
+        answer: it, and not the questions' own, is their role and latency then."""
+        if loaded.log_policy.share < 1.0:
+            questions, payload, outputs = wanted(loaded, questions, payload, outputs)
+            if not questions:
+                return
+        kind = kind_of(loaded, payload, outputs, status)
+        with self._lock:
+            columns = self._open.get(kind)
+            if columns is None:
+                columns = self._open[kind] = Columns(loaded, outputs, status)
+            self._requests += len(questions)
+            self._rows += columns.add(questions, payload, outputs, ended_ns, shadow_ns)
+            if self._requests >= PACK or self._rows >= PACK_ROWS:
+                self._keep(self._pack(self._take()))
 
     def flush(self, done: Flushed) -> None:
         """Call `done(rows written by this process, error or None)` from the log's thread, once everything added so far
         is on disk."""
         with self._lock:
-            self._pack()
+            self._keep(self._pack(self._take()))
             self._packed.append(done)
         self._wake.set()
 
@@ -92,7 +92,7 @@ class PredictionLog:
         """Requests that wait to be written."""
         with self._lock:
             packed = [one.requests for one in (*self._writing, *self._packed) if isinstance(one, _Packed)]
-            return sum(packed) + sum([len(entry[5]) for entry in list(self._entries)])
+            return sum(packed) + self._requests
 
     def close(self) -> None:
         """Write and sync what is queued, finish the file."""
@@ -121,12 +121,14 @@ class PredictionLog:
     def _drain(self) -> Exception | None:
         """Write and sync everything added so far, and tell those who wait for it."""
         with self._lock:
-            self._pack()
-            self._writing, self._packed, self._packed_bytes = self._packed, [], 0
-        if not self._writing:
+            opened = self._take()
+            waiting, self._packed, self._packed_bytes = self._packed, [], 0
+        # Nobody needs to wait for this: whoever flushes meanwhile comes after it.
+        frames = [one for one in waiting if isinstance(one, _Packed)] + self._pack(opened)
+        flushes = [one for one in waiting if not isinstance(one, _Packed)]
+        if not frames and not flushes:
             return None
-        frames = [one for one in self._writing if isinstance(one, _Packed)]
-        flushes = [one for one in self._writing if not isinstance(one, _Packed)]
+        self._writing = frames
         failure = self._write(frames)
         with self._lock:
             self._writing = []
@@ -149,20 +151,26 @@ class PredictionLog:
         self.rows += sum([one.rows for one in frames])
         return None
 
-    def _pack(self) -> None:
-        """Turn what was added into frames. With the lock held."""
-        self._unpacked = self._unpacked_rows = 0
-        entries = [self._entries.popleft() for _ in range(len(self._entries))]
-        missing = sum([len(entry[5]) for entry in entries])
-        try:
-            for batch, rows in batches(entries):
-                body = encoded(batch)
-                self._packed.append(_Packed(body, len(batch.ids), rows))
-                self._packed_bytes += len(body)
-                missing -= len(batch.ids)
-        except Exception:  # the log must outlive whatever one entry holds
-            log.exception("predictions could not be logged")
-            self.dropped += missing
+    def _take(self) -> list[Columns]:
+        """What is open, and from now on is not. With the lock held."""
+        opened, self._open = list(self._open.values()), {}
+        self._requests = self._rows = 0
+        return opened
+
+    def _pack(self, opened: list[Columns]) -> list[_Packed]:
+        frames: list[_Packed] = []
+        for columns in opened:
+            try:
+                frames.append(_Packed(encoded(columns.batch()), len(columns), columns.rows))
+            except Exception:  # the log must outlive whatever one entry holds
+                log.exception("predictions could not be logged")
+                self.dropped += len(columns)
+        return frames
+
+    def _keep(self, frames: list[_Packed]) -> None:
+        """Put frames behind those that wait. With the lock held."""
+        self._packed += frames
+        self._packed_bytes += sum([len(one.body) for one in frames])
         self._bound()
 
     def _bound(self) -> None:

@@ -83,3 +83,34 @@ def test_good_requests_with_bytes_changed_and_cut(
     for at, value in changes:
         body[at % len(body)] = value
     judge(contract, bytes(body[: len(body) - cut % 8]), length if length is not None else b"%d" % len(head))
+
+
+@settings(max_examples=300)
+@given(st.lists(TENSORS, max_size=2), st.data(), st.booleans())
+def test_the_short_way_of_one_matrix_says_what_the_long_one_says(
+    inputs: list[dict[str, object]], data: st.DataObject, whole: bool
+) -> None:
+    matrix = CONTRACTS[0]
+    tail = b""
+    if whole:  # near to what is taken
+        rows = data.draw(st.integers(0, 2))
+        one: dict[str, object] = {"name": "features", "datatype": "FP32", "shape": [rows, 3]}
+        if data.draw(st.booleans()):
+            one["data"] = data.draw(st.lists(st.floats(width=32) | st.none(), min_size=3 * rows, max_size=3 * rows))
+        else:
+            size = 12 * rows + data.draw(st.sampled_from([0, 0, 1, -4]))
+            tail = bytes(max(0, size + data.draw(st.sampled_from([0, 0, 1]))))
+            one["parameters"] = {"binary_data_size": data.draw(st.sampled_from([size, size, float(size), True]))}
+        inputs = [one]
+    head = msgspec.json.encode({"inputs": inputs})
+    try:
+        request, at = read_request(head + tail, b"%d" % len(head), matrix.offered[0])
+    except InvalidInput:
+        return
+    said: list[object] = []
+    for accept in (matrix.accept, lambda *given: Contract.accept(matrix, *given)):
+        try:
+            said.append(accept(request.inputs, head + tail, at))
+        except InvalidInput as error:
+            said.append(error.message)
+    assert said[0] == said[1]

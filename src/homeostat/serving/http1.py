@@ -18,6 +18,7 @@ import httptools
 import msgspec
 
 from homeostat.core.records import Record
+from homeostat.serving.heads import Head, Heads
 
 log = logging.getLogger("homeostat.serving")
 
@@ -141,6 +142,7 @@ class Connection(asyncio.Protocol):
         self._read_paused = False
         self._newer = True  # HTTP/1.1, not 1.0
         self._fresh = True  # no request has been read yet
+        self._whole: Head | None = None  # of the last request that was read whole and may be followed by others
 
     # --- asyncio ---
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -165,7 +167,16 @@ class Connection(asyncio.Protocol):
         server = self.server
         self.active = server.now
         server.heard()
+        begins = self.began is None
+        if begins:
+            known = server.heads.find(data)
+            if known is not None:
+                (method, target, headers, _), body = known
+                self._fresh = False
+                self._ask(method, target, headers, body, b"")
+                return
         head_was_open = self._in_head
+        self._whole = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -179,6 +190,8 @@ class Connection(asyncio.Protocol):
                 self._hand_over(self.server.second(), data)
                 return
             self._refuse_later(400, f"malformed HTTP: {error}")
+        if begins and self._whole is not None:
+            server.heads.learn(data, self._whole)
         if head_was_open and self._in_head and not self.deaf:
             # The parser hands over whole headers only: one that never ends is bounded here.
             self._fed += len(data)
@@ -285,7 +298,16 @@ class Connection(asyncio.Protocol):
             persistent = b"" if self._newer else b"Connection: keep-alive\r\n"
         else:
             self.deaf = True
-        exchange = self.server.exchange(self, parser.get_method(), self._target, self._headers, body, persistent)
+        method = parser.get_method()
+        if persistent == b"":
+            self._whole = Head(method, self._target, self._headers, len(body))
+        self._ask(method, self._target, self._headers, body, persistent)
+
+    def _ask(
+        self, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes, persistent: bytes | None
+    ) -> None:
+        """Hand over a whole request. `headers` may be those of other requests, too."""
+        exchange = self.server.exchange(self, method, target, headers, body, persistent)
         self.line.append(exchange)
         if len(self.line) >= self.limits.in_flight:
             self._throttle()
@@ -416,6 +438,7 @@ class Server:
             Exchange
         )
         self.heard: Callable[[], None] = _nothing  # told of every packet
+        self.heads = Heads()
         self.now = 0.0
         self.refused = 0
         self.malformed = 0

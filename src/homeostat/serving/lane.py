@@ -343,11 +343,10 @@ class Lane:
         self.last_ns = ended
         counts.batches += 1
         counts.compute_ns += computed - started
-        counts.requests += len(group)
         counts.rows += at
-        for question in group:
-            counts.queue_ns += started - question.started_ns
-            counts.observe(ended - question.started_ns)
+        began = [question.started_ns for question in group]
+        counts.queue_ns += len(group) * started - sum(began)
+        counts.answered(began, ended)
         self._log(group, payload, outputs, ended, 200)
         if any(question.shadows for question in group):
             self._shadow.mirror(self.loaded, group, payload)

@@ -31,6 +31,7 @@ class WireRequest(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(WireRequest).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def read_request(body: bytes, json_length: bytes | None, first: TensorSpec) -> tuple[WireRequest, int]:
@@ -78,12 +79,20 @@ def _raw_request(body: bytes, only: TensorSpec) -> WireRequest:
 class Outputs:
     """A batch's output arrays, with the bytes of each made at most once."""
 
-    __slots__ = ("_bytes", "arrays", "specs")
+    __slots__ = ("_bytes", "_values", "arrays", "specs")
 
     def __init__(self, specs: list[TensorSpec], arrays: list[tensors.Array]) -> None:
         self.specs = specs
         self.arrays = arrays
         self._bytes: list[bytes | None] = [None] * len(arrays)
+        self._values: list[list[Any] | None] = [None] * len(arrays)
+
+    def values(self, at: int) -> list[Any]:
+        """Output `at` of all rows, as Python has it."""
+        found = self._values[at]
+        if found is None:
+            found = self._values[at] = self.arrays[at].tolist()
+        return found
 
     def bytes_of(self, at: int) -> bytes:
         """Output `at` of all rows, in the protocol's bytes."""
@@ -102,6 +111,7 @@ class AnswerWriter:
         self.places = {spec.name: at for at, spec in enumerate(specs)}
         self.all_binary = [(at, True) for at in range(len(specs))]
         self.all_json = [(at, False) for at in range(len(specs))]
+        self._numbers = [spec.datatype != "BYTES" for spec in specs]
         text = str(version)
         self._before = msgspec.json.encode({"model_name": model, "model_version": text})[:-1] + b',"id":'
         self._after = {
@@ -139,6 +149,10 @@ class AnswerWriter:
         blocks: list[bytes] = []
         for place, binary in wanted:
             array = outputs.arrays[place]
+            if not binary and stop is not None and array.ndim == 1 and self._numbers[place]:
+                values = outputs.values(place)[start:stop]  # a number for each row
+                parts.append(b'%b%d],"data":%b}' % (self._openings[place], len(values), _encode(values)))
+                continue
             if stop is not None:
                 array = array[start:stop]
             shape = b",".join([b"%d" % size for size in array.shape])
@@ -151,7 +165,7 @@ class AnswerWriter:
             else:
                 data = tensor_json.to_json(self.specs[place].datatype, array)
                 parts.append(b'%b%b],"data":%b}' % (self._openings[place], shape, data))
-        head = b"%b%b%b%b]}" % (self._before, msgspec.json.encode(request_id), self._after[role], b",".join(parts))
+        head = b"%b%b%b%b]}" % (self._before, _encode(request_id), self._after[role], b",".join(parts))
         if not blocks:
             return head, -1
         return head + (blocks[0] if len(blocks) == 1 else b"".join(blocks)), len(head)

@@ -24,6 +24,9 @@ _decode_ints = msgspec.json.Decoder(list[int]).decode
 _decode_bools = msgspec.json.Decoder(list[bool]).decode
 _decode_texts = msgspec.json.Decoder(list[str]).decode
 _decode_any = msgspec.json.Decoder(list[Any]).decode
+# By the number of FP32 values, of those that come often.
+_PACKERS: dict[int, struct.Struct] = {}
+_MOST_PACKED = 1024
 _KINDS: dict[str, tuple[type, ...]] = {"BOOL": (bool,), "BYTES": (str,)}
 
 
@@ -47,8 +50,14 @@ def floats_from_json(name: str, shape: Sequence[int], data: bytes) -> bytes:
     """As `from_json` for FP32, in the protocol's bytes; in half the time for the usual case, a flat list of numbers."""
     try:
         values = _decode_floats(data)
-        if len(values) == count_of(name, shape):
-            return struct.pack(f"<{len(values)}f", *values)
+        count = len(values)
+        if count == count_of(name, shape):
+            packer = _PACKERS.get(count)
+            if packer is None:
+                packer = struct.Struct(f"<{count}f")
+                if count <= _MOST_PACKED:
+                    _PACKERS[count] = packer
+            return packer.pack(*values)
     except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
         pass  # nested, with gaps, or wrong: told apart below
     return from_json(name, "FP32", shape, data).tobytes()

@@ -52,7 +52,7 @@ def check_datatype(name: str, datatype: str) -> None:
 
 def count_of(name: str, shape: Sequence[int]) -> int:
     """The number of elements of `shape`; InvalidInput for a negative dimension."""
-    if any(size < 0 for size in shape):
+    if shape and min(shape) < 0:
         raise InvalidInput(f"input '{name}': the shape {list(shape)} has a negative dimension")
     return math.prod(shape)
 

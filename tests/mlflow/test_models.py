@@ -95,6 +95,11 @@ made = [client.create_logged_model(experiment, name=f"net{i}", params={"lr": str
 assert made[0].status == LoggedModelStatus.PENDING and made[0].params["lr"] == "0"
 many = client.create_logged_model(experiment, params={f"p{i}": "x" for i in range(250)})
 assert len(client.get_logged_model(many.model_id).params) == 250 and many.name
+long = {"k" * 255: "instructions " * 1000}
+client.log_model_params(many.model_id, long)
+client.set_logged_model_tags(many.model_id, long)
+kept = client.get_logged_model(many.model_id)
+assert long.items() <= kept.params.items() and long.items() <= kept.tags.items()
 client.delete_logged_model(many.model_id)
 refused("RESOURCE_DOES_NOT_EXIST", client.get_logged_model, many.model_id)
 dataset = mlflow.data.from_numpy(rows, name="points", targets=labels)

@@ -29,6 +29,7 @@ _IN: dict[Any, models.ModelStatus] = {
 }  # fmt: skip
 _OUT = {status: name for name, status in _IN.items() if isinstance(name, str)}
 _PAGE, _MOST = 100, 1000
+_VALUE_CHARS = 1_000_000  # texts without a limit there: agents keep their instructions in parameters of a model
 _ONE = "2.0/mlflow/logged-models/{model_id}"
 
 
@@ -44,7 +45,7 @@ def create(ws: Workspace, args: Args) -> dict[str, Any]:
         )
     made = models.create_logged_model(
         ws, experiment, name or some_name(), args.text("model_type", longest=500),
-        args.text("source_run_id", longest=64), _pairs(args, "params", 6000), _pairs(args, "tags", 8000),
+        args.text("source_run_id", longest=64), _pairs(args, "params"), _pairs(args, "tags"),
     )  # fmt: skip
     return {"model": shape(made)}
 
@@ -77,7 +78,7 @@ def delete(ws: Workspace, args: Args) -> dict[str, Any]:
 @rpc("PATCH", _ONE + "/tags", permission="tracking:write")
 def set_tags(ws: Workspace, args: Args) -> dict[str, Any]:
     """Set tags."""
-    models.set_logged_model_tags(ws, args.text("model_id"), _pairs(args, "tags", 8000))
+    models.set_logged_model_tags(ws, args.text("model_id"), _pairs(args, "tags"))
     return {}
 
 
@@ -91,7 +92,7 @@ def delete_tag(ws: Workspace, args: Args) -> dict[str, Any]:
 @rpc("POST", _ONE + "/params", permission="tracking:write")
 def log_params(ws: Workspace, args: Args) -> dict[str, Any]:
     """Add parameters."""
-    models.log_logged_model_params(ws, args.text("model_id"), _pairs(args, "params", 6000))
+    models.log_logged_model_params(ws, args.text("model_id"), _pairs(args, "params"))
     return {}
 
 
@@ -176,9 +177,9 @@ def _listed(pairs: dict[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in pairs.items()]
 
 
-def _pairs(args: Args, name: str, longest: int) -> dict[str, str]:
+def _pairs(args: Args, name: str) -> dict[str, str]:
     items = [Args(item) for item in args.items(name)]
-    return {item.text("key", required=True, longest=250): item.text("value", longest=longest) for item in items}
+    return {item.text("key", required=True, longest=255): item.text("value", longest=_VALUE_CHARS) for item in items}
 
 
 def _dataset(item: Args) -> Dataset | None:

@@ -35,6 +35,9 @@ assert (function.predict(rows) == model.predict(rows)).all()
 logged = client.get_logged_model(info.model_id)
 assert logged.status.name == "READY" and logged.params == {"depth": "3"} and logged.name == "model"
 assert logged.source_run_id == run.info.run_id
+assert client.get_model_version_download_uri("addressed", "1") == logged.artifact_location
+copied = client.copy_model_version("models:/addressed/1", "addressed-copy")
+assert client.get_model_version_download_uri("addressed-copy", copied.version) == logged.artifact_location
 found = client.get_run(run.info.run_id)
 assert [made.model_id for made in found.outputs.model_outputs] == [info.model_id]
 assert mlflow.models.get_model_info("models:/addressed/1").signature is not None

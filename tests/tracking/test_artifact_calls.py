@@ -137,6 +137,25 @@ def test_what_is_not_there_and_what_is_a_folder(plane: Running, run_id: str):
     assert plane.request("DELETE", f"{ROOT}/.").status == 400
 
 
+def test_a_file_and_a_folder_do_not_share_a_name(any_ws: hs.Workspace):
+    run = any_ws.tracking.create_run("files")
+    running = Running(any_ws)
+    for below in (f"0/{run.id}/artifacts", "0/models/m-1/artifacts", "loose"):
+
+        def put(path: str, below: str = below) -> int:
+            return running.request("PUT", f"{ROOT}/{below}/{quote(path)}", b"x").status
+
+        # Beside a folder, names that begin as its name does, and signs that mean something to a database.
+        free = ("a/b/c.txt", "a.txt", "a0", "a/b0", "a/b", "a-/x", "x_y/z", "xay", "100%/z", "100", "A")
+        assert {path: put(path) for path in free} == {path: 400 if path == "a/b" else 200 for path in free}, below
+        refused = ("a", "x_y", "100%", "a.txt/x", "a/b/c.txt/d/e")
+        assert {put(path) for path in refused} == {400}, below
+        assert put("a/b/c.txt") == 200  # again
+    told = running.request("PUT", f"{ROOT}/0/{run.id}/artifacts/a", b"x").json
+    assert (told["error_code"], "'a' is a folder" in told["message"]) == ("INVALID_PARAMETER_VALUE", True), told
+    running.stop()
+
+
 def test_more_than_the_limit_is_refused_and_nothing_stays(plane: Running, run_id: str):
     path = f"{ROOT}/0/{run_id}/artifacts/large"
     told = plane.request("PUT", path, b"", {"Content-Length": str(9 << 20)})

@@ -67,7 +67,10 @@ def place_of(ws: Workspace, path: str) -> Place:
 
 
 def put(ws: Workspace, place: Place, file: File) -> None:
-    """Keep the content `file` at `place`; what was there is replaced. Raises: InvalidInput, NotFound."""
+    """Keep the content `file` at `place`; what was there is replaced.
+
+    Raises: NotFound; InvalidInput where a folder lies, or below a file: one of the two could not be downloaded.
+    """
     if not place.path:
         raise InvalidInput("Invalid path: a file needs a name", hint="name a file below the folder")
     if _of_others(ws, place) is not None:
@@ -75,6 +78,9 @@ def put(ws: Workspace, place: Place, file: File) -> None:
 
     def write(connection: sa.Connection) -> None:
         table, owner = _table(connection, place)
+        if (other := _in_the_way(connection, place.path, table, owner)) is not None:
+            what = "a folder" if len(other) > len(place.path) else f"below the file '{other}'"
+            raise InvalidInput(f"Invalid path: '{place.path}' is {what}", hint="choose another name")
         row = {**owner, "path": place.path, "digest": file.digest, "size": file.size, "at_ms": now_ms()}
         store.upsert(connection, table, [row], [*owner, "path"])
 
@@ -199,6 +205,19 @@ def _table(connection: sa.Connection, place: Place) -> tuple[sa.Table, dict[str,
 
 def _is(table: sa.Table, owner: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
     return [table.c[name] == value for name, value in owner.items()]
+
+
+def _in_the_way(connection: sa.Connection, path: str, table: sa.Table, owner: dict[str, Any]) -> str | None:
+    """A file that cannot lie beside one at `path`: at one of its folders, or below it."""
+    above = [path[:at] for at, char in enumerate(path) if char == "/"]
+    # SQLite compares bytes, and so finds the range in its index; PostgreSQL may sort in any order.
+    below = (
+        (table.c.path > f"{path}/") & (table.c.path < f"{path}0")
+        if connection.dialect.name == "sqlite"
+        else table.c.path.startswith(f"{path}/", autoescape=True)
+    )
+    query = sa.select(table.c.path).where(*_is(table, owner), below | table.c.path.in_(above)).limit(1)
+    return connection.execute(query).scalar_one_or_none()
 
 
 def _below(connection: sa.Connection, place: Place) -> list[tuple[str, int]]:

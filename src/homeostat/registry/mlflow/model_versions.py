@@ -32,7 +32,7 @@ from homeostat.registry.mlflow.wording import (
 from homeostat.registry.mlmodel_form import version_files
 from homeostat.registry.model import ModelVersion
 from homeostat.registry.names import is_prompt
-from homeostat.tracking import Artifact, ArtifactResponse, note_version, safe_path
+from homeostat.tracking import Artifact, ArtifactResponse, get_logged_model, note_version, safe_path
 
 _BASE = "2.0/mlflow/model-versions"
 _MOST_COPIES, _LARGEST = 32, 200_000
@@ -117,7 +117,7 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
 
 @rpc("GET", f"{_BASE}/get-download-uri", permission="registry:read", at_once=True)
 def download_uri(ws: Workspace, args: Args) -> dict[str, Any]:
-    """Where a version's files lie: of a copy, where those of its original do."""
+    """Where a version's files lie: of a copy, where those of its original do, and of a logged model, where its do."""
     version = _one(ws, args)
     for _ in range(_MOST_COPIES):
         name, _, number = version.source.removeprefix("models:/").partition("/")
@@ -127,6 +127,9 @@ def download_uri(ws: Workspace, args: Args) -> dict[str, Any]:
             version = versions.get_version(ws, name, int(number))
         except NotFound:
             break
+    if version.source.startswith("models:/") and version.model_id:
+        with suppress(NotFound):  # deleted since: its address is all that is left
+            return {"artifact_uri": get_logged_model(ws, version.model_id).artifact_location}
     return {"artifact_uri": version_json(version)["source"]}
 
 

@@ -178,3 +178,19 @@ def test_a_source_that_names_no_version_is_refused_as_an_alias(mlflow_client: Cl
             "source of an alias", "models:/source of an alias@none")
     """)
     )
+
+
+def test_a_record_without_outputs_has_empty_ones(mlflow_client: Client) -> None:
+    mlflow_client.check(
+        """
+        import mlflow.genai
+
+        kept = mlflow.genai.datasets.create_dataset(name="without outputs")
+        kept.merge_records([{"inputs": {"q": 1}}, {"inputs": {"q": 2}, "outputs": {"a": 1}}])
+        frame = kept.to_df()
+        found = {inputs["q"]: outputs for inputs, outputs in zip(frame["inputs"], frame["outputs"])}
+        assert found == {1: {}, 2: {"a": 1}}, found
+        assert kept.profile == '{"num_records": 2}'
+        assert kept.schema.startswith('{"inputs": {"q": "integer"}, "outputs": {"a": "integer"}'), kept.schema
+        """
+    )

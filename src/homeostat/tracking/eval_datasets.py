@@ -132,7 +132,7 @@ def put_eval_records(ws: Workspace, dataset_id: str, records: Sequence[Mapping[s
             for key, body in kept.items()
         ]  # fmt: skip
         store.upsert(c, store.eval_record, rows, ["dataset_id", "inputs_digest"])
-        schema = to_json(_schema(dataset.schema, records)) if records or dataset.schema else None
+        schema = json.dumps(_schema(dataset.schema, records)) if records or dataset.schema else None
         _touch(
             c, dataset_id, updated_ms=now, updated_by=user, schema=schema, digest=_digest(dataset.name, now),
             records=_count(c, dataset_id),
@@ -217,7 +217,7 @@ def _new(dataset_id: str, record: Mapping[str, Any], now: int) -> dict[str, Any]
     body: dict[str, Any] = {
         "dataset_record_id": f"dr-{new_hex_id()}", "dataset_id": dataset_id, "inputs": record.get("inputs") or {},
         "created_time": now, "last_update_time": now, "expectations": record.get("expectations"), "tags": tags,
-        "created_by": tags.get(USER), "last_updated_by": tags.get(USER), "outputs": record.get("outputs"),
+        "created_by": tags.get(USER), "last_updated_by": tags.get(USER), "outputs": record.get("outputs", {}),
     }  # fmt: skip
     if isinstance(source, dict) and source:
         body |= _source(source)

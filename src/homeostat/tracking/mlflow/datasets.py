@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any, TypeVar
 
 import msgspec
@@ -160,7 +161,7 @@ def delete_records(ws: Workspace, args: Args) -> dict[str, Any]:
 
 
 def _shape(dataset: EvalDataset) -> dict[str, Any]:
-    profile = to_json({"num_records": dataset.records}) if dataset.records else None
+    profile = json.dumps({"num_records": dataset.records}) if dataset.records else None
     return present({
         "dataset_id": dataset.id, "name": dataset.name, "digest": dataset.digest, "tags": to_json(dataset.tags),
         "schema": dataset.schema, "profile": profile, "created_time": dataset.created_ms,

@@ -29,6 +29,7 @@ from homeostat.registry import ModelParameter
 from homeostat.serving.asked_by_mlflow import AskedContract
 from homeostat.serving.contract import ColumnsContract, Contract, MatrixContract, TensorsContract, TensorSpec
 from homeostat.serving.explaining import rows_to_explain
+from homeostat.serving.heads import Heads
 from homeostat.serving.http1 import Connection, Exchange, Limits, Server
 from homeostat.serving.http2 import PREFACE, Call, Http2
 from homeostat.serving.lane import one_line
@@ -153,27 +154,41 @@ HTTP1_SEEDS = [
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\r\n")
 
 
+_HEADS = Heads()  # of all inputs so far
+
+
 def http1(dice: random.Random, data: bytes) -> None:
-    """A connection: every answer is 200 or a 4xx with an error, and nothing ambiguous is answered."""
-    heard: list[Exchange] = []
-
-    def handle(exchange: Exchange) -> None:
-        heard.append(exchange)
-        exchange.answer(200, b"application/json", b"{}")
-
-    transport = _Transport()
-    connection = Connection(Server(handle, Limits(body=500, head=600, in_flight=8)))
-    connection.connection_made(transport)
-    at = 0
-    while at < len(data) and not transport.closed:
-        step = dice.choice([len(data), len(data), 7, 60])
-        connection.data_received(data[at : at + step])
-        at += step
-    answered = _check_answers(transport.written)
+    """A connection: every answer is 200 or a 4xx with an error, and nothing ambiguous is answered. Heads that were met
+    before mean what they mean to somebody who meets them for the first time."""
+    cuts = [dice.choice([len(data), len(data), 7, 60]) for _ in range(1 + len(data) // 7)]
+    heard, written = _told(data, cuts, _HEADS)
+    assert (heard, written) == _told(data, cuts, Heads()), "a known head is understood in another way"
+    answered = _check_answers(written)
     assert answered >= len(heard), "a request without an answer"
     # Pipelined inputs are judged by their first request: what comes after an ambiguous one must not be heard either.
     if _ambiguous(data):
         assert not heard, f"{len(heard)} requests were answered although the first can be read two ways"
+
+
+def _told(data: bytes, cuts: list[int], heads: Heads) -> tuple[list[tuple[Any, ...]], bytes]:
+    """What a server heard and said that knows these heads."""
+    heard: list[tuple[Any, ...]] = []
+
+    def handle(exchange: Exchange) -> None:
+        heard.append((exchange.method, exchange.target, exchange.headers, exchange.body))
+        exchange.answer(200, b"application/json", b"{}")
+
+    transport = _Transport()
+    server = Server(handle, Limits(body=500, head=600, in_flight=8))
+    server.heads = heads
+    connection = Connection(server)
+    connection.connection_made(transport)
+    at = 0
+    for cut in cuts:
+        if at < len(data) and not transport.closed:
+            connection.data_received(data[at : at + cut])
+        at += cut
+    return heard, transport.written
 
 
 def _check_answers(written: bytes) -> int:

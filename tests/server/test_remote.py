@@ -117,6 +117,8 @@ def test_a_wrong_call_fails_here_as_python_does(remote: hs.Workspace):
         remote.data.read_table("x", vesrion=1)
     with pytest.raises(TypeError, match="missing a required argument"):
         remote.data.read_table()
+    with pytest.raises(HomeostatError, match="takes no argument 'ratelimit'\n  → did you mean 'rate_limit'"):
+        remote.serving.configure("x", ratelimit=1.0)
     with pytest.raises(HomeostatError, match="has no verb 'raed_table'"):
         remote.data.raed_table("x")
 

@@ -190,7 +190,7 @@ describe("scales", () => {
     expect(timeTicks([0, 1], 5)).toHaveLength(1);
   });
   it("break lines and bands where nothing was measured", () => {
-    expect(line([[0, 0], [1, 1], null, [3, 3]])).toBe("M0.0 0.0L1.0 1.0M3.0 3.0");
+    expect(line([[0, 0], [1, 1], null, [3, 3]])).toBe("M0.0 0.0L1.0 1.0M3.0 3.0m-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0");
     expect(area([{ x: 0, lo: 0, hi: 1 }, null, { x: 2, lo: 0, hi: 1 }])).toBe("");
     expect(extent([null, NaN, 3, undefined, 1])).toEqual([1, 3]);
     expect(extent([null])).toBeNull();

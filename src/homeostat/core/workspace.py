@@ -130,6 +130,9 @@ class RemoteWorkspace(Workspace):
         def request(*args: Any, **kwargs: Any) -> Any:
             given = signature.bind(self, *args, **kwargs).arguments
             given = {**given, **kwargs}  # those that `**options` takes stand by themselves
+            known = {p.name for p in verb.parameters}
+            if stray := {name: value for name, value in kwargs.items() if name not in known}:
+                verb.arguments(stray)  # says which there is not, and what was meant
             return call(
                 self.url, verb, {p.name: given[p.name] for p in verb.parameters if p.name in given}, self.settings.token
             )

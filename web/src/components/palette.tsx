@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "react";
 import type { Run } from "../lib/records";
 import { useVerb } from "../lib/query";
 import { fuzzy } from "../lib/fuzzy";
-import { ago } from "../lib/format";
+import { ago, plural } from "../lib/format";
 import { navigate, path } from "../lib/router";
 import { setTheme } from "../lib/theme";
 import { currentCommands } from "../lib/commands";
@@ -83,7 +83,7 @@ function useItems(words: string): Item[] {
       ...currentCommands().map((command): Item => ({ id: `do/${command.label}`, group: "Actions", label: command.label, note: command.keys ?? "", icon: "right", go: command.run })),
       ...PAGES,
       ...[...held].map((model): Item => ({ id: `loop/${model}`, group: "Loops", label: model, note: "", icon: "loop", go: () => navigate(path("loop", model)) })),
-      ...(models.data ?? []).map((m): Item => ({ id: `model/${m.name}`, group: "Models", label: m.name, note: `${m.versions} versions`, icon: "models", go: () => navigate(path("models", m.name)) })),
+      ...(models.data ?? []).map((m): Item => ({ id: `model/${m.name}`, group: "Models", label: m.name, note: plural(m.versions, "version"), icon: "models", go: () => navigate(path("models", m.name)) })),
       ...(deployments.data ?? []).map((d): Item => ({ id: `deployment/${d.model}`, group: "Deployments", label: d.model, note: `generation ${d.generation}`, icon: "split", go: () => navigate(path("deployments", d.model)) })),
       ...(tables.data ?? []).map((t): Item => ({ id: `table/${t.name}`, group: "Tables", label: t.name, note: `v${t.version}`, icon: "data", go: () => navigate(path("data", t.name)) })),
       ...runs.map((r): Item => ({ id: `run/${r.id}`, group: "Runs", label: r.name || r.id, note: `${r.kind}, ${ago(r.start_ms)}`, icon: "runs", go: () => navigate(path("runs", r.id)) })),

@@ -99,16 +99,16 @@ export type XY = readonly [number, number];
 /** A line through the points; a null breaks it. */
 export function line(points: readonly (XY | null)[]): string {
   let path = "";
-  let open = false;
-  for (const point of points) {
-    if (point === null) open = false;
-    else {
-      path += `${open ? "L" : "M"}${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
-      open = true;
-    }
-  }
+  points.forEach((point, i) => {
+    if (point === null) return;
+    const before = points[i - 1] ?? null;
+    path += `${before === null ? "M" : "L"}${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
+    if (before === null && (points[i + 1] ?? null) === null) path += DOT;
+  });
   return path;
 }
+/** A value with none beside it, which would be a line of no length: a ring so small that it is a dot. */
+const DOT = "m-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0";
 
 /** A line that holds each value until the next point, for things that change at a moment. */
 export function steps(points: readonly XY[]): string {

@@ -33,7 +33,7 @@ def test_a_deployment_fits_with_its_tables_in_blocks(phone: Watched) -> None:
     page = phone.page
     page.goto("/deployments/flight-delay?request=1f0c0000")
     versions = page.get_by_role("region", name="Figures by version")
-    said(versions.locator("td").first, "40.4")
+    said(versions, "v4 champion", "v3 shadow")
     soon(
         page,
         lambda: versions.locator("td").first.evaluate("e => getComputedStyle(e, '::before').content"),

@@ -10,10 +10,9 @@ FOLDER holds one virtual environment per peer, named after it, with onnxruntime 
 
 A peer whose environment is not there is left out, and the table says so. All servers run at once and idle while
 another is asked; a cell is the median of its rounds. CPU is that of the server's whole process tree, per request. Every
-server counts its requests as it does by default, and none writes a line for each; MLServer stands there a second time
-("plain") with its counting switched off. nginx, where it is installed, answers every request with a constant: what HTTP
-costs by itself on this machine. For gRPC the columns p50 and p99 are the mean and the longest time, which is what its
-load tool tells.
+server counts its requests as it does by default, and none writes a line for each. nginx, where it is installed, answers
+every request with a constant: what HTTP costs by itself on this machine. For gRPC the columns p50 and p99 are the mean
+and the longest time, which is what its load tool tells.
 """
 
 from __future__ import annotations
@@ -114,15 +113,14 @@ def ours(ws: hs.Workspace, scratch: Path, stack: ExitStack, processes: int) -> T
     return Target("homeostat", supervisor.pids, port, paths, "oip", port)
 
 
-def mlserver(env: Path, onnx: Path, joblib: Path, scratch: Path, stack: ExitStack, metrics: bool = True) -> Target:
-    """MLServer without its process pool, which is its faster mode for such models; it counts requests for Prometheus,
-    as it does by default and as our plane does, or with `metrics` off does not."""
-    folder = scratch / ("mlserver" if metrics else "mlserver-plain")
+def mlserver(env: Path, onnx: Path, joblib: Path, scratch: Path, stack: ExitStack) -> Target:
+    """MLServer without its process pool, which is its faster mode for such models."""
+    folder = scratch / "mlserver"
     port = free_port()
     grpc_port = free_port()
     settings = {"parallel_workers": 0, "http_port": port, "grpc_port": grpc_port, "metrics_port": free_port(),
                 "host": "127.0.0.1", "debug": False, "use_structured_logging": False,
-                "metrics_dir": str(folder), **({} if metrics else {"metrics_endpoint": None})}  # fmt: skip
+                "metrics_dir": str(folder)}  # fmt: skip
     for name, kind, uri in (("forest", "Onnx", onnx), ("slow", "Sklearn", joblib)):
         (folder / name).mkdir(parents=True)
         (folder / name / "model-settings.json").write_text(
@@ -137,11 +135,9 @@ def mlserver(env: Path, onnx: Path, joblib: Path, scratch: Path, stack: ExitStac
     settings["logging_settings"] = str(quiet)
     (folder / "settings.json").write_text(json.dumps(settings))
     process = stack.enter_context(
-        running([str(env / "bin" / "mlserver"), "start", str(folder)], HERE, folder.with_suffix(".log"),
+        running([str(env / "bin" / "mlserver"), "start", str(folder)], HERE, scratch / "mlserver.log",
                 PYTHONPATH=str(HERE))
     )  # fmt: skip
-    if not metrics:
-        return Target("mlserver, plain", [process.pid], port, {"onnx": "/v2/models/forest/infer"}, "oip")
     paths = {"onnx": "/v2/models/forest/infer", "sklearn": "/v2/models/slow/infer"}
     return Target("mlserver", [process.pid], port, paths, "oip", grpc_port)
 
@@ -239,7 +235,6 @@ def start(
             absent.append(name)
         elif name == "mlserver":
             targets.append(mlserver(env, onnx, joblib, scratch, stack))
-            targets.append(mlserver(env, onnx, joblib, scratch, stack, metrics=False))
         elif name == "litserve":
             targets.append(litserve(env, "onnx", onnx, 1, scratch, stack))
             targets.append(litserve(env, "sklearn", joblib, 64, scratch, stack))

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.tracking.artifacts import path_of, sent
 from bench.tracking.asks import POINTS
-from bench.tracking.servers import BARE, DEFAULT, ONE, ROOT, Server
+from bench.tracking.servers import BARE, DEFAULT, ONE, ROOT, Server, settle
 
 Found = dict[str, float]  # "per_s", of whatever a row counts, and "cpu_s" of the server for one of it
 DISK = "disk"
@@ -108,6 +108,7 @@ def seeded(server: Server) -> str:
         else:
             job = {"ask": "seed", "experiment": experiment, "count": RUNS, "points": HISTORY}
             asked(server, job, 600)
+        settle(server)  # what ten thousand runs leave to be done behind them is not what a search costs
         server.made["seeded"] = experiment
     return server.made["seeded"]
 

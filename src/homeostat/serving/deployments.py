@@ -248,7 +248,8 @@ def check_alike(ws: Workspace, model: str, champion: int, versions: list[int]) -
                 what = f"takes '{field.name}', which version {champion} does not"
             elif (field.dtype, field.shape) != (before.dtype, before.shape):
                 what = f"takes '{field.name}' as {field.dtype}, version {champion} as {before.dtype}"
-        if was.tensor and now.tensor and [f.name for f in now.inputs] != [f.name for f in was.inputs] and not what:
+        order = [field.name for field in now.inputs]
+        if was.tensor and now.tensor and order != [name for name in known if name in order] and not what:
             what = f"takes the columns of '{was.tensor}' in another order than version {champion}"
         for name, dtype in gives.items():
             if (name, dtype) not in [(field.name, field.dtype) for field in now.outputs]:

@@ -5,9 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 ARGS ?=
-# Processes that run tests beside each other: one more than a small machine has cores, because a test also waits, for
-# the disk, a server, a browser.
-WORKERS ?= 3
+# Processes that run tests beside each other.
+WORKERS ?= 2
 
 # The first Python that is new enough, newest last: what `python3` means on this machine wins.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \

@@ -28,7 +28,6 @@ from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.core.frames import Frame
 from homeostat.core.records import Record
 from homeostat.core.slices import SLICES
-from homeostat.core.stray import stray_field
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,6 +96,8 @@ class Verb(Record):
         return {name: self._convert(known[name], value, text) for name, value in given.items()}
 
     def _convert(self, parameter: Parameter, value: Any, text: bool) -> Any:
+        from homeostat.core.stray import stray_field  # which looks into types: not for a start
+
         if parameter.body:
             return value
         where = f"{self.slice}.{self.name}: {parameter.name}"

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
 from starlette.applications import Starlette
@@ -162,22 +161,17 @@ def up(workspace: Workspace, host: str, port: int, serve_port: int, processes: i
     Raises: Unavailable for a port in use or a home that another server holds; InvalidInput for an open address
     without login, or a number of processes that cannot be.
     """
-    from homeostat.core.schema import all_tables
     from homeostat.server.app import make_app
     from homeostat.serving import Supervisor
 
     require_login_beyond_loopback(workspace, host)
     plane = Supervisor(workspace.url, host=host, port=serve_port, processes=processes, home=str(workspace.home))
     lock = ServerLock(workspace.home)
-    all_tables()
-    with ThreadPoolExecutor(1) as beside:
-        # Opened before anything listens: a database that is damaged or away is told here, once, and not every second.
-        # One elsewhere makes its tables while the app is put together here.
-        opened = beside.submit(lambda: workspace.db.read(lambda _: None))
-        app = make_app(workspace, host)
-        opened.result()
+    # Opened before anything listens: a database that is damaged or away is told here, once, and not every second.
+    workspace.db.read(lambda _: None)
     sock = listen(host, port, "control plane", "--port")
     listen(host, serve_port, "data plane", "--serve-port").close()
+    app = make_app(workspace, host)
     housekeeping, retention = Housekeeping(workspace), RetentionThread(workspace)
     # uvicorn stops at these signals, and afterwards raises them again for whoever was there before it: nobody, so
     # that the planes below are stopped as well and the exit code tells of success.

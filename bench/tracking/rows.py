@@ -108,7 +108,7 @@ def seeded(server: Server) -> str:
         else:
             job = {"ask": "seed", "experiment": experiment, "count": RUNS, "points": HISTORY}
             asked(server, job, 600)
-        settle(server)  # what ten thousand runs leave to be done behind them is not what a search costs
+        settle(server, 15)  # what ten thousand runs leave to be done behind them is not what a search costs
         server.made["seeded"] = experiment
     return server.made["seeded"]
 

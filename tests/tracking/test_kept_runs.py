@@ -111,7 +111,7 @@ class World:
         seqs = self.chance.sample(range(8), 5)
         seen = self.changes[: c.at]
         expected = [f"{seq}, {seen.count(seq)} times changed".encode() for seq in seqs]
-        assert self.kept.documents(c, seqs) == expected  # type: ignore[arg-type]
+        assert self.kept.ahead(c)(seqs) == expected  # type: ignore[arg-type]
         assert 0 <= self.kept.bytes <= 6 * 180
         self.found += 1
 

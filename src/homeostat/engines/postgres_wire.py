@@ -40,8 +40,9 @@ class _Asked(NamedTuple):
 
 
 class PostgresWire:
-    """A driver's connection, for statements that may share an exchange. It begins and ends no transaction by itself.
-    `heard` says whether anything was answered since one was begun.
+    """A driver's connection, for statements that may share an exchange. It begins and ends a transaction when told to
+    only: to change something with `BEGIN` put off and `commit`, to read with `begin` and `end`. `heard` says whether
+    anything was answered since `begin`.
 
     A statement that fails ends the exchange: those after it are not executed, and its error is raised.
     """

@@ -44,12 +44,11 @@ class KeptRuns:
         self._times = 0
         self._last: deque[_Changed] = deque(maxlen=_REMEMBERED)
 
-    def documents(self, c: sa.Connection, seqs: Sequence[int]) -> list[bytes]:
-        """The JSON of each of these runs as the snapshot at hand sees it; not from inside a write."""
-        return self.ahead(c)(seqs)
-
     def ahead(self, c: sa.Connection) -> Documents:
-        """What gives `documents`. What changed is asked along with what is asked next, such as which runs these are."""
+        """What gives the JSON of each of some runs as the snapshot at hand sees it; not from inside a write.
+
+        What changed is asked along with what is asked next, such as which runs these are.
+        """
         with self._lock:
             times, since = self._times, self._mark
         told = changed_ahead(c, since)

@@ -1,4 +1,4 @@
-"""Which requests a slow model computes together, and when the event loop stays awake."""
+"""Which requests a slow model computes together."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 
 from homeostat.serving import lane as lanes
-from homeostat.serving import vigil as vigils
 from homeostat.serving.contract import MatrixContract, TensorSpec
 from homeostat.serving.counts import VersionCounts
 from homeostat.serving.lane import Lane
 from homeostat.serving.question import Question
-from homeostat.serving.vigil import Vigil
 
 SPEC = TensorSpec(name="a", datatype="FP32", shape=[-1])
 
@@ -62,7 +60,7 @@ def slow_lane(model: Slow) -> Lane:
     loop = asyncio.get_running_loop()
     log: Any = SimpleNamespace(add=lambda *_: None)
     shadow: Any = None
-    return Lane(loaded, loop, log, shadow, Vigil(loop))
+    return Lane(loaded, loop, log, shadow)
 
 
 def ask(lane: Lane) -> Sink:
@@ -113,51 +111,3 @@ def test_who_never_comes_back_is_not_waited_for_long(monkeypatch: pytest.MonkeyP
         assert model.batches == [1, 1]
 
     asyncio.run(asyncio.wait_for(story(), 60))
-
-
-class Turns:
-    """An event loop by hand: callbacks run when they are told to."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Any] = []
-
-    def call_soon(self, callback: Any) -> None:
-        self.waiting.append(callback)
-
-    def turn(self) -> None:
-        waiting, self.waiting = self.waiting, []
-        for callback in waiting:
-            callback()
-
-
-def test_the_loop_stays_awake_while_answers_follow_each_other(monkeypatch: pytest.MonkeyPatch):
-    now = 0
-    monkeypatch.setattr(vigils.time, "perf_counter_ns", lambda: now)
-    loop: Any = Turns()
-    vigil = Vigil(loop)
-    vigil.answered()
-    for _ in range(5):
-        now += vigils.WINDOW_NS - 1
-        loop.turn()
-        vigil.answered()
-        assert len(loop.waiting) == 1  # one look at a time, however many answers
-    now += vigils.WINDOW_NS
-    loop.turn()
-    assert loop.waiting == []
-    vigil.answered()  # somebody came in time before: worth another try
-    assert len(loop.waiting) == 1
-
-
-def test_the_loop_sleeps_when_nobody_came(monkeypatch: pytest.MonkeyPatch):
-    now = 0
-    monkeypatch.setattr(vigils.time, "perf_counter_ns", lambda: now)
-    loop: Any = Turns()
-    vigil = Vigil(loop)
-    vigil.answered()
-    now += vigils.WINDOW_NS
-    loop.turn()
-    for _ in range(vigils.PAUSE):
-        vigil.answered()
-        assert loop.waiting == []
-    vigil.answered()
-    assert len(loop.waiting) == 1

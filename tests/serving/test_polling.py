@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from homeostat.serving.polling import NEAR_NS, Polling
 
 
@@ -23,47 +25,75 @@ class Loop:
         for callback in soon:
             callback()
 
+    def rest(self) -> int:
+        """Passes until the loop sleeps, when no time goes by."""
+        for turn in range(9):
+            if not self.soon:
+                return turn
+            self.turn()
+        return 9
 
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+@pytest.fixture
 def polling(loop: Loop) -> Polling:
     return Polling(loop, lambda: loop.now)  # type: ignore[arg-type]
 
 
-def test_a_lone_packet_keeps_nobody_awake() -> None:
-    loop = Loop()
-    look = polling(loop)
-    for loop.now in (0, NEAR_NS, 2 * NEAR_NS, 9 * NEAR_NS):
-        look.heard()
-        assert not look.awake
-        assert not loop.soon
+def test_packets_far_from_each_other_let_the_loop_sleep(loop: Loop, polling: Polling) -> None:
+    for loop.now in (0, NEAR_NS + 1, 9 * NEAR_NS):
+        polling.heard()
+        assert loop.rest() == 2, "one look at what was heard, one that finds nothing"
 
 
-def test_packets_that_follow_closely_keep_the_loop_awake_until_nothing_has_come_for_a_while() -> None:
-    loop = Loop()
-    look = polling(loop)
-    look.heard()
-    loop.now = NEAR_NS - 1
-    look.heard()
-    for loop.now in (NEAR_NS, 2 * NEAR_NS - 2):
-        assert look.awake
-        assert len(loop.soon) == 1
+def test_packets_that_follow_closely_keep_the_loop_awake_until_nothing_has_come_for_a_while(
+    loop: Loop, polling: Polling
+) -> None:
+    polling.heard()
+    assert loop.rest() == 2
+    loop.now += NEAR_NS
+    for _ in range(3):
+        polling.heard()
         loop.turn()
-    look.heard()  # it came while the loop was awake: the time begins anew
-    assert len(loop.soon) == 1
-    loop.now += NEAR_NS - 1
-    loop.turn()
-    assert look.awake
+        loop.turn()
+        loop.now += NEAR_NS - 1
+        loop.turn()
+        assert len(loop.soon) == 1, "it waits for the next"
     loop.now += 1
     loop.turn()
-    assert not look.awake
     assert not loop.soon
 
 
-def test_where_several_come_at_once_the_loop_may_sleep() -> None:
-    loop = Loop()
-    look = polling(loop)
-    for _ in range(9):
-        look.heard()
-    assert len(loop.soon) == 1, "one look a pass, however much is heard"
+def test_the_time_an_answer_takes_is_no_time_without_a_request(loop: Loop, polling: Polling) -> None:
+    for _ in range(3):
+        polling.heard()
+        loop.turn()
+        loop.now += 9 * NEAR_NS  # the answer is computed on the loop, before the next look
+        loop.turn()
+        loop.now += NEAR_NS - 1  # and the client asks again soon after
+    assert loop.rest() == 9
+
+
+def test_who_waits_in_vain_sleeps_until_two_follow_closely_again(loop: Loop, polling: Polling) -> None:
+    polling.heard()
+    loop.rest()
+    polling.heard()
+    assert loop.rest() == 9
+    loop.now += NEAR_NS
     loop.turn()
-    assert not look.awake
     assert not loop.soon
+    loop.now += NEAR_NS
+    polling.heard()
+    assert loop.rest() == 2
+
+
+def test_where_several_come_at_once_the_loop_may_sleep(loop: Loop, polling: Polling) -> None:
+    for _ in range(3):
+        for _ in range(9):
+            polling.heard()
+        assert len(loop.soon) == 1, "one look a pass, however much is heard"
+        assert loop.rest() == 2

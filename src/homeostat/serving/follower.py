@@ -30,7 +30,6 @@ from homeostat.serving.planes import BEAT_S
 from homeostat.serving.routes import RouteTable
 from homeostat.serving.served import Served
 from homeostat.serving.source import load_version
-from homeostat.serving.vigil import Vigil
 
 log = logging.getLogger("homeostat.serving")
 POLL_S = 0.05
@@ -51,7 +50,6 @@ class Follower:
         self._plane = plane
         self._url = url
         self._loop = asyncio.get_running_loop()
-        self._vigil = Vigil(self._loop)
         self._seen: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._retry_at: dict[str, float] = {}
@@ -252,7 +250,7 @@ class Follower:
             return graph
         loaded = await asyncio.to_thread(load_version, self._ws, deployment, version, weigh)
         loaded.counts = served.counts.setdefault(version, loaded.counts)
-        lane = self._catalog.lanes(loaded, self._loop, self._catalog.predictions, self._catalog.shadow, self._vigil)
+        lane = self._catalog.lanes(loaded, self._loop, self._catalog.predictions, self._catalog.shadow)
         residency.add(lane)
         if deployment.min_replicas > 1:
             try:
@@ -282,7 +280,7 @@ class Follower:
             return None
         opened = await asyncio.to_thread(open_graph, self._ws, deployment, version)
         opened.loaded.counts = served.counts.setdefault(number, opened.loaded.counts)
-        lane = GraphLane(opened, self._loop, self._catalog, self._vigil)
+        lane = GraphLane(opened, self._loop, self._catalog)
         self._catalog.residency.add(lane)
         return lane
 

@@ -23,7 +23,6 @@ from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.question import Line, Question
 from homeostat.serving.runtimes.runtime import Gone
 from homeostat.serving.shadow import Shadow
-from homeostat.serving.vigil import Vigil
 from homeostat.serving.weight import WEIGHING, give_back
 
 log = logging.getLogger("homeostat.serving")
@@ -42,12 +41,10 @@ class Lane:
     """Joins, computes, answers and logs the questions of one loaded version. All methods run on the event loop."""
 
     def __init__(
-        self, loaded: LoadedVersion, loop: asyncio.AbstractEventLoop, predictions: PredictionLog, shadow: Shadow,
-        vigil: Vigil,
-    ) -> None:  # fmt: skip
+        self, loaded: LoadedVersion, loop: asyncio.AbstractEventLoop, predictions: PredictionLog, shadow: Shadow
+    ) -> None:
         self.loaded = loaded
         self._loop = loop
-        self._vigil = vigil
         self._predictions = predictions
         self._shadow = shadow
         self._pending: list[Question] = []
@@ -249,7 +246,6 @@ class Lane:
             self._failed(group, error, self._compute)
             return
         self._deliver(group, payload, outputs, started)
-        self._vigil.answered()
 
     def _feed_thread(self) -> None:
         if self._held is not None and not self._batches:

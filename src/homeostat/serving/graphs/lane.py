@@ -30,7 +30,6 @@ from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
 from homeostat.serving.shadow import read_again
 from homeostat.serving.tensors import Array
-from homeostat.serving.vigil import Vigil
 
 log = logging.getLogger("homeostat.serving")
 # Mirrored requests that a graph has on their way at once; what comes beyond that is dropped.
@@ -40,8 +39,8 @@ MAX_MIRRORED = 256
 class GraphLane(Lane):
     """Answers the questions of one version of a graph. All methods run on the event loop."""
 
-    def __init__(self, opened: OpenedGraph, loop: asyncio.AbstractEventLoop, catalog: Catalog, vigil: Vigil) -> None:
-        super().__init__(opened.loaded, loop, catalog.predictions, catalog.shadow, vigil)
+    def __init__(self, opened: OpenedGraph, loop: asyncio.AbstractEventLoop, catalog: Catalog) -> None:
+        super().__init__(opened.loaded, loop, catalog.predictions, catalog.shadow)
         self.lookups: list[LookupTable] = list(opened.lookups.values())
         self.members = opened.members
         self._catalog = catalog
@@ -53,7 +52,7 @@ class GraphLane(Lane):
         self._traced = catalog.lanes is not Lane
         self._told = NodesTold(opened.graph, self.loaded.counts, self._traced)
         self._own = {
-            path: catalog.lanes(loaded, loop, catalog.predictions, catalog.shadow, vigil)
+            path: catalog.lanes(loaded, loop, catalog.predictions, catalog.shadow)
             for path, loaded in opened.own.items()
         }  # fmt: skip
         # Requests are joined when they are logged where the outputs of one have the form of another's.

@@ -18,7 +18,17 @@ from alembic.script import ScriptDirectory
 
 import homeostat as hs
 from homeostat.core.db import Database
-from homeostat.core.schema import VERSION, all_tables, migrations, prepare, stored_version, upgrade, version_table
+from homeostat.core.schema import (
+    VERSION,
+    all_tables,
+    migrations,
+    prepare,
+    script,
+    script_file,
+    stored_version,
+    upgrade,
+    version_table,
+)
 from homeostat.core.slices import INBOX
 from homeostat.engines.postgres import open_postgres
 from homeostat.engines.sqlite import open_sqlite
@@ -60,6 +70,11 @@ def test_migrations_lead_to_the_declared_tables(empty: Database):
             opts={"compare_type": True, "include_object": not_version_table, "version_table": version_table.name},
         )
         assert compare_metadata(context, all_tables()) == [], AGAIN
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_the_statements_that_make_a_new_database_are_those_of_the_declared_tables(dialect: str):
+    assert script_file(dialect).read_text("utf-8") == script(dialect), "python tools/schema.py"
 
 
 def test_both_ways_give_the_same_sqlite(tmp_path: Path):
@@ -104,13 +119,13 @@ def test_both_ways_give_the_same_triggers_on_postgresql(postgres: Cluster):
 def test_there_is_one_line_of_migrations_and_it_ends_here():
     directory = ScriptDirectory.from_config(migrations(None))  # type: ignore[arg-type]
     assert directory.get_heads() == [VERSION]
-    for script in directory.walk_revisions():
-        assert Path(script.path).name.startswith(f"{script.revision}_")
-        assert len(script.revision) == 4
+    for one in directory.walk_revisions():
+        assert Path(one.path).name.startswith(f"{one.revision}_")
+        assert len(one.revision) == 4
 
 
 def test_every_version_has_kept_a_database():
-    known = {script.revision for script in ScriptDirectory.from_config(migrations(None)).walk_revisions()}  # type: ignore[arg-type]
+    known = {one.revision for one in ScriptDirectory.from_config(migrations(None)).walk_revisions()}  # type: ignore[arg-type]
     assert set(OLD) == known, "python -m tests.upgrade.make_asset"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import signal
 import sys
 
@@ -22,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    # What a start makes is there to stay: to look for garbage in it again and again is a tenth of its time. The server
+    # enables it when it has started.
+    gc.disable()
     from homeostat.server.up import up
 
     if args.with_parent:

@@ -1,6 +1,7 @@
 """Bringing a database to the schema this version knows.
 
-A new database is made in one go from the slices' tables; an older one is upgraded by Alembic, step by step (of SQLite a
+A new database is made in one go by the statements that `tools/schema.py` has written down from the slices' tables (to
+put them together takes longer than to run them); an older one is upgraded by Alembic, step by step (of SQLite a
 copy is set aside first, `homeostat.db.VERSION`); a newer one is refused. Alembic is loaded only when there is something
 to upgrade.
 """
@@ -8,6 +9,7 @@ to upgrade.
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 VERSION = "0010"
+_URLS = {"sqlite": "sqlite://", "postgresql": "postgresql+psycopg://"}
+_BETWEEN = ";\n\n"
 version_table = sa.Table("homeostat_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
 
 
@@ -106,29 +110,46 @@ def prepare(db: Database) -> None:
 
 
 def _create(connection: sa.Connection) -> None:
-    if connection.dialect.name != "postgresql":
-        all_tables().create_all(connection)
-    else:
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
         # Two processes that open a new workspace at once must not both make its tables.
         connection.execute(sa.text("select pg_advisory_xact_lock(4701001)"))
-        if _is_made(connection):
-            return
-        # In one exchange: to ask for each of a hundred tables whether it is there, and for it, takes a while.
-        statements.rows_of_last(connection, _script())
-    if connection.execute(sa.select(version_table.c.version_num)).first() is None:
-        connection.execute(sa.insert(version_table).values(version_num=VERSION))
+    if _is_made(connection):
+        return
+    script = script_file(dialect).read_text("utf-8")
+    if dialect == "postgresql":
+        statements.rows_of_last(connection, script)  # in one exchange
+    else:
+        cursor = connection.connection.cursor()
+        for statement in script.split(_BETWEEN):
+            cursor.execute(statement)
+    connection.execute(sa.insert(version_table).values(version_num=VERSION))
 
 
-def _script() -> str:
-    """The statements that make all tables of an empty PostgreSQL database."""
+def script_file(dialect: str) -> Path:
+    """The file of statements that make all tables of an empty database of a dialect ("sqlite", "postgresql")."""
+    return Path(__file__).parent.parent / "migrations" / f"{dialect}.sql"
+
+
+def script(dialect: str) -> str:
+    """What belongs into `script_file(dialect)`, from the tables as they are declared."""
     made: list[str] = []
 
     def keep(statement: sa.ExecutableDDLElement, *_: object, **__: object) -> None:
-        made.append(str(statement.compile(dialect=engine.dialect)))
+        lines = str(statement.compile(dialect=engine.dialect)).strip().splitlines()
+        made.append("\n".join(line.rstrip().replace("\t", "  ") for line in lines if line.strip()))
 
-    engine = sa.create_mock_engine("postgresql+psycopg://", keep)
-    all_tables().create_all(engine, checkfirst=False)
-    return ";".join(made)
+    engine = sa.create_mock_engine(_URLS[dialect], keep)
+    tables = all_tables()
+    # Not in the order in which modules were imported.
+    tables.create_all(engine, tables.sorted_tables, checkfirst=False)
+    # The indexes of a table are a set: in the order of their names they are the same each time.
+    ordered = [one for index, run in itertools.groupby(made, _is_index) for one in (sorted(run) if index else run)]
+    return _BETWEEN.join(ordered) + "\n"
+
+
+def _is_index(statement: str) -> bool:
+    return statement.startswith(("CREATE INDEX", "CREATE UNIQUE INDEX"))
 
 
 def upgrade(db: Database, found: str, target: str = "head") -> None:

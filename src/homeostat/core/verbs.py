@@ -17,7 +17,7 @@ import re
 import types
 import typing
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -32,6 +32,7 @@ from homeostat.core.slices import SLICES
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PERMISSION = re.compile(r"[a-z]+:(read|write|admin)\Z")
+_RAW = re.compile(r"\b(Frame|bytes)\b")
 
 
 class Parameter(Record):
@@ -44,22 +45,42 @@ class Parameter(Record):
     body: str = ""
 
 
-class Verb(Record):
+class Verb:
     """A declared verb: `slice.name`, who may call it, what it takes and gives, its help.
 
     `at_once`: it only asks the database, and little, so that a server needs no thread of its own for it, and makes one
     transaction of what it changes and the entry in the audit log.
+
+    Types and help are read from the function when somebody asks for them: a server has near two hundred verbs, and most
+    are never called while it runs.
     """
 
-    slice: str
-    name: str
-    permission: str
-    function: Callable[..., Any]
-    parameters: tuple[Parameter, ...]
-    result: Any
-    help: str
-    description: str
-    at_once: bool = False
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.slice: str = function.__module__.split(".")[1]
+        self.name: str = function.__name__
+        self.permission: str = cast(Any, function).__permission__
+        self.at_once: bool = cast(Any, function).__at_once__
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What it takes after the workspace."""
+        return _parameters(self.function)
+
+    @cached_property
+    def result(self) -> Any:
+        """The type of what it gives."""
+        return typing.get_type_hints(self.function).get("return")
+
+    @property
+    def description(self) -> str:
+        """The whole docstring."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def help(self) -> str:
+        """The docstring's first line."""
+        return self.description.split("\n", 1)[0]
 
     @property
     def safe(self) -> bool:
@@ -69,6 +90,9 @@ class Verb(Record):
     @property
     def body(self) -> Parameter | None:
         """The argument that travels as raw bytes, if there is one."""
+        written = self.function.__annotations__
+        if not any(name != "return" and _RAW.search(str(kind)) for name, kind in written.items()):
+            return None  # known without looking at any type
         return next((p for p in self.parameters if p.body), None)
 
     @property
@@ -156,18 +180,7 @@ def verb(*, permission: str, at_once: bool = False) -> Callable[[F], F]:
 @cache
 def describe(function: Callable[..., Any]) -> Verb:
     """The declaration of a function marked with `@verb`."""
-    documentation = inspect.getdoc(function) or ""
-    return Verb(
-        slice=function.__module__.split(".")[1],
-        name=function.__name__,
-        permission=cast(Any, function).__permission__,
-        at_once=cast(Any, function).__at_once__,
-        function=function,
-        parameters=_parameters(function),
-        result=typing.get_type_hints(function).get("return"),
-        help=documentation.split("\n", 1)[0],
-        description=documentation,
-    )
+    return Verb(function)
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:

@@ -77,6 +77,7 @@ def settle() -> None:
     """
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 class Housekeeping:

@@ -31,9 +31,11 @@ from homeostat.serving.contract import ColumnsContract, Contract, MatrixContract
 from homeostat.serving.explaining import rows_to_explain
 from homeostat.serving.heads import Heads
 from homeostat.serving.http1 import Connection, Exchange, Limits, Server
-from homeostat.serving.http2 import PREFACE, Call, Http2
-from homeostat.serving.lane import one_line
+from homeostat.serving.http2.call import Call
+from homeostat.serving.http2.connection import Http2
+from homeostat.serving.http2.frames import PREFACE
 from homeostat.serving.oip import WireRequest, read_request
+from homeostat.serving.one_line import one_line
 from homeostat.serving.rpc_infer import InferCall
 from homeostat.serving.rpc_wire import field, number, packed
 from homeostat.serving.scoring import read_csv, read_json

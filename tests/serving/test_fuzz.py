@@ -7,7 +7,7 @@ import pytest
 from bench.serving.fuzz import TARGETS, run
 from homeostat.core.errors import InvalidInput
 from homeostat.serving.http1 import Limits
-from homeostat.serving.lane import one_line
+from homeostat.serving.one_line import one_line
 from tests.serving.test_http1 import bodies, talk
 
 

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.serving.http1 import Connection, Limits, Server
-from homeostat.serving.http2 import PREFACE, Call, Http2
+from homeostat.serving.http2.call import Call
+from homeostat.serving.http2.connection import Http2
+from homeostat.serving.http2.frames import PREFACE
 from tests.serving.test_http1 import Transport as Recorder
 
 LIMITS = Limits(body=70_000, head=2000, in_flight=8)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from homeostat.serving import lane as lanes
+from homeostat.serving import batcher
 from homeostat.serving.contract import MatrixContract, TensorSpec
 from homeostat.serving.counts import VersionCounts
+from homeostat.serving.delivery import Delivery
 from homeostat.serving.lane import Lane
 from homeostat.serving.question import Question
 
@@ -60,7 +61,7 @@ def slow_lane(model: Slow) -> Lane:
     loop = asyncio.get_running_loop()
     log: Any = SimpleNamespace(add=lambda *_: None)
     shadow: Any = None
-    return Lane(loaded, loop, log, shadow)
+    return Lane(loaded, loop, Delivery(loaded, log, shadow))
 
 
 def ask(lane: Lane) -> Sink:
@@ -75,7 +76,7 @@ async def begun(model: Slow) -> None:
 
 
 def test_who_was_just_answered_is_waited_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lanes, "GATHER", 1e9)
+    monkeypatch.setattr(batcher, "GATHER", 1e9)
 
     async def story() -> None:
         model = Slow()
@@ -96,7 +97,7 @@ def test_who_was_just_answered_is_waited_for(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_who_never_comes_back_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lanes, "GATHER", 0.0)
+    monkeypatch.setattr(batcher, "GATHER", 0.0)
 
     async def story() -> None:
         model = Slow()

@@ -68,35 +68,19 @@ def package_model(
     >>> made.flavor, made.onnx.agrees, [field.name for field in made.signature.outputs]
     ('sklearn', True, ['probability'])
     """
-    folder = Path(dest)
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise InvalidInput(f"{folder} is not empty", hint="name a new folder")
+    folder = _new_folder(dest)
     if artifacts is not None and not isinstance(estimator, type):
         raise InvalidInput("files come along with a class, whose load(folder) reads them",
                            hint="give the class itself, or leave out artifacts")  # fmt: skip
     if isinstance(estimator, bytes | str | os.PathLike) or hasattr(estimator, "SerializeToString"):
         return _write_onnx(folder, estimator, sample)
-    if torch_form.is_torch(estimator):
-        frame = samples.read_sample(sample)
-        original = torch_form.read_torch(estimator, samples.matrix(samples.some_rows(frame, 1)))
-    else:
-        original = read_original(estimator, pickled, _keep_artifacts(artifacts, folder))
-        frame = samples.read_sample(sample, original.features)
-    _check_columns(frame.columns, original)
+    original, frame = _read(estimator, sample, pickled, _keep_artifacts(artifacts, folder))
     words = samples.text_columns(frame)
     outputs = _known_outputs(original, frame, words)
     original = msgspec.structs.replace(original, output=outputs[0])
     report, graph = _onnx_of(original, frame, words, tolerance) if onnx else (_untried(tolerance), None)
-    signature = Signature(
-        inputs=samples.inputs_of(frame), outputs=outputs,
-        tensor=None if words else FEATURES,
-    )  # fmt: skip
-    (folder / original.file).write_bytes(original.data)
-    if original.weights is not None:
-        (folder / safetensors.FILE).write_bytes(original.weights)
-    if graph is not None:
-        (folder / onnx_form.FILE).write_bytes(graph)
+    signature = Signature(inputs=samples.inputs_of(frame), outputs=outputs, tensor=None if words else FEATURES)
+    _write_forms(folder, original, graph)
     samples.write_sample(frame, folder / _SAMPLE)
     needed = environment_of(original.flavor, original.file, original.data, graph is not None)
     if environment is not None:
@@ -147,6 +131,35 @@ def log_model(
         model=model, package=digest, run_id=run_id, metrics=metrics, params=params, data=data, tags=tags,
         description=description, once=once,
     )  # fmt: skip
+
+
+def _new_folder(dest: _Path) -> Path:
+    folder = Path(dest)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise InvalidInput(f"{folder} is not empty", hint="name a new folder")
+    return folder
+
+
+def _read(estimator: Any, sample: Any, pickled: bool, kept: Path | None) -> tuple[Original, Any]:
+    """The model, and its sample as a frame with the columns it takes. `kept`: the folder of the files it comes with."""
+    if torch_form.is_torch(estimator):  # it is traced with a row of the sample
+        frame = samples.read_sample(sample)
+        original = torch_form.read_torch(estimator, samples.matrix(samples.some_rows(frame, 1)))
+    else:
+        original = read_original(estimator, pickled, kept)
+        frame = samples.read_sample(sample, original.features)
+    _check_columns(frame.columns, original)
+    return original, frame
+
+
+def _write_forms(folder: Path, original: Original, graph: bytes | None) -> None:
+    """Write the model as it was given, its weights and its ONNX form, so far as there are such."""
+    (folder / original.file).write_bytes(original.data)
+    if original.weights is not None:
+        (folder / safetensors.FILE).write_bytes(original.weights)
+    if graph is not None:
+        (folder / onnx_form.FILE).write_bytes(graph)
 
 
 def _onnx_of(original: Original, frame: Any, words: list[str], tolerance: float) -> tuple[OnnxReport, bytes | None]:

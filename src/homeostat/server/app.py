@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from homeostat.core.attempts import Attempts
 from homeostat.core.errors import HomeostatError
+from homeostat.core.foreign import Rpc
 from homeostat.core.slices import SLICES
 from homeostat.core.verbs import Verb, verbs_of
 from homeostat.core.version import VERSION
@@ -45,15 +46,7 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
     attempts = Attempts()
     verbs = all_verbs()
     rpcs = all_rpcs()
-    # Made when somebody asks for it: a server that starts has other things to do.
-    described = cache(lambda: msgspec.json.encode(document(verbs, rpcs, VERSION)))
     max_body = workspace.settings.max_body_mb << 20
-
-    async def openapi(_: Request) -> Response:
-        return json_response(msgspec.Raw(await run_in_threadpool(described)))
-
-    async def health(_: Request) -> Response:
-        return json_response({"status": "ok", "version": VERSION})
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -63,34 +56,9 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
 
     routes = [
         *(route_of(workspace, verb, max_body) for verb in verbs),
-        Guarded(path="/api/v1/events", methods=("GET",), permission="loop:read", endpoint=live.endpoint),
-        Guarded(path="/api/v1/openapi.json", methods=("GET",), permission="loop:read", endpoint=openapi),
-        Guarded(path="/healthz", methods=("GET",), permission=PUBLIC, endpoint=health),
-        Guarded(path="/login", methods=("GET",), permission=PUBLIC, endpoint=pages.login_form),
-        Guarded(path="/login", methods=("POST",), permission=PUBLIC, endpoint=pages.login),
-        Guarded(
-            path="/preview/{run}/{path:path}",
-            methods=("GET",),
-            permission="tracking:read",
-            endpoint=preview.endpoint(workspace),
-        ),
-        *(
-            Guarded(
-                path="/predict/{model}",
-                methods=(method,),
-                permission="serving:read",
-                endpoint=predict.endpoint(workspace, max_body),
-            )
-            for method in ("GET", "POST")
-        ),
-        Guarded(path="/assets/{path:path}", methods=("GET",), permission=PUBLIC, endpoint=pages.asset),
-        *(
-            Guarded(path=path, methods=("GET",), permission="loop:read", endpoint=pages.page)
-            for path in (
-                "/",
-                *(f"/{page}{rest}" for page in pages.PLACES for rest in ("", "/{rest:path}")),
-            )
-        ),
+        *_about_itself(live, verbs, rpcs),
+        *_handed_on(workspace, max_body),
+        *_of_pages(),
     ]
     app = Starlette(
         routes=build(routes),
@@ -110,3 +78,44 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
     app.state.live = live
     app.state.attempts = attempts
     return app
+
+
+def _about_itself(live: Live, verbs: list[Verb], rpcs: list[Rpc]) -> list[Guarded]:
+    """What the server tells of itself: its events, its description, that it is there."""
+    # Made when somebody asks for it: a server that starts has other things to do.
+    described = cache(lambda: msgspec.json.encode(document(verbs, rpcs, VERSION)))
+
+    async def openapi(_: Request) -> Response:
+        return json_response(msgspec.Raw(await run_in_threadpool(described)))
+
+    async def health(_: Request) -> Response:
+        return json_response({"status": "ok", "version": VERSION})
+
+    return [
+        Guarded(path="/api/v1/events", methods=("GET",), permission="loop:read", endpoint=live.endpoint),
+        Guarded(path="/api/v1/openapi.json", methods=("GET",), permission="loop:read", endpoint=openapi),
+        Guarded(path="/healthz", methods=("GET",), permission=PUBLIC, endpoint=health),
+    ]
+
+
+def _handed_on(workspace: Workspace, max_body: int) -> list[Guarded]:
+    """What is handed on to others: files of runs to a page of their own, requests to the data plane."""
+    shown, asked = preview.endpoint(workspace), predict.endpoint(workspace, max_body)
+    return [
+        Guarded(path="/preview/{run}/{path:path}", methods=("GET",), permission="tracking:read", endpoint=shown),
+        *(
+            Guarded(path="/predict/{model}", methods=(method,), permission="serving:read", endpoint=asked)
+            for method in ("GET", "POST")
+        ),
+    ]
+
+
+def _of_pages() -> list[Guarded]:
+    """The pages, and what a browser needs before it is logged in."""
+    paths = ("/", *(f"/{page}{rest}" for page in pages.PLACES for rest in ("", "/{rest:path}")))
+    return [
+        Guarded(path="/login", methods=("GET",), permission=PUBLIC, endpoint=pages.login_form),
+        Guarded(path="/login", methods=("POST",), permission=PUBLIC, endpoint=pages.login),
+        Guarded(path="/assets/{path:path}", methods=("GET",), permission=PUBLIC, endpoint=pages.asset),
+        *(Guarded(path=path, methods=("GET",), permission="loop:read", endpoint=pages.page) for path in paths),
+    ]

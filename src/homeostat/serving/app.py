@@ -21,8 +21,8 @@ from homeostat.serving.facts import Facts
 from homeostat.serving.feedback import read_feedback, record_feedback
 from homeostat.serving.fleet import Fleet
 from homeostat.serving.http1 import JSON, Exchange, Limits, Server
-from homeostat.serving.lane import one_line
 from homeostat.serving.oip import read_request
+from homeostat.serving.one_line import one_line
 from homeostat.serving.pages import Pages, json_object
 from homeostat.serving.polling import Polling
 from homeostat.serving.prediction_log import PredictionLog
@@ -31,7 +31,7 @@ from homeostat.serving.residency import deadline_ns
 from homeostat.serving.scoring import PREDICTIONS, read_csv, read_json
 from homeostat.serving.served import Held, Served
 from homeostat.serving.shadow import Shadow
-from homeostat.serving.tracing import TracedLane, Tracer
+from homeostat.serving.tracing import TracedDelivery, Tracer
 
 log = logging.getLogger("homeostat.serving")
 
@@ -56,7 +56,7 @@ class App:
             self.server.exchange = tracer.exchange
         self.catalog = Catalog(self.server, predictions, shadow, ws.settings.memory_budget_mb << 20)
         if tracer is not None:
-            self.catalog.lanes = TracedLane
+            self.catalog.deliveries = TracedDelivery
         self.access = access
         self.facts = Facts(self.catalog)
         self.pages = Pages(self.catalog, self.facts, None if tracer is None else tracer.exporter)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from homeostat.core.errors import NotFound, Unavailable
+from homeostat.serving.delivery import Delivery
 from homeostat.serving.http1 import Server
 from homeostat.serving.lane import Lane
+from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.residency import Residency
 from homeostat.serving.served import Served
@@ -25,12 +29,16 @@ class Catalog:
     def __init__(self, server: Server, predictions: PredictionLog, shadow: Shadow, budget: int = 0) -> None:
         self.server = server
         self.predictions = predictions
-        self.lanes: type[Lane] = Lane  # what answers for a model
+        self.deliveries: type[Delivery] = Delivery  # what ends the requests for a model
         self.shadow = shadow
         self.models: dict[str, Served] = {}
         self.residency = Residency(self.models, budget)
         self.started = False  # the deployments have been read once
         self.codes: dict[int, int] = {}  # refusals by status
+
+    def new_lane(self, loaded: LoadedVersion, loop: asyncio.AbstractEventLoop) -> Lane:
+        """A lane for a version of a model."""
+        return Lane(loaded, loop, self.deliveries(loaded, self.predictions, self.shadow))
 
     def served(self, model: str) -> Served:
         """The model if it is deployed here. Raises NotFound, or Unavailable before the deployments are known."""

@@ -24,8 +24,9 @@ from homeostat.serving import store
 from homeostat.serving.catalog import Catalog
 from homeostat.serving.graphs.lane import GraphLane
 from homeostat.serving.graphs.opening import open_graph
-from homeostat.serving.lane import Lane, one_line
+from homeostat.serving.lane import Lane
 from homeostat.serving.model import Deployment
+from homeostat.serving.one_line import one_line
 from homeostat.serving.planes import BEAT_S
 from homeostat.serving.routes import RouteTable
 from homeostat.serving.served import Served
@@ -250,7 +251,7 @@ class Follower:
             return graph
         loaded = await asyncio.to_thread(load_version, self._ws, deployment, version, weigh)
         loaded.counts = served.counts.setdefault(version, loaded.counts)
-        lane = self._catalog.lanes(loaded, self._loop, self._catalog.predictions, self._catalog.shadow)
+        lane = self._catalog.new_lane(loaded, self._loop)
         residency.add(lane)
         if deployment.min_replicas > 1:
             try:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from homeostat.core.errors import HomeostatError, InvalidInput
 from homeostat.serving.catalog import Unloaded
-from homeostat.serving.http2 import Call, Http2
-from homeostat.serving.lane import one_line
+from homeostat.serving.http2.call import Call
+from homeostat.serving.http2.connection import Http2
+from homeostat.serving.one_line import one_line
 from homeostat.serving.rpc_infer import RAW, TYPED, InferCall
 from homeostat.serving.rpc_wire import bytes_of, field, fields, number, packed, some, text_of, varint
 

@@ -12,7 +12,7 @@ import numpy as np
 from homeostat.core.errors import InvalidInput
 from homeostat.serving import tensors
 from homeostat.serving.contract import TensorSpec, WireTensor
-from homeostat.serving.http2 import Call
+from homeostat.serving.http2.call import Call
 from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.model import ROLES
 from homeostat.serving.oip import Outputs, WireOutput, WireRequest

@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from homeostat.core.version import VERSION
+from homeostat.serving.delivery import Delivery
 from homeostat.serving.http1 import Connection, Exchange
-from homeostat.serving.http2 import Call, Http2
-from homeostat.serving.lane import Lane
+from homeostat.serving.http2.call import Call, Outgoing
 from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.oip import Outputs
 from homeostat.serving.otlp import Child, Exporter, Span
@@ -91,7 +91,7 @@ class TracedCall(Call):
     __slots__ = ("span", "tracer")
 
     def __init__(
-        self, tracer: Tracer, connection: Http2, stream: int, target: bytes, headers: dict[bytes, bytes], now: float
+        self, tracer: Tracer, connection: Outgoing, stream: int, target: bytes, headers: dict[bytes, bytes], now: float
     ) -> None:
         super().__init__(connection, stream, target, headers, now)
         self.tracer = tracer
@@ -133,10 +133,11 @@ class TracedForm:
         self._inner.put(question, waiting, loaded, outputs, start, stop)
 
 
-class TracedLane(Lane):
-    """A lane that tells the spans of its requests when they were computed."""
+class TracedDelivery(Delivery):
+    """A delivery that tells the spans of its requests when they were computed."""
 
-    def _deliver(self, group: list[Question], payload: object, outputs: Outputs, started: int) -> None:
+    def deliver(self, group: list[Question], payload: object, outputs: Outputs, started: int) -> None:
+        """See `Delivery.deliver`."""
         computed, now = time.perf_counter_ns(), time.time_ns()
         rows = sum(question.rows for question in group)
         for question in group:
@@ -146,7 +147,7 @@ class TracedLane(Lane):
                                               "homeostat.version": self.loaded.version,
                                               "homeostat.batch_rows": rows}  # fmt: skip
                 span.children.append(Child("compute", told, now - (computed - started), now))
-        super()._deliver(group, payload, outputs, started)
+        super().deliver(group, payload, outputs, started)
 
 
 def tracer_of(environment: Mapping[str, str]) -> Tracer | None:

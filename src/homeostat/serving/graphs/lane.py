@@ -17,6 +17,7 @@ import numpy as np
 from homeostat.core.errors import HomeostatError
 from homeostat.serving.catalog import Catalog
 from homeostat.serving.contract import Contract, TensorSpec
+from homeostat.serving.delivery import Delivery
 from homeostat.serving.graphs.feeding import Columns, Given
 from homeostat.serving.graphs.lookups import LookupTable
 from homeostat.serving.graphs.member import ColumnsForm, MemberStep
@@ -25,8 +26,10 @@ from homeostat.serving.graphs.nodes_told import NodesTold
 from homeostat.serving.graphs.opening import OpenedGraph
 from homeostat.serving.graphs.run import Run
 from homeostat.serving.graphs.steps import Step, as_typed, build
-from homeostat.serving.lane import Lane, one_line
+from homeostat.serving.lane import Lane
+from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.oip import Outputs
+from homeostat.serving.one_line import one_line
 from homeostat.serving.question import Question
 from homeostat.serving.shadow import read_again
 from homeostat.serving.tensors import Array
@@ -40,21 +43,19 @@ class GraphLane(Lane):
     """Answers the questions of one version of a graph. All methods run on the event loop."""
 
     def __init__(self, opened: OpenedGraph, loop: asyncio.AbstractEventLoop, catalog: Catalog) -> None:
-        super().__init__(opened.loaded, loop, catalog.predictions, catalog.shadow)
+        self._traced = catalog.deliveries is not Delivery
+        self._told = NodesTold(opened.graph, opened.loaded.counts, self._traced)
+        self._runs: dict[Question, Run] = {}
+        self._shadow = catalog.shadow
+        super().__init__(opened.loaded, loop, GraphDelivery(opened.loaded, catalog, self._told, self._runs))
         self.lookups: list[LookupTable] = list(opened.lookups.values())
         self.members = opened.members
         self._catalog = catalog
         catalog.shadow.graphs[self.loaded] = self
         self._outputs = opened.checked.signature.outputs
-        self._runs: dict[Question, Run] = {}
         self._ended: list[tuple[Run, list[Array]]] = []
         self._form = ColumnsForm()
-        self._traced = catalog.lanes is not Lane
-        self._told = NodesTold(opened.graph, self.loaded.counts, self._traced)
-        self._own = {
-            path: catalog.lanes(loaded, loop, catalog.predictions, catalog.shadow)
-            for path, loaded in opened.own.items()
-        }  # fmt: skip
+        self._own = {path: catalog.new_lane(loaded, loop) for path, loaded in opened.own.items()}
         # Requests are joined when they are logged where the outputs of one have the form of another's.
         self._joined = opened.loaded.contract.batchable and not any(
             -1 in field.shape[1:] for field in self._outputs
@@ -135,7 +136,7 @@ class GraphLane(Lane):
     def sweep(self, now_ns: int) -> None:
         """As `Lane.sweep`, for what is on its way."""
         for question in list(self._runs):
-            self._expire_running(question, now_ns)
+            self._delivery.expire_running(question, now_ns)
         for lane in self._own.values():
             lane.sweep(now_ns)
 
@@ -184,8 +185,8 @@ class GraphLane(Lane):
 
     def _run_failed(self, run: Run, status: int, message: str, extra: bytes) -> None:
         self._told.failed(run, status)
-        self._give_up([run.question], status, f"graph '{self.loaded.model}' version {self.loaded.version}: {message}",
-                     extra)  # fmt: skip
+        told = f"graph '{self.loaded.model}' version {self.loaded.version}: {message}"
+        self._delivery.give_up([run.question], status, told, extra)
         del self._runs[run.question]
 
     def _hand_out(self) -> None:
@@ -204,12 +205,21 @@ class GraphLane(Lane):
             outputs = GraphOutputs(self.loaded.outputs, arrays, [run for run, _ in group])
             if questions[0].role == "shadow":
                 self.loaded.counts.shadow += len(questions)
-                self._log(questions, payload, outputs, time.perf_counter_ns(), 200)
-                self._settle(questions)
+                self._delivery.log(questions, payload, outputs, time.perf_counter_ns(), 200)
+                self._delivery.settle(questions)
             else:
-                self._deliver(questions, payload, outputs, min(question.started_ns for question in questions))
+                self._delivery.deliver(questions, payload, outputs, min(question.started_ns for question in questions))
 
-    def _log(self, group: list[Question], payload: object, outputs: Outputs | None, ended_ns: int, status: int) -> None:
+
+class GraphDelivery(Delivery):
+    """Ends the requests of a graph. `runs` are those on their way."""
+
+    def __init__(self, loaded: LoadedVersion, catalog: Catalog, told: NodesTold, runs: dict[Question, Run]) -> None:
+        super().__init__(loaded, catalog.predictions, catalog.shadow)
+        self._told = told
+        self._runs = runs
+
+    def log(self, group: list[Question], payload: object, outputs: Outputs | None, ended_ns: int, status: int) -> None:
         """To the prediction log, with columns that tell which versions of the members have answered, how long each
         node took, and of a failure which node it was."""
         if isinstance(outputs, GraphOutputs):
@@ -217,7 +227,7 @@ class GraphLane(Lane):
         else:
             (question,) = group  # those of a graph fail alone
             logged = self._told.of_failure(self._runs[question])
-        self._predictions.add(self.loaded, group, payload, logged, ended_ns, status)
+        super().log(group, payload, logged, ended_ns, status)
 
 
 class _Nobody:

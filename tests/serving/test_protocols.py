@@ -86,6 +86,11 @@ WRONG: dict[str, tuple[Any, str]] = {
              "input 'distance': the data is not a list of FP32 values"),
     "ragged split": ({"dataframe_split": {"columns": COLUMNS, "data": [[1, 2]]}}, "row 0 has 2 values for 3 columns"),
     "ragged records": ({"dataframe_records": [RECORDS[0], {"hour": 1}]}, "row 1 lacks"),
+    "too large in a split": (
+        {"dataframe_split": {"columns": COLUMNS[::-1], "data": [[1, -1e39, 2]]}},
+        "input 'hour': a value lies outside of FP32 (at most 3.4028235e+38",
+    ),
+    "too large by position": ({"instances": [[1, 1e39, 2]]}, "input 'features': a value lies outside of FP32"),
     "column twice": ({"dataframe_split": {"columns": ["hour", "hour"], "data": [[1, 2]]}}, "'hour' is given twice"),
     "wrong width": ({"instances": [[1, 2]]}, "expected shape [rows, 3], got [1, 2]"),
     "no rows": ({"instances": []}, "expected shape [rows, 3], got [0]"),
@@ -108,6 +113,8 @@ def test_scoring_requests_that_do_not_fit_are_told_why(plane: PlaneProcess, name
         (b"", "the CSV has no header line"),
         (b"distance,hour,wind\n1,2\n", "row 1 has 2 fields, the header names 3"),
         (b"distance,hour,wind\n1,late,3\n", "column 'hour', row 1: 'late' is not FP32"),
+        (b"distance,hour,wind\n1,1e39,3\n", "input 'hour': a value lies outside of FP32"),
+        (b"distance,hour,wind\n1,2,3\n1,-1e400,3\n", "column 'hour', row 2: a value lies outside of FP32"),
         (b"distance,hour,wind\n", "the request has no rows"),
         (b"\xff\xfe", "the body is not CSV"),
         (b'distance,"hour', "the body is not CSV"),
@@ -155,6 +162,9 @@ def test_a_frames_numbers_are_taken_for_the_signatures(plane: PlaneProcess, tmp_
     status, answer = plane.infer("delay", {"parameters": {"content_type": "pd"}, "inputs": columns})
     assert status == 200, answer
     np.testing.assert_allclose(answer["outputs"][0]["data"], ANSWERS, rtol=1e-4)
+    large = [*columns[:2], {**columns[2], "data": [1e39, 0.5]}]
+    status, answer = plane.infer("delay", {"parameters": {"content_type": "pd"}, "inputs": large})
+    assert status == 400 and "input 'wind': a value lies outside of FP32" in answer["error"]
     register_tensor(plane.ws, tmp_path, "bytes", 2, "UINT8")
     wait_ready(plane.ws, "bytes", deploy(plane.ws, "bytes").generation)
     wide = {"name": "x", "datatype": "INT64", "shape": [1, 1], "data": [255], "parameters": {"content_type": "pd"}}

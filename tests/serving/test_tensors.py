@@ -85,6 +85,10 @@ def test_null_stands_for_nan_both_ways() -> None:
         ("INT64", (1,), b"[null]", "not a list of INT64"),
         ("UINT8", (1,), b"[256]", "outside of UINT8"),
         ("INT32", (1,), b"[3000000000]", "outside of INT32"),
+        ("FP32", (2,), b"[1, -1e39]", "outside of FP32"),
+        ("FP32", (1, 2), b"[[null, 1e39]]", "outside of FP32"),
+        ("FP32", (1, 1), b"[[1e400]]", "outside of FP32"),
+        ("FP64", (1,), b"[1e400]", "outside of FP64"),
         ("BOOL", (1,), b"[1]", "not a list of BOOL"),
         ("BYTES", (1,), b"[1]", "not a list of BYTES"),
         ("FP16", (1,), b"[1]", "no JSON form"),
@@ -95,6 +99,21 @@ def test_null_stands_for_nan_both_ways() -> None:
 def test_json_that_does_not_fit_is_told(datatype: str, shape: tuple[int, ...], text: bytes, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         tensor_json.from_json("x", datatype, shape, text)
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=4))
+def test_no_number_becomes_an_infinity(values: list[float]) -> None:
+    text = msgspec.json.encode(values)
+    fits = all(abs(value) < 3.4028235677973366e38 for value in values)  # what is nearer to the largest FP32
+    for read in (
+        lambda: tensor_json.from_json("x", "FP32", [len(values)], text),
+        lambda: np.frombuffer(tensor_json.floats_from_json("x", [len(values)], text), "<f4"),
+    ):
+        if fits:
+            assert np.isfinite(read()).all()
+        else:
+            with pytest.raises(InvalidInput, match="outside of FP32"):
+                read()
 
 
 @given(st.binary(max_size=40), st.integers(0, 5))

@@ -42,5 +42,8 @@ def as_declared(
         limits = np.iinfo(tensors.NUMPY[declared])
         if int(array.min()) < limits.min or int(array.max()) > limits.max:
             raise InvalidInput(f"input '{name[:80]}': a value lies outside of {declared}")
-    with np.errstate(over="ignore"):  # what is too large for a float is infinite in it
-        return declared, tensors.to_bytes(declared, array.astype(tensors.NUMPY[declared])), True
+    try:
+        with np.errstate(over="raise"):  # an infinity stays one; what is finite does not become one
+            return declared, tensors.to_bytes(declared, array.astype(tensors.NUMPY[declared])), True
+    except FloatingPointError:
+        raise tensor_json.outside(f"input '{name[:80]}'", declared) from None

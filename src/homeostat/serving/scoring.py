@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import Any
 
 import msgspec
@@ -137,8 +138,8 @@ def _split(frame: _Split, contract: Contract) -> tuple[list[WireTensor], bytes]:
             rows = _decode_rows(frame.data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             rows = []
-        if rows and all(len(row) == len(names) for row in rows):
-            matrix = np.array(rows, "<f4")
+        matrix = _matrix(rows, len(names))
+        if matrix is not None:
             if names != contract.column_names:
                 matrix = matrix[:, [names.index(name) for name in contract.column_names]]
             data = matrix.tobytes()
@@ -152,6 +153,17 @@ def _split(frame: _Split, contract: Contract) -> tuple[list[WireTensor], bytes]:
         if len(row) != len(names):
             raise InvalidInput(f"dataframe_split: row {at} has {len(row)} values for {len(names)} columns")
     return _columns({name: [row[at] for row in anything] for at, name in enumerate(names)}, contract), b""
+
+
+def _matrix(rows: list[list[float | None]], width: int) -> tensors.Array | None:
+    """The rows as FP32; None for none, ragged ones and numbers too large: which column is wrong is told elsewhere."""
+    if not rows or any(len(row) != width for row in rows):
+        return None
+    try:
+        with np.errstate(over="raise"):
+            return np.array(rows, "<f4")
+    except FloatingPointError:
+        return None
 
 
 def _records(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -234,6 +246,9 @@ def _field(name: str, datatype: str, row: int, text: str) -> Any:
     try:
         if datatype == "BOOL":
             return {"true": True, "false": False, "1": True, "0": False}[text.strip().lower()]
-        return float(text) if datatype.startswith(("FP", "BF")) else int(text)
+        value = float(text) if datatype.startswith(("FP", "BF")) else int(text)
     except (KeyError, ValueError):
         raise InvalidInput(f"column '{name[:80]}', row {row}: '{text[:40]}' is not {datatype}") from None
+    if isinstance(value, float) and math.isinf(value):  # it goes on as JSON, which would take it for a missing one
+        raise tensor_json.outside(f"column '{name[:80]}', row {row}", datatype)
+    return value

@@ -1,5 +1,6 @@
 """Tensors in JSON. It has no NaN: in floating tensors `null` is read as NaN and NaN is written as `null`; infinities
-are written as `null` too. FP16 and BF16 have no JSON form in the protocol.
+are written as `null` too. A number that its datatype cannot hold is refused, of a floating one as of an integer: what
+came out of an infinity that nobody sent would look like a prediction. FP16 and BF16 have no JSON form in the protocol.
 """
 
 from __future__ import annotations
@@ -41,9 +42,23 @@ def from_json(name: str, datatype: str, shape: Sequence[int], data: bytes) -> Ar
     if datatype == "BYTES":
         return np.array([text.encode() for text in values], dtype=object).reshape(tuple(shape))
     try:
-        return np.array(values, dtype=NUMPY[datatype]).reshape(tuple(shape))
-    except OverflowError:
-        raise InvalidInput(f"input '{name}': a value lies outside of {datatype}") from None
+        with np.errstate(over="raise"):
+            return np.array(values, dtype=NUMPY[datatype]).reshape(tuple(shape))
+    except (OverflowError, FloatingPointError):
+        raise outside(f"input '{name}'", datatype) from None
+
+
+def outside(where: str, datatype: str) -> InvalidInput:
+    """The error for a number that `datatype` cannot hold.
+
+    >>> outside("input 'x'", "FP32").hint
+    'at most 3.4028235e+38, either side of zero; an infinity is sent as binary data'
+    """
+    hint = ""
+    if NUMPY[datatype].kind == "f":
+        most = str(np.finfo(NUMPY[datatype]).max)
+        hint = f"at most {most}, either side of zero; an infinity is sent as binary data"
+    return InvalidInput(f"{where}: a value lies outside of {datatype}", hint=hint)
 
 
 def floats_from_json(name: str, shape: Sequence[int], data: bytes) -> bytes:
@@ -84,7 +99,9 @@ def _values(name: str, datatype: str, data: bytes) -> list[Any]:
         values = _flatten(_decode_any(data))
         if datatype in _FLOATS:
             return [math.nan if v is None else v for v in _decode_gaps(msgspec.json.encode(values))]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if datatype in _FLOATS and "out of range" in str(error):  # beyond FP64 even
+            raise outside(f"input '{name}'", datatype) from None
         raise InvalidInput(f"input '{name}': the data is not a list of {datatype} values") from None
     kinds = _KINDS.get(datatype, (int,))
     if any(type(value) not in kinds for value in values):

@@ -170,6 +170,55 @@ def test_a_bandit_is_started_from_what_was_seen_and_taken_back(watched: Any, ws:
     watched.heard("409")
 
 
+def test_options_are_changed_in_a_form_and_taken_back(watched: Any, ws: hs.Workspace) -> None:
+    page = watched.page
+    watched.expect("400", "409")
+    page.goto("/deployments/delay")
+    card = page.locator(".options-card")
+    said(card, "As by default: one replica, 2,048 requests may wait, each is answered within 30 s and logged.")
+    card.get_by_role("button", name="change").click()
+    form = page.get_by_role("form", name="How it is served")
+    apply = form.get_by_role("button", name="apply")
+    soon(page, apply.is_disabled, True)
+    form.get_by_label("max_waiting").fill("0")
+    apply.click()
+    page.locator(".toast", has_text="max_waiting=0 a number from 1 to").wait_for()
+    form.get_by_label("max_waiting").fill("many")
+    apply.click()
+    page.locator(".toast", has_text="max_waiting").filter(has_text="int").wait_for()
+    form.get_by_label("max_waiting").fill("")
+    form.get_by_label("timeout_ms").fill("5000")
+    form.get_by_label("log_share").fill("12.5")
+    form.get_by_label("callers").fill("ann, web")
+    said(form.get_by_role("status"), "timeout_ms 30,000 → 5,000, callers all who may read → ann, web, log_share 100\u202f%")
+    form.get_by_label("redacted").fill("tail")
+    form.get_by_label("redacted").press("Enter")
+    page.locator(".toast", has_text="has no input 'tail' to redact its inputs are distance, hour, wind").wait_for()
+    form.get_by_label("redacted").fill("wind")
+    apply.click()
+    page.locator(".toast", has_text="delay: timeout_ms 30,000 → 5,000").wait_for()
+    told = page.get_by_role("list", name="How it is served")
+    said(told, "answered within 5 s, or with 504", "answers ann, web only", "wind never logged")
+    found = ws.serving.get_deployment("delay")
+    assert (found.timeout_ms, found.callers, found.log_share, found.redacted) == (5000, ["ann", "web"], 0.125, ["wind"])
+    assert found.max_waiting == 2048 and found.routes == [Route(version=1)]
+    page.get_by_role("button", name="undo").click()
+    page.locator(".toast", has_text="delay is served as before").wait_for()
+    said(card, "As by default")
+    # A canary's step in between is no trouble, other options are.
+    card.get_by_role("button", name="change").click()
+    form.get_by_label("idle_s").fill("60")
+    ws.serving.set_routes("delay", [Route(version=1, weight=0.9), Route(version=2, weight=0.1, role="canary")])
+    page.locator(".route-list", has_text="v2").wait_for()
+    assert not apply.is_disabled()
+    ws.serving.configure("delay", rate_limit=7)
+    said(form, "local made generation", "options set")
+    soon(page, apply.is_disabled, True)
+    form.get_by_role("button", name="discard").click()
+    said(told, "7 requests a second for each caller")
+    ws.serving.configure("delay", rate_limit=0)
+
+
 def test_an_undeployed_model_comes_back_as_it_was(watched: Any, ws: hs.Workspace) -> None:
     page = watched.page
     watched.expect("404")  # what was shown of it was asked for while it was away

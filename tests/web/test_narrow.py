@@ -42,6 +42,8 @@ def test_a_deployment_fits_with_its_tables_in_blocks(phone: Watched) -> None:
     said(page.get_by_role("region", name="History"), "generation 9", "canary raised")
     said(page.get_by_role("region", name="What was answered", exact=True), "shadow")
     said(page.get_by_role("region", name="v3 beside what was answered"), "probability")
+    page.locator(".options-card").get_by_role("button", name="change").click()
+    page.get_by_role("form", name="How it is served").get_by_label("timeout_ms").fill("5000")
     page.get_by_label("carrier, row 2").fill("AA")
     page.get_by_role("button", name="ask", exact=True).click()
     said(page.locator(".answered"), "v4")

@@ -81,6 +81,7 @@ export interface Changes {
   "registry/set_stage": { model: string; version: number; stage: string; reason: string };
   "registry/delete_version": { model: string; version: number; reason: string };
   "serving/deploy": { model: string; version: number } & Partial<R.Deployment>;
+  "serving/configure": { model: string; expect_generation: number } & Partial<R.Deployment>;
   "serving/set_routes": { model: string; routes: R.Route[]; expect_generation: number };
   "serving/start_canary": { model: string; version: number; policy: Partial<R.CanaryPolicy>; expect_generation: number };
   "serving/start_bandit": { model: string; versions: number[]; policy: Partial<R.BanditPolicy>; expect_generation: number };

@@ -4,6 +4,7 @@ import type { Deployment } from "../../lib/records";
 import { moment } from "../../lib/format";
 import { arrived, invalidate } from "../../lib/query";
 import { tell } from "../../components/toast";
+import { optionsOf } from "./options";
 import { because, routed } from "./words";
 
 /** Calls a verb of serving; whether it was done. What stood in the way is told, and everything shown is asked again.
@@ -41,10 +42,9 @@ export function backTo(before: Deployment): (generation: number) => Promise<unkn
 
 /** Takes an undeployed model up again, as it was. */
 export async function deployAgain(before: Deployment): Promise<void> {
-  const { model, routes, key, time, sticky, max_waiting, timeout_ms, callers, rate_limit, log_share, redacted, min_replicas, max_replicas, idle_s } = before;
+  const { model, routes } = before;
   const version = routes.find((route) => route.role === "champion")?.version ?? 0;
-  const options = { key, time, sticky, max_waiting, timeout_ms, callers, rate_limit, log_share, redacted, min_replicas, max_replicas, idle_s };
-  await change("serving/deploy", { model, version, ...options }, `${model} is deployed again.`);
+  await change("serving/deploy", { model, version, ...optionsOf(before) }, `${model} is deployed again.`);
   const [now] = (await get("serving/list_deployments", {}).catch(() => [])).filter((one) => one.model === model);
   if (now !== undefined && routes.length > 1) await backTo(before)(now.generation);
 }

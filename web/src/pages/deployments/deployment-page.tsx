@@ -12,11 +12,12 @@ import { Generations } from "./generations";
 import { GraphCard } from "./graph-card";
 import { LiveCharts, SPANS, useTraffic } from "./live-charts";
 import { Judged } from "./judged";
+import { OptionsCard } from "./options-card";
 import { RequestCard } from "./request-card";
 import { RoutesCard } from "./routes-card";
 import { Shadows } from "./shadow";
 import { TryIt } from "./try-it";
-import { opening, planes, rollout, served } from "./words";
+import { opening, planes, rollout } from "./words";
 
 const SHOWN = 100;
 
@@ -75,9 +76,10 @@ function Deployed({ deployment, deployments, history, versions }: ViewProps) {
         <RoutesCard deployment={deployment} versions={versions} history={history} />
         <div className="stack">
           <Judged deployment={deployment} />
-          <Planes states={states.data} told={served(deployment)} />
+          <Planes states={states.data} />
         </div>
       </div>
+      <OptionsCard deployment={deployment} history={history} />
       <LiveCharts traffic={traffic} history={history} />
       {request !== "" && <RequestCard id={request} query={logged} onClose={() => look("")} />}
       {shadowed && <Shadows model={model} onLook={look} />}
@@ -95,7 +97,7 @@ function Deployed({ deployment, deployments, history, versions }: ViewProps) {
 
 const LOOKS = { ready: "ok", loading: "warn", unloaded: "quiet", failed: "bad" } as const;
 
-function Planes({ states, told }: { states: readonly ServingState[] | undefined; told: readonly string[] }) {
+function Planes({ states }: { states: readonly ServingState[] | undefined }) {
   const endpoint = useVerb("serving/endpoint", {});
   return (
     <Card title="Data planes" aside={endpoint.data && <span className="mono">{endpoint.data.rest_url}</span>}>
@@ -115,13 +117,6 @@ function Planes({ states, told }: { states: readonly ServingState[] | undefined;
               </span>
               {state.reason && <p className={state.state === "failed" ? "bad" : "note"}>{state.reason}</p>}
             </li>
-          ))}
-        </ul>
-      )}
-      {told.length > 0 && (
-        <ul className="served note" aria-label="How it is served">
-          {told.map((phrase) => (
-            <li key={phrase}>{phrase}</li>
           ))}
         </ul>
       )}

@@ -5,8 +5,9 @@ import { Card } from "../../components/basics";
 import { Icon } from "../../components/icon";
 import { backTo, change } from "./act";
 import { Actions } from "./actions";
+import { Outdated } from "./outdated";
 import { moved, removed, shareOut, withRoute } from "./shares";
-import { because, routed, share } from "./words";
+import { routed, share } from "./words";
 
 interface RoutesProps {
   deployment: Deployment;
@@ -59,14 +60,6 @@ export function RoutesCard({ deployment, versions, history }: RoutesProps) {
       )}
       {same && <Actions deployment={deployment} versions={versions} history={history} />}
     </Card>
-  );
-}
-
-function Outdated({ latest, began }: { latest: DeploymentChange | undefined; began: number }) {
-  return (
-    <p className="outdated" role="status">
-      <Icon name="warn" size={14} /> You began with generation {began}. Meanwhile {latest ? `${latest.actor} made generation ${latest.generation} (${because(latest)}): ${routed(latest.routes)}.` : "it was changed."} Discard yours to see it.
-    </p>
   );
 }
 

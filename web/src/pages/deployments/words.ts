@@ -63,10 +63,15 @@ export function planes(states: readonly ServingState[], generation: number): { t
   return { tone: "ok", text: states.length === 1 ? "ready" : `${states.length} ready` };
 }
 
+const MAX_WAITING = 2048;
+const TIMEOUT_MS = 30_000;
+
 /** How a deployment is served where that is not as by default, a phrase each. */
 export function served(deployment: Deployment): string[] {
-  const { min_replicas, max_replicas, idle_s, callers, rate_limit, log_share, redacted, sticky, key } = deployment;
+  const { min_replicas, max_replicas, idle_s, callers, rate_limit, log_share, redacted, sticky, key, time, max_waiting, timeout_ms } = deployment;
   const told: string[] = [];
+  if (max_waiting !== MAX_WAITING) told.push(`${plural(max_waiting, "request")} may wait, more get 429`);
+  if (timeout_ms !== TIMEOUT_MS) told.push(`answered within ${duration(timeout_ms)}, or with 504`);
   if (max_replicas > 1) told.push(`${min_replicas === max_replicas ? max_replicas : `${min_replicas} to ${max_replicas}`} replicas, as the load asks for`);
   else if (min_replicas > 0) told.push("always in memory");
   if (idle_s > 0) told.push(`unloaded after ${duration(idle_s * 1000)} without a request; the next one is held while it is loaded`);
@@ -74,8 +79,14 @@ export function served(deployment: Deployment): string[] {
   if (rate_limit > 0) told.push(`${number(rate_limit)} requests a second for each caller, more get 429`);
   if (log_share < 1) told.push(`${share(log_share)} of the requests are logged`);
   if (redacted.length > 0) told.push(`${redacted.join(", ")} never logged`);
+  if (key !== "key" || time !== "time") told.push(`a row's key comes as ${key}, its time as ${time}`);
   if (sticky === "key") told.push(`a ${key} stays with its version`);
   return told;
+}
+
+/** How it is served where nothing is set. */
+export function byDefault({ max_waiting, timeout_ms }: Deployment): string {
+  return `As by default: one replica, ${plural(max_waiting, "request")} may wait, each is answered within ${duration(timeout_ms)} and logged.`;
 }
 
 /** Requests per second over the whole time, of all or of some of them. */

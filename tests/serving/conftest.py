@@ -21,13 +21,16 @@ from homeostat.serving import endpoint
 class PlaneProcess:
     """A real data plane on a free port."""
 
-    def __init__(self, ws: hs.Workspace, log: Path) -> None:
+    def __init__(self, ws: hs.Workspace, log: Path, *paths: Path) -> None:
+        """`paths` come before all others that it imports from."""
         self.ws = ws
         self.log = log
+        self.paths = [str(path) for path in paths]
         self.start()
 
     def start(self, port: int = 0) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOMEOSTAT_HOME": str(self.ws.home)}
+        paths = os.pathsep.join([*self.paths, *sys.path])
+        environment = {**os.environ, "PYTHONPATH": paths, "HOMEOSTAT_HOME": str(self.ws.home)}
         with self.log.open("ab") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "homeostat.serving.plane", "--url", self.ws.url, "--port", str(port)],

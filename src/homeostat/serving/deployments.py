@@ -20,6 +20,7 @@ from homeostat.core.workspace import Workspace
 from homeostat.registry import get_version
 from homeostat.serving import store
 from homeostat.serving.graphs.guarding import members_after, refusal
+from homeostat.serving.libraries import check_libraries
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
 from homeostat.serving.options import Options, check_replicas, checked_options
 from homeostat.serving.routes import check_routes
@@ -41,8 +42,8 @@ def deploy(
     Deploying what is deployed already changes nothing. The data planes load the version and then swap; wait for that
     with `wait_ready`.
 
-    Raises: NotFound for an unknown version; Refused when its gates have refused it, or it lies elsewhere; InvalidInput
-    when nothing here runs what was registered.
+    Raises: NotFound for an unknown version; Refused when its gates have refused it, it lies elsewhere, or no live data
+    plane has the library that it is run with; InvalidInput when nothing here runs what was registered.
     """
     check_name(model, "model name")
     found = get_version(ws, model, version)
@@ -213,13 +214,14 @@ def deployment_history(ws: Workspace, model: str, limit: int = 100) -> list[Depl
 
 
 def check_servable(ws: Workspace, model: str, routes: list[Route]) -> None:
-    """Refused when a version that would answer was refused by its gates, or has no form that runs here; NotFound for an
-    unknown one."""
+    """Refused when a version that would answer was refused by its gates, has no form that runs here, or needs a library
+    that no live data plane has; NotFound for an unknown one."""
     from homeostat.serving.converted import check_form
 
     for route in routes:
         found = get_version(ws, model, route.version)
         check_form(ws, found)
+        check_libraries(ws, found)
         if found.status == "refused" and route.role != "shadow":
             failed = ", ".join(gate.gate for gate in found.gates if not gate.passed)
             raise Refused(

@@ -25,6 +25,7 @@ from homeostat.serving.catalog import Catalog
 from homeostat.serving.graphs.lane import GraphLane
 from homeostat.serving.graphs.opening import open_graph
 from homeostat.serving.lane import Lane
+from homeostat.serving.libraries import lacking
 from homeostat.serving.model import Deployment
 from homeostat.serving.one_line import one_line
 from homeostat.serving.planes import BEAT_S
@@ -60,6 +61,7 @@ class Follower:
         self._trouble = ""
         self._stopping = False
         self._told: dict[str, tuple[int, str, str]] = {}
+        self._lacks: str | None = None  # what was told of itself
         catalog.residency.start = self._load
 
     async def run(self) -> None:
@@ -317,9 +319,13 @@ class Follower:
             connection.execute(sa.insert(store.state).values(plane=self._plane, model=model, **values))
 
     def _beat(self, news: list[tuple[str, int, str, str]]) -> None:
+        lacks = " ".join(lacking())
+
         def write(connection: sa.Connection) -> None:
             if self._stopping:
                 return  # a beat after the farewell would raise the dead
+            if lacks != self._lacks:
+                self._write(connection, store.ITSELF, 0, "lacks", lacks)
             for model, generation, state, reason in news:
                 self._write(connection, model, generation, state, reason)
             values = {"url": self._url, "beat_ms": now_ms()}
@@ -329,7 +335,8 @@ class Follower:
             if not changed.rowcount:
                 connection.execute(sa.insert(store.plane).values(plane=self._plane, **values))
 
-        self._quietly(write)
+        if self._quietly(write):
+            self._lacks = lacks
 
     def _forget(self) -> None:
         def write(connection: sa.Connection) -> None:
@@ -338,12 +345,15 @@ class Follower:
 
         self._quietly(write)
 
-    def _quietly(self, write: Callable[[sa.Connection], None]) -> None:
+    def _quietly(self, write: Callable[[sa.Connection], None]) -> bool:
+        """Whether it could be written."""
         try:
             self._ws.db.write(write)
         except HomeostatError as error:
             # A full disk must not stop predictions; who waits for this plane is told when it works again.
             log.error("the data plane cannot record its state: %s", error)
+            return False
+        return True
 
 
 def _replicas(served: Served) -> str:

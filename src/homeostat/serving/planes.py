@@ -26,6 +26,15 @@ def plane_name(host: str, port: int, index: int) -> str:
     return f"{_machine()}{host}:{port}#{index}"
 
 
+def machine_of(plane: str) -> str:
+    """The machine that a data plane of this name runs on.
+
+    >>> machine_of("web-1/127.0.0.1:8080#0")
+    'web-1'
+    """
+    return plane.partition("/")[0] or plane
+
+
 def _machine() -> str:
     return f"{platform.node()[:200]}/"
 
@@ -46,7 +55,7 @@ def states(ws: Workspace, model: str | None = None) -> list[ServingState]:
     query = (
         sa.select(store.state)
         .join(store.plane, store.plane.c.plane == store.state.c.plane)
-        .where(store.plane.c.beat_ms > now_ms() - SILENT_MS)
+        .where(store.plane.c.beat_ms > now_ms() - SILENT_MS, store.state.c.model != store.ITSELF)
         .order_by(store.state.c.model, store.state.c.plane)
     )
     if model is not None:

@@ -39,6 +39,8 @@ plane = sa.Table(
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("beat_ms", sa.BigInteger, nullable=False),
 )
+# In the place of a model: what a data plane tells of itself. No model is called so.
+ITSELF = ""
 state = sa.Table(
     "serving_state",
     metadata,

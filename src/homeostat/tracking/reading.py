@@ -1,4 +1,4 @@
-"""Rows to `Run` records: one query for each kind of detail, however many runs."""
+"""Rows to `Run` records: one question for each kind of detail, however many runs, all of them asked at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from homeostat.core.statements import among, marks, rows_of
 from homeostat.tracking import store
 from homeostat.tracking.model import Run
 
-# Numbers bound in one statement.
-_AT_ONCE = 500
+_RUN = (
+    "select r.seq, r.id, e.name, r.name, r.status, r.kind, r.start_ms, r.end_ms, r.parent_id, r.source,"
+    " r.code_version, r.error, r.lifecycle, r.owner"
+    " from tracking_run r join tracking_experiment e on e.id = r.experiment_id where r.seq "
+)
+# Where each kind of detail is kept.
+_DETAILS = (
+    ("params", "tracking_param", "value"),
+    ("tags", "tracking_tag", "value"),
+    ("metrics", "tracking_series", "last_value"),
+)
+_NAN = float("nan")
 
 
 def one(c: sa.Connection, run_id: str) -> Run:
@@ -21,28 +32,33 @@ def one(c: sa.Connection, run_id: str) -> Run:
 
 def read_runs(c: sa.Connection, seqs: list[int], columns: list[str] | None = None) -> list[Run]:
     """The runs of these internal numbers, in this order, with their details: those that `columns` names, or all."""
-    rows: dict[int, Any] = {}
-    for start in range(0, len(seqs), _AT_ONCE):
-        part = seqs[start : start + _AT_ONCE]
-        query = (
-            sa.select(store.run, store.experiment.c.name.label("experiment"))
-            .join(store.experiment, store.experiment.c.id == store.run.c.experiment_id)
-            .where(store.run.c.seq.in_(part))
+    if not seqs:
+        return []
+    these, bound = among(c, seqs)
+    asked = [(f"{_RUN}{these}", bound)]
+    groups = [group for group, _, _ in _DETAILS if _named(group, columns) != []]
+    for group, table, value in _DETAILS:
+        if group in groups:
+            keys = _named(group, columns) or []
+            which = f" and key in ({marks(len(keys))})" if keys else ""
+            sql = f"select run_seq, key, {value} from {table} where run_seq {these}{which} order by run_seq, key"  # noqa: S608 - names of this file; values are bound
+            asked.append((sql, [*bound, *keys]))
+    runs, *details = rows_of(c, asked)
+    found = dict(zip(groups, map(_by_run, details), strict=True))
+    params, tags, metrics = (found.get(group, defaultdict(dict)) for group, _, _ in _DETAILS)
+    made = {
+        seq: Run(
+            id=id, experiment=experiment, name=name, status=status, kind=kind, start_ms=start_ms, end_ms=end_ms,
+            parent_id=parent_id, source=source, code_version=code_version, error=error, lifecycle=lifecycle,
+            owner=owner, params=params[seq], tags=tags[seq],
+            metrics={key: _NAN if value is None else value for key, value in metrics[seq].items()},
         )
-        rows.update({row.seq: row for row in c.execute(query)})
-    params = _pairs(c, store.param, store.param.c.value, seqs, _named("params", columns))
-    tags = _pairs(c, store.tag, store.tag.c.value, seqs, _named("tags", columns))
-    metrics = _pairs(c, store.series, store.series.c.last_value, seqs, _named("metrics", columns))
-    return [
-        Run(
-            id=row.id, experiment=row.experiment, name=row.name, status=row.status, kind=row.kind,
-            start_ms=row.start_ms, end_ms=row.end_ms, parent_id=row.parent_id, source=row.source,
-            code_version=row.code_version, error=row.error, lifecycle=row.lifecycle, owner=row.owner,
-            params=params[row.seq], tags=tags[row.seq],
-            metrics={key: float("nan") if value is None else value for key, value in metrics[row.seq].items()},
-        )
-        for row in (rows[seq] for seq in seqs)
-    ]  # fmt: skip
+        for (
+            seq, id, experiment, name, status, kind, start_ms, end_ms, parent_id, source, code_version, error,
+            lifecycle, owner,
+        ) in runs
+    }  # fmt: skip
+    return [made[seq] for seq in seqs]
 
 
 def _named(group: str, columns: list[str] | None) -> list[str] | None:
@@ -50,20 +66,8 @@ def _named(group: str, columns: list[str] | None) -> list[str] | None:
     return None if columns is None else [name.removeprefix(prefix) for name in columns if name.startswith(prefix)]
 
 
-def _pairs(
-    c: sa.Connection, table: sa.Table, value: sa.Column[Any], seqs: list[int], keys: list[str] | None
-) -> dict[int, dict[str, Any]]:
+def _by_run(rows: list[Any]) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = defaultdict(dict)
-    if keys == []:
-        return found
-    for start in range(0, len(seqs), _AT_ONCE):
-        query = (
-            sa.select(table.c.run_seq, table.c.key, value)
-            .where(table.c.run_seq.in_(seqs[start : start + _AT_ONCE]))
-            .order_by(table.c.run_seq, table.c.key)
-        )
-        if keys is not None:
-            query = query.where(table.c.key.in_(keys))
-        for seq, key, kept in c.execute(query):
-            found[seq][key] = kept
+    for seq, key, value in rows:
+        found[seq][key] = value
     return found

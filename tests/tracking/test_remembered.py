@@ -11,13 +11,18 @@ import msgspec
 import pytest
 
 import homeostat as hs
+from homeostat.core.clock import now_ms
 from homeostat.core.foreign import Args
+from homeostat.core.statements import change
 from homeostat.tracking import explore
 from homeostat.tracking.mlflow import search as mlflow
 from homeostat.tracking.model import Metric
+from homeostat.tracking.purge import purge
 from homeostat.tracking.query import remembered
+from homeostat.tracking.query.loading import values_of
 from homeostat.tracking.query.parsing import parse_value
 from homeostat.tracking.query.remembered import Columns
+from homeostat.tracking.texts import refresh
 
 LOSS, OPT = parse_value("run.metrics.loss"), parse_value("run.tags.opt")
 ORDERS = (
@@ -30,6 +35,8 @@ ORDERS = (
 )
 
 
+# Of a name, a parameter, a tag, a state, an experiment, and with another condition.
+WORDS = ("x", "X a", "fail", "defau", "nowhere", '"c" "y"')
 MLFLOWS = (
     ("metrics.loss < 1.5 and params.opt = 'a'", "metrics.auc DESC"),
     ("metrics.loss >= 0.5 and tags.opt != 'b'", "metrics.loss ASC"),
@@ -53,8 +60,11 @@ def answers(ws: hs.Workspace) -> list[Any]:
         ws.tracking.run_facets(query="run.metrics.loss < 1 and run.params.opt == 'a' and not run.tags.opt == 'b'"),
         *(of_mlflow(ws, filter_, order) for filter_, order in MLFLOWS),
     ]
+    for words in WORDS:
+        found += [ws.tracking.run_facets(query=words), ws.tracking.group_runs(words, by=["run.name"])]
     both = "run.metrics.loss < 1.5 and run.params.opt == 'a'"
     asked = [(f"{query} or run.kind == 'run'", order) for order in ORDERS]
+    asked += [(words, order) for words in WORDS for order in ("-run.start", "run.metrics.loss", "run.params.opt")]
     for query, order in [*asked, *((both, order) for order in ("-run.start", "run.metrics.loss", "-run.params.opt"))]:
         after, ids = None, list[str]()
         while True:
@@ -117,8 +127,8 @@ def test_a_search_that_began_before_a_change_does_not_see_it(any_ws: hs.Workspac
     def values(c: Any) -> tuple[float, str]:
         columns = Columns.of(any_ws, c)
         assert columns is not None
-        codes, texts, _ = columns.texts(OPT)
-        return columns.numbers(LOSS)[1], texts[codes[1]]
+        texts = columns.texts(OPT)
+        return columns.numbers(LOSS)[1], texts.texts[texts.codes[1]]
 
     def change_and_look() -> None:
         any_ws.tracking.log_metrics(run.id, {"loss": 2.0}, step=1)
@@ -152,6 +162,63 @@ def test_nothing_is_kept_of_what_is_taken_back(any_ws: hs.Workspace):
     with pytest.raises(ZeroDivisionError):
         any_ws.db.write(change)
     assert repr(answers(any_ws)) == repr(before)
+
+
+def test_what_postgresql_sends_packed_is_what_it_has(any_ws: hs.Workspace):
+    texts = ["a", 'it"s', "back\\slash", "Ärger\n\x1f", "", "\U0001f98a"]
+    numbers = [0.1, -2.5, 1e308, 5e-324, float("inf"), float("-inf"), float("nan")]
+    for number in range(max(len(texts), len(numbers))):
+        run = any_ws.tracking.create_run(tags={"opt": texts[number]} if number < len(texts) else {})
+        any_ws.tracking.log_metrics(run.id, {"loss": numbers[number]})
+
+    def read(c: Any) -> tuple[list[Any], list[Any], list[Any]]:
+        found = [sorted(values_of(c, value, 7)) for value in (OPT, LOSS)]
+        return found[0], found[1], sorted(values_of(c, LOSS, 5, {2, 4, 6}))
+
+    of_tags, of_metrics, some = any_ws.db.read(read)
+    assert of_tags == list(enumerate(texts, 1))
+    assert repr(of_metrics) == repr(list(enumerate(numbers[:-1], 1)))  # a NaN is none
+    assert some == [(2, -2.5), (4, 5e-324)]
+
+
+def test_words_are_remembered_on_postgresql_and_never_older_than_what_is_committed(
+    any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    def found(word: str) -> list[str]:
+        return [run.id for run in any_ws.tracking.search_runs(query=word, order_by="run.id", columns=[]).runs]
+
+    for number in range(4):
+        any_ws.tracking.create_run(id=f"r{number}", name="fox" if number % 2 else "owl", tags={"team": "red"})
+    while any_ws.db.write(refresh):
+        pass
+    assert [found("fox") for _ in range(2)] == [["r1", "r3"]] * 2
+    if any_ws.db.url.startswith("postgresql"):
+        any_ws.db.write(lambda c: change(c, "delete from tracking_text"))  # of which nobody is told
+        assert found("fox") == ["r1", "r3"]
+        assert [found("owl"), found("red")] == [["r0", "r2"], ["r0", "r1", "r2", "r3"]]
+    any_ws.db.write(lambda c: change(c, "update tracking_run set name = 'gull' where id = 'r1'"))
+    any_ws.tracking.set_tags("r2", {"note": "a fox"})
+    any_ws.tracking.create_run(id="r4", params={"a": "the FOX"})
+    any_ws.tracking.delete_run("r3")
+    purge(any_ws, now_ms() + 1, set(), really=True)
+    assert found("fox") == ["r2", "r4"]
+    monkeypatch.setattr(remembered, "_BUDGET", 10)  # nothing is kept from here on
+    any_ws.db.write(lambda c: change(c, "update tracking_run set name = 'fox' where id = 'r1'"))
+    assert [found("fox") for _ in range(3)] == [["r1", "r2", "r4"]] * 3
+
+
+def test_words_too_many_to_be_remembered_are_found_in_the_database(
+    any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(3):
+        any_ws.tracking.create_run(id=f"r{number}", name="fox" * 100)
+    monkeypatch.setattr(remembered, "_MOST_WORDS", 1000)
+    for _ in range(3):
+        assert any_ws.tracking.run_facets(query="fox").runs == 3
+        assert any_ws.tracking.run_facets(query="owl").runs == 0
+    memory = remembered._memories[any_ws.db]
+    assert memory.too_wordy == any_ws.db.url.startswith("postgresql")
+    assert not remembered.remembers_words(any_ws)
 
 
 def test_what_is_used_least_goes_first(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):

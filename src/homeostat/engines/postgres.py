@@ -16,6 +16,10 @@ from homeostat.core.extras import require
 
 # How long a write may wait for another process's where it holds up others.
 _HARDLY_MS = 5
+_ROOMY = (
+    "select set_config('work_mem', '16MB', false)"
+    " where pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB')"
+)
 _BEGIN = "begin isolation level repeatable read"
 
 T = TypeVar("T")
@@ -131,11 +135,13 @@ def _quick(connection: Any, record: Any) -> None:
 
 
 def _suited(connection: Any, record: Any) -> None:
-    """Set what searches need: no compiling, which takes longer than they do, and plans for disks that seek at once."""
+    """Set what searches need: no compiling, which takes longer than they do, plans for disks that seek at once, and
+    room for the numbers of some hundred thousand runs."""
     from homeostat.engines.postgres_wire import PostgresWire  # needs psycopg
 
     connection.execute("set jit = off")
     connection.execute("set random_page_cost = 1.1")
+    connection.execute(_ROOMY)
     connection.execute("set plan_cache_mode = force_custom_plan")
     # A number written as text is the same number.
     connection.execute("set extra_float_digits = 1")

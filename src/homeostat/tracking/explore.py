@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
+from itertools import compress
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from homeostat.core.errors import InvalidInput
-from homeostat.core.statements import among, rows
+from homeostat.core.statements import among, rows, rows_of
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import store, texts
@@ -18,6 +20,7 @@ from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import figures
 from homeostat.tracking.query.finding import Asked, soonest
 from homeostat.tracking.query.fitting import fitting, listed, read_numbers
+from homeostat.tracking.query.masks import Mask
 from homeostat.tracking.query.parsing import parse, parse_order
 from homeostat.tracking.query.ranking import first_of
 from homeostat.tracking.query.remembered import Columns
@@ -55,14 +58,15 @@ def run_facets(
     def read(c: sa.Connection) -> RunFacets:
         base = Base(lifecycle, experiment, kind, parent_id, status)
         groups, seqs = _divided(c, base, tree, Columns.of(ws, c))
+        metrics, params, tags = _keys(c, seqs)
         return RunFacets(
             runs=sum(row.runs for row in groups),
             statuses=_sum(groups, "status"),
             kinds=_sum(groups, "kind"),
             experiments=dict(list(_sum(groups, "experiment").items())[:_GROUPS]),
-            metrics=_keys(c, store.series, seqs),
-            params=_keys(c, store.param, seqs),
-            tags=_keys(c, store.tag, seqs),
+            metrics=metrics,
+            params=params,
+            tags=tags,
         )
 
     return texts.read(ws, tree, read)
@@ -80,7 +84,7 @@ def _divided(c: sa.Connection, base: Base, tree: Condition, columns: Columns | N
     names = dict(rows(c, "select id, name from tracking_experiment"))
     joined = figures(c, base, tree)
     fit = fitting(c, base, tree, joined, columns) if tree != Every(()) else None
-    if fit is not None and columns is not None and len(fit) > _MANY and _counts_here(c, columns):
+    if isinstance(fit, Mask) and columns is not None and len(fit) > _MANY and _counts_here(c, columns):
         # To go through all runs takes longer there than to count them here.
         divided = _divided_here(columns, fit)
         order = parse_order(_NEWEST)[0]
@@ -108,10 +112,11 @@ def _counts_here(c: sa.Connection, columns: Columns) -> bool:
     return all(known)
 
 
-def _divided_here(columns: Columns, fit: set[int]) -> list[tuple[Any, ...]]:
+def _divided_here(columns: Columns, fit: Mask) -> list[tuple[Any, ...]]:
     """As `_divided_within`, of what is remembered."""
     ids, kinds, statuses = columns.numbers(_SHARED[0]), columns.texts(_SHARED[1]), columns.texts(_SHARED[2])
-    counted = Counter((ids[seq], kinds.codes[seq], statuses.codes[seq]) for seq in fit)
+    shared: tuple[Any, ...] = (ids, kinds.codes, statuses.codes)
+    counted = Counter(zip(*(compress(column, fit.marks) for column in shared), strict=True))
     return [(int(id), kinds.texts[kind], statuses.texts[state], n) for (id, kind, state), n in counted.items()]
 
 
@@ -121,7 +126,7 @@ def _all_divided(c: sa.Connection, base: Base) -> list[Any]:
     return rows(c, f"select {_DIVIDED}, count(*) from tracking_run r where {of_all} group by {_DIVIDED}", bound)  # noqa: S608 - names of this slice; values are bound
 
 
-def _divided_within(c: sa.Connection, base: Base, fit: set[int]) -> list[Any]:
+def _divided_within(c: sa.Connection, base: Base, fit: Set[int]) -> list[Any]:
     """As `_all_divided`, of the runs of `fit`."""
     postgres = c.dialect.name == "postgresql"
     if len(fit) <= _MANY:
@@ -129,7 +134,8 @@ def _divided_within(c: sa.Connection, base: Base, fit: set[int]) -> list[Any]:
         return rows(c, f"select {_DIVIDED}, count(*) from tracking_run where seq {of_these} group by {_DIVIDED}", bound)  # noqa: S608 - names of this slice; values are bound
     of_all, bound = base.on_runs(postgres, counted=True)
     sql = f"select {_DIVIDED}, {listed('r.seq', postgres)} from tracking_run r where {of_all} group by {_DIVIDED}"  # noqa: S608 - names of this slice; values are bound
-    return [(*shared, len(fit.intersection(read_numbers(seqs)))) for *shared, seqs in rows(c, sql, bound)]
+    count = fit.among if isinstance(fit, Mask) else lambda seqs: sum(map(fit.__contains__, seqs))
+    return [(*shared, count(read_numbers(seqs))) for *shared, seqs in rows(c, sql, bound)]
 
 
 @verb(permission="tracking:read")
@@ -175,7 +181,12 @@ def _sum(rows: Any, name: str) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _keys(c: sa.Connection, table: sa.Table, seqs: list[int]) -> dict[str, int]:
-    many = sa.func.count().label("many")
-    query = sa.select(table.c.key, many).where(table.c.run_seq.in_(seqs)).group_by(table.c.key)
-    return {row.key: row.many for row in c.execute(query.order_by(many.desc(), table.c.key).limit(_KEYS))}
+def _keys(c: sa.Connection, seqs: list[int]) -> list[dict[str, int]]:
+    """How many of the runs have each key: of metrics, of parameters, of tags."""
+    these, bound = among(c, seqs)
+    sql = (
+        "select key, count(*) as many from {} where run_seq {} group by key"  # noqa: S608 - names of this slice; values are bound
+        f" order by many desc, key limit {_KEYS}"
+    )
+    tables = (store.series.name, store.param.name, store.tag.name)
+    return [dict(found) for found in rows_of(c, [(sql.format(table, these), bound) for table in tables])]

@@ -7,11 +7,12 @@ is found and in what order; it is asked of few runs, among which all that it wou
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from homeostat.core.foreign_search import Comparison, Group
 from homeostat.tracking.mlflow.shapes import RUN_NAME
+from homeostat.tracking.query.masks import Mask
 from homeostat.tracking.query.remembered import Columns
 from homeostat.tracking.query.tree import Compare, Constant, Metric, Param, Tag
 
@@ -26,11 +27,11 @@ def asks_several(tree: Any | None) -> bool:
     return isinstance(tree, Group) and tree.kind == "and"
 
 
-def fitting(columns: Columns, tree: Any | None) -> tuple[set[int] | None, Any | None]:
+def fitting(columns: Columns, tree: Any | None) -> tuple[Mask | None, Any | None]:
     """The runs, of any lifecycle, of which a part of `tree` holds, and what is left of it to be asked; None where
     nothing is remembered of what it asks, or it does not ask several things."""
     members = tree.members if isinstance(tree, Group) and asks_several(tree) else ()
-    found: set[int] | None = None
+    found: Mask | None = None
     rest: list[Any] = []
     for member in members:
         node = _compared(member) if isinstance(member, Comparison) else None
@@ -45,7 +46,7 @@ def fitting(columns: Columns, tree: Any | None) -> tuple[set[int] | None, Any | 
 
 
 def first_by(
-    columns: Columns, key: str, ascending: bool, runs: set[int], last: float | None, least: int
+    columns: Columns, key: str, ascending: bool, runs: Collection[int], last: float | None, least: int
 ) -> Iterator[tuple[list[int], bool]]:
     """The first of `runs` by the metric `key`, from `last` on, at least `least` of them with all that share the last
     one's value; then more of them. With each whether these are all. Nothing where the metric is not remembered."""

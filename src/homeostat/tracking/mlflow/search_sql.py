@@ -20,6 +20,7 @@ from homeostat.core.patterns import glob
 from homeostat.core.statements import among, marks, rows
 from homeostat.tracking.mlflow.narrowing import FEW, first_by, fitting
 from homeostat.tracking.mlflow.shapes import RUN_NAME, TABLES
+from homeostat.tracking.query.masks import Mask
 from homeostat.tracking.query.remembered import Columns
 
 _METRICS, _PARAMS, _TAGS = ("metric", "metrics"), ("parameter", "parameters", "param", "params"), ("tag", "tags")
@@ -99,7 +100,7 @@ def find(c: sa.Connection, search: Search, columns: Columns | None = None) -> tu
     return seqs, _token(search, found[search.limit - 1]) if len(found) > search.limit else None
 
 
-def _first_of(c: sa.Connection, search: Search, last: list[Any], columns: Columns, fit: set[int]) -> list[Any] | None:
+def _first_of(c: sa.Connection, search: Search, last: list[Any], columns: Columns, fit: Mask) -> list[Any] | None:
     """What `_select` finds by the index of the first metric, of the few of `fit` that come first; None where those are
     not known, or too many."""
     _, key, ascending = search.order[0]

@@ -8,6 +8,7 @@ one by one: mostly they hold the page. Where they do not, few runs fit: these ar
 from __future__ import annotations
 
 import base64
+from collections.abc import Set
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from homeostat.core.statements import among, rows
 from homeostat.tracking.query.base import Base
 from homeostat.tracking.query.figures import Figures, figures
 from homeostat.tracking.query.fitting import fitting
+from homeostat.tracking.query.masks import Mask
 from homeostat.tracking.query.parsing import conditions_of
 from homeostat.tracking.query.ranking import first_of
 from homeostat.tracking.query.remembered import Columns, remembers
@@ -48,6 +50,7 @@ from homeostat.tracking.query.tree import (
     Tag,
     Text,
     Value,
+    Word,
 )
 
 _Kept = list[float | int | str | None]
@@ -91,27 +94,55 @@ def find(c: sa.Connection, asked: Asked, columns: Columns | None = None) -> tupl
     parts = _parts(_decided(asked.order))
     joined = figures(c, asked.base, asked.tree, [key.value for key in parts[0].order])
     begin, last = (0, None) if asked.after is None else _read_token(asked.after, asked.order_by)
+    search = _Search(c, asked, joined, columns)
     found: list[tuple[int, Any]] = []
-    fit: set[int] | None = None
-    here = columns is not None and _told(c, columns, asked.tree)
     for number, part in enumerate(parts):
         if number < begin or len(found) > asked.limit:
             continue
         behind, limit = last if number == begin else None, asked.limit + 1 - len(found)
-        some: list[Any] | None = None
-        if fit is None and not here and _near(asked, part):
-            some = _first_of(c, asked, part, joined, behind, limit)
-            fit = fitting(c, asked.base, asked.tree, joined, columns) if some is None else None
-        elif columns is not None and _ranked(part, here):
-            fit = fitting(c, asked.base, asked.tree, joined, columns) if fit is None else fit
-            runs = fit if part.lacking is None else fit.difference(columns.having(part.lacking))
-            some = first_of(columns, part.order[0], runs, behind, limit)
-        if some is None:
-            some = _Statement(c, asked, part, joined, behind, within=fit).rows(limit)
-        found += [(number, row) for row in some]
+        found += [(number, row) for row in search.rows(part, behind, limit)]
     more, found = len(found) > asked.limit, found[: asked.limit]
     seqs = [row[0] for _, row in found]
     return seqs, _token(asked.order_by, *found[-1]) if more else None
+
+
+class _Search:
+    """What one search finds, part by part. All runs that fit are told once, and only where that is needed."""
+
+    def __init__(self, c: sa.Connection, asked: Asked, joined: Figures, columns: Columns | None) -> None:
+        self._c, self._asked, self._joined, self._columns = c, asked, joined, columns
+        self._fit: Set[int] | None = None
+        self._told = columns is not None and _told(c, columns, asked.tree)
+
+    def rows(self, part: _Part, behind: _Kept | None, limit: int) -> list[Any]:
+        """Number and sort values of the first `limit` runs of a part."""
+        c, asked, columns = self._c, self._asked, self._columns
+        if self._fit is None and not self._told and _near(asked, part):
+            some = _first_of(c, asked, part, self._joined, behind, limit)
+            if some is not None:
+                return some
+            self._runs()
+        # To hand many runs to PostgreSQL takes longer than to order them here.
+        many = self._fit is not None and len(self._fit) > _FEW and c.dialect.name == "postgresql"
+        if columns is not None and _ranked(part, self._told or many):
+            runs = self._runs() if part.lacking is None else self._runs() - columns.having(part.lacking)
+            return first_of(columns, part.order[0], _masked(runs), behind, limit)
+        within = self._runs() if self._told else self._fit
+        if columns is not None and (self._told or many) and part.having is not None and remembers(part.having):
+            within = self._runs() & columns.having(part.having)
+            if not within:
+                return []
+        return _Statement(c, asked, part, self._joined, behind, within=within).rows(limit)
+
+    def _runs(self) -> Set[int]:
+        if self._fit is None:
+            self._fit = fitting(self._c, self._asked.base, self._asked.tree, self._joined, self._columns)
+        return self._fit
+
+
+def _masked(runs: Set[int]) -> Mask:
+    assert isinstance(runs, Mask)  # as they are where something is remembered
+    return runs
 
 
 def _decided(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:
@@ -165,13 +196,18 @@ def _first_of(
 
 
 def _told(c: sa.Connection, columns: Columns, tree: Condition) -> bool:
-    """Whether what is remembered tells all of `tree`, which asks of several values: then PostgreSQL takes longer to
-    look for the first that fit."""
+    """Whether what is remembered tells all of `tree`, which asks of several values or for words: then PostgreSQL takes
+    longer to look for the first that fit."""
     members = conditions_of(tree)
-    if c.dialect.name != "postgresql" or len(members) < 2:
+    if c.dialect.name != "postgresql" or (len(members) < 2 and not any(isinstance(one, Word) for one in members)):
         return False
-    known = [isinstance(one, Compare) and columns.knows(one) for one in members]  # each is noted as asked
+    # Each is noted as asked.
+    known = [columns.knows_words() if isinstance(one, Word) else _known(columns, one) for one in members]
     return all(known)
+
+
+def _known(columns: Columns, node: Any) -> bool:
+    return isinstance(node, Compare) and columns.knows(node)
 
 
 def _ranked(part: _Part, here: bool) -> bool:
@@ -211,7 +247,7 @@ class _Statement:
         joined: Figures,
         last: _Kept | None,
         first: int = 0,
-        within: set[int] | None = None,
+        within: Set[int] | None = None,
     ) -> None:
         self._c, self._part, self._joined, self._first = c, part, joined, first
         self._tree: Condition = asked.tree if within is None else Every(())

@@ -7,6 +7,9 @@ run up in each other's. What is dearer to tell is then asked of what is left alo
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Set
+from functools import reduce
+from operator import and_, or_
 from typing import Any
 
 import msgspec
@@ -18,14 +21,17 @@ from homeostat.tracking.query.figures import Figures
 from homeostat.tracking.query.parsing import conditions_of
 from homeostat.tracking.query.remembered import Columns, remembers_of
 from homeostat.tracking.query.sql import TABLES, Place, Sql, Writer, numeric, places_of
-from homeostat.tracking.query.tree import Among, Compare, Condition, Every, Not, Some, Text
+from homeostat.tracking.query.tree import Among, Compare, Condition, Every, Not, Some, Text, Word
 
 # As many runs are looked at one by one.
 _LOOKED_AT = 30_000
 
 
-def fitting(c: sa.Connection, base: Base, tree: Condition, joined: Figures, columns: Columns | None = None) -> set[int]:
-    """The internal numbers of the runs that fit; `joined` is what `figures` gives for the search."""
+def fitting(c: sa.Connection, base: Base, tree: Condition, joined: Figures, columns: Columns | None = None) -> Set[int]:
+    """The internal numbers of the runs that fit; `joined` is what `figures` gives for the search.
+
+    With `columns` they are a `Mask`.
+    """
     return _Fitting(c, base, joined, columns).of(conditions_of(tree))
 
 
@@ -54,14 +60,14 @@ class _Fitting:
         self._c, self._base, self._joined, self._columns = c, base, joined, columns
         self._postgres = c.dialect.name == "postgresql"
 
-    def of(self, members: list[Any]) -> set[int]:
+    def of(self, members: list[Any]) -> Set[int]:
         quick, rest = list[Any](), list[Any]()
         for member in members:
             (quick if self._quick(member) else rest).append(member)
         if not quick:
-            return set(self._all(rest))
+            return self._runs(self._all(rest))
         plain = self._base == Base()
-        found = None if plain else set(self._all([]))
+        found = None if plain else self._runs(self._all([]))
         for group in _by_place(quick):
             some = self._set(group)
             found = some if found is None else found & some
@@ -70,38 +76,45 @@ class _Fitting:
             if len(found) <= _LOOKED_AT:
                 break
             if isinstance(member, Not) and self._quick(member.member):
-                found -= self._set([member.member])
+                found = found - self._set([member.member])
             elif _table(member) is not None:
-                found &= self._set([member])
+                found = found & self._set([member])
             else:
-                found.intersection_update(self._all([member]))
+                found = found & self._runs(self._all([member]))
             rest = rest[1:]
         if rest:
-            return set(self._all(rest, found)) if found else found
+            return self._runs(self._all(rest, found)) if found else found
         if plain:  # few are deleted, and soon found
             gone = "from tracking_run b where b.lifecycle < ? or b.lifecycle > ?"
-            found.difference_update(numbers(self._c, "b.seq", (gone, [self._base.lifecycle] * 2)))
+            found = found - self._runs(numbers(self._c, "b.seq", (gone, [self._base.lifecycle] * 2)))
         return found
 
-    def _set(self, nodes: list[Any]) -> set[int]:
+    def _runs(self, found: Iterable[int]) -> Set[int]:
+        return set(found) if self._columns is None else self._columns.mask(found)
+
+    def _set(self, nodes: list[Any]) -> Set[int]:
         """The runs of which all `nodes` hold, of any lifecycle; all are of one place, or there is one."""
-        first = nodes[0]
+        first, columns = nodes[0], self._columns
         match first:
             case Every(members):
-                return set[int].intersection(*(self._set([member]) for member in members))
+                return reduce(and_, (self._set([member]) for member in members))
             case Some(members):
-                return set[int]().union(*(self._set([member]) for member in members))
-            case _ if self._columns is not None and remembers_of(first):
-                return self._columns.holds(first)
-            case _ if self._columns is not None and all(map(self._known, nodes)):
-                return set[int].intersection(*map(self._columns.holds, nodes))
+                return reduce(or_, (self._set([member]) for member in members))
+            case Word() if columns is not None:
+                return columns.holding(first)
+            case _ if columns is not None and remembers_of(first):
+                return columns.holds(first)
+            case _ if columns is not None and all(map(self._known, nodes)):
+                return reduce(and_, map(columns.holds, nodes))
             case _:
-                return set(numbers(self._c, "x.run_seq", Writer(self._postgres).rows_of(nodes)))
+                return self._runs(numbers(self._c, "x.run_seq", Writer(self._postgres).rows_of(nodes)))
 
     def _quick(self, node: Any) -> bool:
         """Whether indexes tell all of it, or what is remembered."""
         if isinstance(node, Every | Some):
             return bool(node.members) and all(map(self._quick, node.members))
+        if isinstance(node, Word):
+            return self._columns is not None and self._columns.knows_words()
         if self._columns is not None and (remembers_of(node) or self._known(node)):
             return True
         return _table(node) is not None and numeric(node)
@@ -112,7 +125,7 @@ class _Fitting:
             return False
         return self._columns.knows(node)
 
-    def _all(self, members: list[Any], within: set[int] | None = None) -> list[int]:
+    def _all(self, members: list[Any], within: Set[int] | None = None) -> list[int]:
         """The runs of the search, of these `within`, of which all `members` hold."""
         few = within is not None
         writer = Writer(self._postgres, self._joined.names, few=few, rare=not few)

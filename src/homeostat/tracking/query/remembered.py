@@ -12,16 +12,19 @@ import math
 import operator
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from itertools import compress, count, repeat
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
-from homeostat.core.statements import among, each, rows
+from homeostat.core.statements import rows
 from homeostat.tracking.changes import Mark, changed_since, mark
-from homeostat.tracking.query.sql import EXPERIMENT, JOINED, RUN, TABLES, Writer, places
-from homeostat.tracking.query.tree import Arithmetic, Compare, Constant, Metric, Param, Property, Tag, Value
+from homeostat.tracking.query.loading import bodies_of, values_of
+from homeostat.tracking.query.masks import Mask
+from homeostat.tracking.query.sql import EXPERIMENT, JOINED, places
+from homeostat.tracking.query.tree import Arithmetic, Compare, Constant, Metric, Param, Property, Tag, Value, Word
+from homeostat.tracking.query.words import experiments_sql, looked_for, statuses_with
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -34,16 +37,60 @@ _MANY, _MOST_ANEW = 10_000, 20_000
 _MOST_ASKED = 1000
 # What is remembered of a database in one process, in bytes, and of what is looked for in texts, of each beside its own.
 _BUDGET, _OF_TEXT = 64 << 20, 120
+# So much of it may be what words are looked for in, of which a run has so much at least.
+_MOST_WORDS, _LEAST_WORDS = 40 << 20, 120
 _COMPARED = {"==": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _COMPUTED = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
-class Texts(NamedTuple):
+class Texts:
     """`texts[codes[seq]]` is the text of the run `seq`; the code is -1 where there is none."""
 
-    codes: array[int]
-    texts: list[str]
-    known: dict[str, int]
+    def __init__(self, codes: array[int], before: Texts | None = None) -> None:
+        self.codes = codes
+        # Shared with what was remembered `before`: codes are added, and none changes.
+        self.texts: list[str] = [] if before is None else before.texts
+        self.known: dict[str, int] = {} if before is None else before.known
+        self._order: list[int] = [] if before is None else before._order
+        self._ordered = False
+        self._places: array[float] | None = None
+
+    def code_of(self, text: str) -> int:
+        """The code of a text, which is added where it is new."""
+        code = self.known.get(text)
+        if code is None:
+            self.texts.append(text)
+            code = self.known[text] = len(self.texts) - 1
+        return code
+
+    def order(self) -> list[int]:
+        """The codes in the order of their texts, by code points. It stays the same when others add texts."""
+        if not self._ordered:
+            if len(self._order) < len(self.texts):
+                self._order = sorted(range(len(self.texts)), key=self.texts.__getitem__)
+            self._ordered = True
+        return self._order
+
+    def places(self) -> array[float]:
+        """The place of each run's text among all texts in their order, NaN where there is none."""
+        if self._places is None:
+            order = self.order()
+            places = [math.nan] * (len(order) + 1)  # the last is of the code -1
+            for place, code in enumerate(order):
+                places[code] = place
+            self._places = array("d", map(places.__getitem__, self.codes))
+        return self._places
+
+
+class _Bodies(NamedTuple):
+    """Stands for what words are looked for in, where values are remembered."""
+
+    kind: str = "body"
+
+
+_BODIES = _Bodies()
+_STATUS, _EXPERIMENT = Property("status", "text"), Property("experiment_id", "number")
+_Key = tuple[type, "Value | _Bodies"]
 
 
 class _Kept(NamedTuple):
@@ -58,10 +105,11 @@ class _Memory:
     def __init__(self) -> None:
         self.lock = Lock()
         # By their sort too: a parameter and a tag of one key are the same tuple.
-        self.kept: OrderedDict[tuple[type, Value], _Kept] = OrderedDict()
-        self.asked: OrderedDict[tuple[type, Value], None] = OrderedDict()  # but not remembered so far
+        self.kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self.asked: OrderedDict[_Key, None] = OrderedDict()  # but not remembered so far
+        self.too_wordy = False  # to keep what words are looked for in
 
-    def keep(self, value: Value, kept: _Kept) -> None:
+    def keep(self, value: Value | _Bodies, kept: _Kept) -> None:
         self.kept[type(value), value] = kept
         self.kept.move_to_end((type(value), value))
         spent = sum(one.size for one in self.kept.values())
@@ -78,8 +126,10 @@ class Columns:
 
     def __init__(self, c: sa.Connection, memory: _Memory, highest: int) -> None:
         self._c, self._memory, self._highest = c, memory, highest
-        self._here: dict[tuple[type, Value], Any] = {}
+        self._here: dict[_Key, Any] = {}
+        self._changed: dict[Mark, tuple[Mark, set[int] | None]] = {}
         self._told: set[tuple[Compare, bool]] = set()
+        self._having: dict[_Key, Mask] = {}
 
     @staticmethod
     def of(ws: Workspace, c: sa.Connection) -> Columns | None:
@@ -92,6 +142,10 @@ class Columns:
             memory = _memories.setdefault(ws.db, _Memory())
         return Columns(c, memory, highest)
 
+    def mask(self, numbers: Iterable[int]) -> Mask:
+        """Some runs by their numbers."""
+        return Mask.of(numbers, self._highest)
+
     def numbers(self, value: Value) -> array[float]:
         """`value`, of which `remembers` and which is a number or a time, by the number of the run."""
         return self._column(value)
@@ -100,14 +154,19 @@ class Columns:
         """`value`, of which `remembers` and which is a text, by the number of the run."""
         return self._column(value)
 
-    def having(self, value: Value) -> set[int]:
-        """The numbers of the runs that have `value`, of which `remembers`."""
-        if value.kind == "text":
-            return set(compress(count(), map((-1).__lt__, self.texts(value).codes)))
-        numbers = self.numbers(value)
-        return set(compress(count(), map(operator.eq, numbers, numbers)))
+    def having(self, value: Value) -> Mask:
+        """The runs that have `value`, of which `remembers`."""
+        key = type(value), value
+        if key not in self._having:
+            if value.kind == "text":
+                marks = bytes(map((-1).__lt__, self.texts(value).codes))
+            else:
+                numbers = self.numbers(value)
+                marks = bytes(map(operator.eq, numbers, numbers))
+            self._having[key] = Mask(marks)
+        return self._having[key]
 
-    def remembers(self, value: Value) -> bool:
+    def remembers(self, value: Value | _Bodies) -> bool:
         """Whether `value` is remembered, or asked for once more: then it will be. It is one that may be."""
         key = type(value), value
         if key in self._here:
@@ -130,15 +189,37 @@ class Columns:
         self._told.add((node, told))
         return told
 
-    def holds(self, node: Compare) -> set[int]:
-        """The numbers of the runs of which `node`, of which `remembers_of` or which it `knows`, holds."""
+    def knows_words(self) -> bool:
+        """Whether `holding` is told here: on PostgreSQL it takes several times as long to look through all texts.
+
+        As with a value, that is from the second time on.
+        """
+        if self._c.dialect.name != "postgresql" or self._memory.too_wordy:
+            return False
+        return self._highest * _LEAST_WORDS <= _MOST_WORDS and self.remembers(_BODIES)
+
+    def holding(self, word: Word) -> Mask:
+        """The runs that hold `word`, which it `knows_words`."""
+        low = looked_for(word.text)
+        found = Mask(bytes(map(operator.contains, self._column(_BODIES), repeat(low))))
+        if statuses := statuses_with(low):
+            texts = self.texts(_STATUS)
+            codes = {texts.known.get(status, -2) for status in statuses}
+            found |= Mask(bytes(map(codes.__contains__, texts.codes)))
+        sql, bound = experiments_sql(True, low)
+        if ids := {id for (id,) in rows(self._c, sql, bound)}:
+            found |= Mask(bytes(map(ids.__contains__, self.numbers(_EXPERIMENT))))
+        return found
+
+    def holds(self, node: Compare) -> Mask:
+        """The runs of which `node`, of which `remembers_of` or which it `knows`, holds."""
         if node.left.kind == "text":
             of, constant = (node.left, node.right) if isinstance(node.right, Constant) else (node.right, node.left)
-            codes, _, known = self.texts(of)
-            code = known.get(str(cast("Constant", constant).value))
-            return set() if code is None else set(compress(count(), map(code.__eq__, codes)))
+            texts = self.texts(of)
+            code = texts.known.get(str(cast("Constant", constant).value), -2)
+            return Mask(bytes(map(code.__eq__, texts.codes)))
         left, right = self._vector(node.left), self._vector(node.right)
-        return set(compress(count(), map(_COMPARED[node.operator], left, right)))
+        return Mask(bytes(map(_COMPARED[node.operator], left, right)))
 
     def _vector(self, value: Value) -> Iterable[float]:
         if isinstance(value, Constant):
@@ -150,17 +231,17 @@ class Columns:
             return [a / b if b else math.nan for a, b in zip(left, right, strict=True)]
         return map(_COMPUTED[value.operator], left, right)
 
-    def _column(self, value: Value) -> Any:
+    def _column(self, value: Value | _Bodies) -> Any:
         key = type(value), value
         if key not in self._here:
             with self._memory.lock:
                 self._here[key] = self._up_to_date(value)
         return self._here[key]
 
-    def _up_to_date(self, value: Value) -> Any:
+    def _up_to_date(self, value: Value | _Bodies) -> Any:
         kept = self._memory.kept.get((type(value), value))
         if kept is not None:
-            here, changed = changed_since(self._c, kept.mark)
+            here, changed = self._changed_since(kept.mark)
             if not here.sees(kept.mark):  # another search has seen more since this one began
                 return self._read(value, None, None)
             if changed is not None and len(changed) <= _MOST_ANEW:
@@ -170,52 +251,53 @@ class Columns:
                 return column
         here = mark(self._c)
         column = self._read(value, None, None)
-        self._memory.keep(value, _Kept(column, here, _size(column)))
+        size = _size(column)
+        if isinstance(value, _Bodies):
+            self._memory.too_wordy = size > _MOST_WORDS
+        if not self._memory.too_wordy or not isinstance(value, _Bodies):
+            self._memory.keep(value, _Kept(column, here, size))
         return column
 
-    def _read(self, value: Value, old: Any, changed: set[int] | None) -> Any:
+    def _changed_since(self, since: Mark) -> tuple[Mark, set[int] | None]:
+        if since not in self._changed:  # all that is asked of one snapshot is mostly as of one mark afterwards
+            self._changed[since] = changed_since(self._c, since)
+        return self._changed[since]
+
+    def _read(self, value: Value | _Bodies, old: Any, changed: set[int] | None) -> Any:
         """The column as it is now: as it was but for the runs that `changed`, or all of it. `old` is left as it is."""
-        text = value.kind == "text"
-        if old is not None and not changed and len(old.codes if text else old) == self._highest + 1:
+        before = old.codes if isinstance(old, Texts) else old
+        if old is not None and not changed and len(before) == self._highest + 1:
             return old
-        missing = array("i", [-1]) if text else array("d", [math.nan])
-        cells: Any = missing[:0] if old is None else (old.codes if text else old)
+        missing: Any = array("d", [math.nan])
+        if isinstance(value, _Bodies):
+            missing = [""]
+        elif value.kind == "text":
+            missing = array("i", [-1])
+        cells: Any = missing[:0] if old is None else before
         cells = cells + missing * (self._highest + 1 - len(cells))
         for seq in changed or ():
             if seq <= self._highest:
                 cells[seq] = missing[0]
-        found = self._found(value, changed)
-        if not text:
+        if isinstance(value, _Bodies):
+            for seq, body in bodies_of(self._c, self._highest, changed) if changed is None or changed else ():
+                cells[seq] = body
+            return old if _same(before, cells, changed) else cells
+        found = () if changed is not None and not changed else values_of(self._c, value, self._highest, changed)
+        if value.kind != "text":
             for seq, number in found:
                 cells[seq] = number
             return cells
-        column = Texts(cells, [], {}) if old is None else old._replace(codes=cells)
-        for seq, one in found:
-            code = column.known.get(one)
-            if code is None:
-                column.texts.append(one)
-                code = column.known[one] = len(column.texts) - 1
-            cells[seq] = code
-        return column
+        column = Texts(cells, old)
+        for seq, text in found:
+            cells[seq] = column.code_of(text)
+        return old if _same(before, cells, changed) else column
 
-    def _found(self, value: Value, only: set[int] | None) -> Iterator[Any]:
-        """Number and value of all runs that have it, or of some."""
-        c = self._c
-        if only is not None and not only:
-            return iter(())
-        (at,) = places(value)
-        sql, bound = Writer(c.dialect.name == "postgresql").value(value, at)
-        if value.kind != "text":
-            sql = f"cast({sql} as double precision)"
-        seq, source = ("r.seq", "tracking_run r") if at == RUN else ("x.run_seq", f"{TABLES[at.table]} x")
-        key, keys = ("", []) if at == RUN else (" and x.key = ?", [at.key])
-        these, chosen = ("", []) if only is None else among(c, sorted(only))
-        which = f" and {seq} {these}" if only is not None else ""
-        return each(
-            c,
-            f"select {seq}, {sql} from {source} where {sql} is not null and {seq} <= ?{key}{which}",  # noqa: S608 - names of this package; values are bound
-            [*bound, *bound, self._highest, *keys, *chosen],
-        )
+
+def remembers_words(ws: Workspace) -> bool:
+    """Whether what words are looked for in is remembered of the workspace."""
+    with _turn:
+        memory = _memories.get(ws.db)
+    return memory is not None and (_Bodies, _BODIES) in memory.kept
 
 
 def remembers(value: Value) -> bool:
@@ -244,7 +326,18 @@ def _floats(values: Iterable[float]) -> Iterable[float]:
     return map(float, values) if isinstance(values, repeat) else values
 
 
+def _same(before: Any, cells: Any, changed: set[int] | None) -> bool:
+    """Whether the runs that `changed` have what they had: mostly nothing but points came."""
+    if before is None or changed is None or len(before) != len(cells):
+        return False
+    return all(before[seq] == cells[seq] for seq in changed if seq < len(cells))
+
+
 def _size(column: Any) -> int:
     if isinstance(column, Texts):
-        return 4 * len(column.codes) + sum(map(len, column.texts)) + _OF_TEXT * len(column.texts)
-    return 8 * len(column)
+        return (4 + 8) * len(column.codes) + _of_texts(column.texts)
+    return _of_texts(column) if isinstance(column, list) else 8 * len(column)
+
+
+def _of_texts(texts: Sequence[str]) -> int:
+    return sum(map(len, texts)) + _OF_TEXT * len(texts)

@@ -15,6 +15,8 @@ from homeostat.tracking.query.names import WORDS
 # Stands between the parts of a text, so that no word is found across two of them: within a part it is a blank.
 _BETWEEN = 31
 _TABLES = ("tracking_param", "tracking_tag")
+# SQLite finds a first letter sooner for GLOB than for instr().
+_HOLDS = {True: "strpos({}, ?) > 0", False: "{} glob ?"}
 _STALE = "select s.run_seq from tracking_stale s"
 
 
@@ -23,12 +25,10 @@ def word_sql(postgres: bool, word: str, seq: str, few: bool, rare: bool = False)
     of a parameter's or tag's value, in any case of A to Z. With `few`, it is told for each run; where it is `rare`,
     a search may begin with the runs that hold it.
     """
-    low = lower(word).replace(chr(_BETWEEN), " ")
-    fitting = [status for status in WORDS["status"] if low in status]
-    # SQLite finds a first letter sooner for GLOB than for instr().
-    holds = "strpos({}, ?) > 0" if postgres else "{} glob ?"
-    low = low if postgres else f"*{''.join(f'[{char}]' if char in '*?[' else char for char in low)}*"
-    experiments = f"select e.id from tracking_experiment e where {holds.format(_lower('e.name', postgres))}"  # noqa: S608 - names of this file; values are bound
+    low = looked_for(word)
+    fitting = statuses_with(low)
+    holds = _HOLDS[postgres]
+    experiments, (low,) = experiments_sql(postgres, low)
     made = f"(select {body_sql(postgres, 'y')} from tracking_run y where y.seq = {{}})"  # noqa: S608 - names of this file
     if few:  # so written that PostgreSQL looks at no other runs
         of_run = f"(select x.{{}} from tracking_run x where x.seq = {seq}) in ({{}})"  # noqa: S608 - names of this file
@@ -50,13 +50,43 @@ def word_sql(postgres: bool, word: str, seq: str, few: bool, rare: bool = False)
     return f"({alone}{seq} in ({' union all '.join(found)}))", [low, low, low, *fitting]
 
 
+def looked_for(word: str) -> str:
+    """`word` as it is looked for in texts of runs.
+
+    >>> looked_for("Two Words")
+    'two words'
+    """
+    return lower(word).replace(chr(_BETWEEN), " ")
+
+
+def statuses_with(low: str) -> list[str]:
+    """The states whose name holds `low`, which is in small letters.
+
+    >>> statuses_with("fin")
+    ['finished']
+    """
+    return [status for status in WORDS["status"] if low in status]
+
+
+def experiments_sql(postgres: bool, low: str) -> tuple[str, list[Any]]:
+    """What gives the ids of the experiments whose name holds `low`, which is in small letters."""
+    sought = low if postgres else f"*{''.join(f'[{char}]' if char in '*?[' else char for char in low)}*"
+    held = _HOLDS[postgres].format(_lower("e.name", postgres))
+    return f"select e.id from tracking_experiment e where {held}", [sought]  # noqa: S608 - names of this file; values are bound
+
+
 def body_sql(postgres: bool, run: str) -> str:
     """The text of the row `run` of the runs: name, id, source, kind, and the values of its parameters and tags."""
     between = f"{'chr' if postgres else 'char'}({_BETWEEN})"
     plain = f"replace({{}}, {between}, ' ')"
-    # In the order of their keys: on SQLite that is how they lie.
-    values = f"string_agg({plain}, {between} order by v.key)" if postgres else f"group_concat({plain}, {between})"
-    tables = [f"(select {values.format('v.value')} from {table} v where v.run_seq = {run}.seq)" for table in _TABLES]  # noqa: S608 - names of this file
+    # In the order of their keys, in which an index of PostgreSQL's gives them, and in which they lie on SQLite.
+    listed = f"select {plain.format('v.value')} from {{}} v where v.run_seq = {run}.seq order by v.key"  # noqa: S608 - names of this file
+    values = f"group_concat({plain.format('v.value')}, {between})"
+    tables = [
+        f"array_to_string(array({listed.format(table)}), {between})" if postgres
+        else f"(select {values} from {table} v where v.run_seq = {run}.seq)"  # noqa: S608 - names of this file
+        for table in _TABLES
+    ]  # fmt: skip
     parts = [
         *(plain.format(f"{run}.{column}") for column in ("name", "id", "source", "kind")),
         *(f"coalesce({listed}, '')" for listed in tables),

@@ -118,6 +118,23 @@ def test_many_are_made_anew_by_whoever_asks_for_a_word(any_ws: hs.Workspace, mon
     assert [group.runs for group in any_ws.tracking.group_runs("red")] == [6]
 
 
+def test_the_text_of_a_run_is_made_once_however_often_it_was_told_of(any_ws: hs.Workspace):
+    for number in range(3):
+        run = any_ws.tracking.create_run(name=f"fox {number}", params={"a": "x"}, tags={"t": "y"})
+        any_ws.tracking.set_tags(run.id, {"t": "z"})
+    stale = any_ws.db.read(lambda c: rows(c, "select count(*) from tracking_stale"))[0][0]
+    assert stale > 3
+    if any_ws.db.url.startswith("postgresql"):
+        assert any_ws.db.write(lambda c: refresh(c, 1)) == stale // 3
+        assert any_ws.db.read(lambda c: rows(c, "select distinct run_seq from tracking_stale order by 1")) == [
+            (2,),
+            (3,),
+        ]
+    while any_ws.db.write(refresh):
+        pass
+    assert lacking(any_ws) == []
+
+
 def test_a_full_disk_takes_no_word_away(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
     def full(_: sa.Connection) -> int:
         raise StorageFull("no space is left", hint="")

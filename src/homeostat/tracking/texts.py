@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from homeostat.core.errors import StorageFull, Unavailable
 from homeostat.core.statements import among, change, rows
+from homeostat.tracking.query.remembered import remembers_words
 from homeostat.tracking.query.sql import parts_of
 from homeostat.tracking.query.tree import Condition, Word
 from homeostat.tracking.query.words import body_sql
@@ -27,15 +28,25 @@ T = TypeVar("T")
 
 # So many rows may tell of stale runs before texts are made anew; and of how many whoever asks makes them anew.
 _FEW, _AT_ONCE, _MOST = 500, 2000, 10_000
-_BEHIND = 250  # of what nobody waits for, while others wait to write
+# Of what nobody waits for, while others wait to write; PostgreSQL looks through all that is told each time.
+_BEHIND = {"sqlite": 250, "postgresql": 1000}
 LOOK_S = 10
 _TURN = "select pg_try_advisory_xact_lock(4701004)"
 _SPENT_S = 0.5
+# Many rows may tell of one run: all of them are done at once, as its text is made once.
+_REFRESH = (
+    "with chosen as (select run_seq from tracking_stale order by id limit ?),"  # noqa: S608 - names of this slice
+    " told as (delete from tracking_stale where run_seq in (select run_seq from chosen) returning run_seq),"
+    f" made as (insert into tracking_text (run_seq, body) select x.seq, {body_sql(True, 'x')} from tracking_run x"
+    " where x.seq in (select run_seq from chosen) on conflict (run_seq) do update set body = excluded.body)"
+    " select count(*) from told"
+)
 
 
 def read(ws: Workspace, tree: Condition, fn: Callable[[sa.Connection], T]) -> T:
-    """`fn(connection)` on a snapshot, with few stale texts where `tree` asks for words."""
-    if any(isinstance(part, Word) for part in parts_of(tree)) and ws.db.read(_many):
+    """`fn(connection)` on a snapshot, with few stale texts where `tree` asks for words, unless these are remembered."""
+    asks = any(isinstance(part, Word) for part in parts_of(tree))
+    if asks and not remembers_words(ws) and ws.db.read(_many):
         # What cannot be written now, or is being written by another, is looked up as it is.
         with suppress(StorageFull, Unavailable):
             for _ in range(_MOST // _AT_ONCE):
@@ -45,23 +56,22 @@ def read(ws: Workspace, tree: Condition, fn: Callable[[sa.Connection], T]) -> T:
 
 
 def refresh(c: sa.Connection, at_once: int = _AT_ONCE) -> int:
-    """Make texts of stale runs anew, within the open transaction; how many of the rows that tell of them are done.
+    """Make texts of stale runs anew, within the open transaction; how many of the rows that tell of them are done, at
+    least `at_once` where there are so many.
 
-    On PostgreSQL one at a time does it; whoever finds another at it does nothing. A text that was written since the
-    snapshot of this transaction is not overwritten: the database takes it back, and it is tried again with a newer one.
+    On PostgreSQL one at a time does it; whoever finds another at it does nothing. There it is one statement, so that
+    what is erased tells of nothing but what the texts are made of.
     """
-    postgres = c.dialect.name == "postgresql"
-    if postgres and not rows(c, _TURN)[0][0]:
-        return 0
+    if c.dialect.name == "postgresql":
+        return int(rows(c, _REFRESH, (at_once,))[0][0]) if rows(c, _TURN)[0][0] else 0
     told = rows(c, "select id, run_seq from tracking_stale order by id limit ?", (at_once,))
     if not told:
         return 0
     which, bound = among(c, sorted({seq for _, seq in told}))
-    body = body_sql(postgres, "x")
     change(
         c,
-        f"insert into tracking_text (run_seq, body) select x.seq, {body} from tracking_run x where x.seq {which}"  # noqa: S608 - names of this slice; values are bound
-        " on conflict (run_seq) do update set body = excluded.body",
+        f"insert into tracking_text (run_seq, body) select x.seq, {body_sql(False, 'x')} from tracking_run x"  # noqa: S608 - names of this slice; values are bound
+        f" where x.seq {which} on conflict (run_seq) do update set body = excluded.body",
         bound,
     )
     done, ids = among(c, [id for id, _ in told])
@@ -87,11 +97,12 @@ class StaleTexts:
         if not self._ws.db.read(_many):
             return 0
         until_s, done = time.monotonic() + _SPENT_S, 0
+        at_once = _BEHIND[self._ws.db.reader.dialect.name]
         with self._ws.db.behind():
             while time.monotonic() < until_s:
-                some = self._ws.db.write(lambda c: refresh(c, _BEHIND))
+                some = self._ws.db.write(lambda c: refresh(c, at_once))
                 done += some
-                if some < _BEHIND:
+                if some < at_once:
                     return done
         self._looked = float("-inf")  # there is more: go on at the next tick
         return done

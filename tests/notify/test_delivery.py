@@ -74,7 +74,7 @@ def test_a_receiver_that_is_down_gets_everything_later_in_order(receiver: Receiv
     at = now_ms()
     assert any_ws.notify.deliver_due(at) == 0
     assert len(receiver.requests) == 1  # the others wait behind the first
-    assert any_ws.notify.deliver_due(at + 9_000) == 0
+    assert any_ws.notify.deliver_due(at + 900) == 0
     assert len(receiver.requests) == 1  # not before its time
     assert any_ws.notify.deliver_due(at + HOUR) == 0
     assert any_ws.notify.deliver_due(at + 2 * HOUR) == 0
@@ -93,6 +93,15 @@ def test_a_channel_that_is_down_holds_up_only_itself(receiver: Receiver, ws: hs.
     finally:
         other.close()
     assert headlines(receiver) == ["one", "two"]
+
+
+def test_a_passing_failure_costs_a_second(receiver: Receiver, any_ws: hs.Workspace) -> None:
+    receiver.answer = lambda n: (500, {}) if n < 2 else (200, {})
+    any_ws.notify.add_channel("ops", kind="slack", url=receiver.url)
+    decide(any_ws, "one")
+    at = now_ms()
+    assert [any_ws.notify.deliver_due(at + wait) for wait in (0, 999, 1000, 2999, 3000)] == [0, 0, 0, 0, 1]
+    assert len(receiver.requests) == 3
 
 
 def test_a_receiver_that_asks_to_wait_is_waited_for(receiver: Receiver, ws: hs.Workspace) -> None:

@@ -1,7 +1,7 @@
 """The outbox: messages waiting for delivery, brought at least once and in order within a channel.
 
-A message that does not arrive is tried again after 10 s, 20 s, 40 s … at most an hour apart, or later if the receiver
-asked for that: twelve times within some three and a half hours. Then it is dead, which is an event, and may be
+A message that does not arrive is tried again after 1 s, 2 s, 4 s … at most an hour apart, or later if the receiver
+asked for that: fifteen times within some three hours. Then it is dead, which is an event, and may be
 replayed. One process at a time delivers, and a channel that is down holds up only itself.
 """
 
@@ -24,8 +24,8 @@ from homeostat.notify.model import Delivery, Message, NotificationFailed, Status
 from homeostat.notify.sending import Outcome, attempt
 from homeostat.notify.store import channels, deliveries
 
-ATTEMPTS = 12
-_FIRST_WAIT_MS = 10_000
+ATTEMPTS = 15
+_FIRST_WAIT_MS = 1000
 _LONGEST_WAIT_MS = 3_600_000
 _MAX_LIMIT = 1000
 

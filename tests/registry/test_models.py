@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 
 import homeostat as hs
+from homeostat.core.clock import now_ms
 from homeostat.core.errors import AlreadyExists, InvalidInput, NotFound
 from homeostat.core.events import events_after
 from homeostat.registry import DataVersion
@@ -113,6 +115,21 @@ def test_stages_archive_what_was_there(any_ws: hs.Workspace, package: Put):
         any_ws.registry.set_stage("m", 2, "None", archive_existing=True)
     moves = [(e.version, e.detail["to"]) for e in any_ws.registry.history("m") if e.action == "stage_changed"]
     assert moves == [(1, "Archived"), (2, "Production"), (1, "Production")]
+
+
+def test_what_one_change_of_stage_moves_carries_one_time(
+    any_ws: hs.Workspace, package: Put, monkeypatch: pytest.MonkeyPatch
+):
+    for content in "ab":
+        any_ws.registry.register("m", package(any_ws, content))
+    any_ws.registry.set_stage("m", 1, "Production")
+    ticks = count(now_ms())
+    for module in ("store", "lifecycle"):
+        monkeypatch.setattr(f"homeostat.registry.{module}.now_ms", lambda: next(ticks))
+    any_ws.registry.set_stage("m", 2, "Production", archive_existing=True)
+    first, second = any_ws.registry.list_versions("m")
+    assert (first.stage, second.stage) == ("Production", "Archived")
+    assert first.updated_ms == second.updated_ms
 
 
 def test_two_versions_compared(any_ws: hs.Workspace, package: Put):

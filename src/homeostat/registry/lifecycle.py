@@ -36,8 +36,10 @@ def set_stage(
                 store.version.c.model == model, store.version.c.stage == stage, store.version.c.version != version
             )
             moves += [(other, "Archived") for other in store.versions(c, others)]
+        # One moment for all: who looks for what changed together finds it by the time.
+        at_ms = now_ms()
         for was, target in moves:
-            store.rewrite(c, msgspec.structs.replace(was, stage=target))
+            store.rewrite(c, msgspec.structs.replace(was, stage=target), at_ms)
             if was.stage != target:
                 detail = {"from": was.stage, "to": target}
                 chronicle.append(c, held, "stage_changed", version=was.version, reason=reason, detail=detail)

@@ -324,10 +324,10 @@ def versions(c: sa.Connection, query: sa.Select[Any]) -> list[ModelVersion]:
     ]  # fmt: skip
 
 
-def rewrite(c: sa.Connection, changed: ModelVersion) -> None:
-    """Keep a changed record. The model is held (`hold`); aliases and tags have tables of their own."""
+def rewrite(c: sa.Connection, changed: ModelVersion, at_ms: int | None = None) -> None:
+    """Keep a record that changed at `at_ms`, or now. The model is held (`hold`); aliases and tags have own tables."""
     kept = msgspec.structs.replace(changed, aliases=[], tags={})
-    c.execute(_at(changed).values(record=to_json(kept), stage=changed.stage, updated_ms=now_ms()))
+    c.execute(_at(changed).values(record=to_json(kept), stage=changed.stage, updated_ms=at_ms or now_ms()))
 
 
 def touch(c: sa.Connection, name: str, number: int) -> None:

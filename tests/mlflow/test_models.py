@@ -122,6 +122,8 @@ assert names("status = 'READY'") == ["net1"]
 assert names(order=[{"field_name": "metrics.auc"}]) == newest[::-1]
 assert names(order=[{"field_name": "metrics.auc", "ascending": False}], max_results=2) == ["net4", "net3"]
 assert names(datasets=[{"dataset_name": "points", "dataset_digest": dataset.digest}]) == ["net4", "net3"]
+measured = {"field_name": "metrics.auc", "dataset_digest": dataset.digest}
+assert names(order=[measured]) == ["net3", "net4", "net2", "net1", "net0"]
 assert names("metrics.auc < 0.85", datasets=[{"dataset_name": "points"}]) == ["net3"]
 pages, token = [], None
 while True:

@@ -43,6 +43,13 @@ def test_what_is_refused_of_experiments_and_runs(mlflow_client: Client) -> None:
     refused(both, client.log_metric, run, "m", 1.0, model_id=model, dataset_name="d")
     refused(both, client.log_metric, run, "m", 1.0, model_id=model, dataset_digest="d")
     assert client.get_metric_history("no" * 16, "m") == []
+    refused("'name' exceeds the maximum length of 500 characters", client.rename_experiment, experiment, "x" * 501)
+    cut = "Invalid clause(s) in filter string: it ends early"
+    refused(cut, client.search_runs, [experiment], "metrics.m >")
+    refused(cut, client.search_experiments, filter_string="name")
+    store = mlflow.tracking._tracking_service.utils._get_store()
+    refused("Custom scorer registration (using @scorer decorator) is disabled",
+            store.register_scorer, experiment, "code", '{"call_source": "return 1"}')
     assert client.search_logged_models([]) == []
     """)
     )

@@ -84,7 +84,11 @@ def test_of_a_metric_the_last_point_counts(any_ws: hs.Workspace):
     assert names(any_ws, order=(Order(field="metrics.auc"),)) == ["early", "late", "none"]
     on_rows = Order(field="metrics.auc", dataset=rows[0])
     assert names(any_ws, order=(on_rows,)) == ["late", "early", "none"]
+    on_digest = Order(field="metrics.auc", dataset=Dataset(digest="d"))
+    assert names(any_ws, order=(on_digest,)) == ["late", "early", "none"]
     assert names(any_ws, order=(Order(field="metrics.auc"),), datasets=rows) == ["late", "early"]
+    log(made[1], 0.5, 1)
+    assert [point.step for point in get_logged_model(any_ws, made[1]).metrics] == [0, 1]
     finalize_logged_model(any_ws, made[0], "failed")
     finalize_logged_model(any_ws, made[2], "ready")
     assert names(any_ws, order=(Order(field="status"),)) == ["late", "none", "early"]

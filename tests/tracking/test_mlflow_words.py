@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import homeostat as hs
 from homeostat.tracking.trace_search import search_traces
 from homeostat.tracking.trace_spans import put_spans
 from homeostat.tracking.traces import Trace, delete_traces, put_trace
-from tests.server.running import Running
+from tests.server.running import Answer, Running
 from tests.tracking.test_mlflow import Client
 
 TRACES = "/api/3.0/mlflow/traces"
@@ -135,6 +136,26 @@ def test_where_a_trace_lies_is_for_the_server_to_say(client: Client):
             assert answer.status == 400 and "is immutable" in answer.json["message"]
 
 
+def test_a_tag_of_a_trace_has_the_name_and_the_length_that_any_tag_has(client: Client):
+    told = {"trace_id": "tr-tags", "request_time": "2026-01-01T00:00:00Z",
+            "trace_location": {"mlflow_experiment": {"experiment_id": "0"}}}  # fmt: skip
+    client.running.post(TRACES, {"trace": {"trace_info": told}})
+
+    def put(trace: str, key: str, value: str) -> Answer:
+        body = json.dumps({"key": key, "value": value}).encode()
+        return client.running.request("PATCH", f"{TRACES}/{trace}/tags", body, {"Content-Type": "application/json"})
+
+    for trace in ("tr-tags", "tr-none"):
+        for key in ("what?", "../a"):
+            refused = put(trace, key, "x")
+            assert refused.status == 400 and f"Invalid value \"{key}\" for parameter 'key'" in refused.json["message"]
+        assert "'key' exceeds the maximum length of 250" in put(trace, "k" * 251, "x").json["message"]
+    assert put("tr-none", "a", "x").status == 404
+    assert put("tr-tags", "a", "123" + "x" * 8000).status == 200
+    shown = client.running.request("GET", f"{TRACES}/tr-tags").json["trace"]["trace_info"]
+    assert shown["tags"]["a"] == "123" + "x" * 7997
+
+
 def test_the_text_of_a_trace_is_what_its_spans_say(client: Client):
     ws = client.running.workspace
     experiment = int(client.ok("experiments/create", {"name": "texts"})["experiment_id"])
@@ -151,4 +172,4 @@ def test_pages_name_the_run_of_a_file_by_either_word(client: Client):
         path = f"/ajax-api/2.0/mlflow/upload-artifact?{word}={run}&path={word}.txt"
         assert client.running.request("POST", path, b"x").status == 200
     refused = client.running.request("POST", "/ajax-api/2.0/mlflow/upload-artifact?path=a", b"x")
-    assert refused.json["message"] == "Request must specify run_id or run_uuid."
+    assert refused.json["message"] == "Request must specify run_uuid."

@@ -317,7 +317,7 @@ class Parser:
 
     def _next(self) -> Token:
         if self._at >= len(self._tokens):
-            raise invalid(f"Invalid comparison clause. Expected 3 tokens: the filter ends early: {self._text[-100:]!r}")
+            raise invalid(f"Invalid clause(s) in filter string: it ends early: {self._text[-100:]!r}")
         self._at += 1
         return self._tokens[self._at - 1]
 

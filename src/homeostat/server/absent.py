@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from homeostat.core.foreign import ForeignError
 
+_NO_JOBS = "this server runs no jobs: evaluate, judge and optimise with `mlflow.genai` at the client"
+_THEIR_PAGES = "it is for MLflow's own pages; this server has pages of its own"
 _GATEWAY = "calls to language models do not pass this server: call the provider, or serve a model here"
 # By how their paths begin after /api/ or /ajax-api/, and why.
 _ABSENT: tuple[tuple[str, str], ...] = (
@@ -11,7 +13,14 @@ _ABSENT: tuple[tuple[str, str], ...] = (
     ("2.0/mlflow/gateway-proxy", _GATEWAY),
     ("2.0/mlflow/runs/create-promptlab-run", _GATEWAY),
     ("2.0/mlflow/experiments/search-datasets", "datasets are found with the runs that read them: runs/search"),
+    ("3.0/mlflow/get-trace-artifact", "the spans of a trace are read with it: traces/get"),
     ("3.0/mlflow/gateway", _GATEWAY),
+    ("3.0/mlflow/demo", _THEIR_PAGES),
+    ("3.0/mlflow/ui-telemetry", _THEIR_PAGES),
+    ("3.0/mlflow/jobs", _NO_JOBS),
+    ("3.0/mlflow/genai/evaluate", _NO_JOBS),
+    ("3.0/mlflow/issues/invoke", _NO_JOBS),
+    ("3.0/mlflow/scorer", _NO_JOBS),
     ("3.0/mlflow/prompt-optimization", "this server runs no jobs: optimise with `mlflow.genai.optimize_prompts`"),
     ("3.0/mlflow/scorers/online", "this server runs no scorers: judge with `mlflow.genai.evaluate`"),
     ("3.0/mlflow/workspaces", "one server is one workspace"),

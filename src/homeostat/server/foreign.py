@@ -90,9 +90,8 @@ class Foreign:
         method = scope["method"]
         handle = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
         if handle is None:
-            return await send_foreign_error(
-                send, ForeignError("BAD_REQUEST", f"{path[:200]} takes {', '.join(sorted(methods))}", 405)
-            )
+            unfit = ForeignError("BAD_REQUEST", f"{path[:200]} takes {', '.join(sorted(methods))}", 405)
+            return await send_foreign_error(send, absence(path) or unfit)
         try:
             await handle(scope, receive, send)
         except HomeostatError as error:

@@ -45,9 +45,9 @@ _BY_STATUS = sa.case({"pending": 1, "ready": 2, "failed": 3}, value=_MODEL.c.sta
 
 
 class Dataset(Record):
-    """What points were measured on; an empty digest is any."""
+    """What points were measured on; an empty name or digest is any."""
 
-    name: str
+    name: str = ""
     digest: str = ""
 
 
@@ -175,8 +175,8 @@ def _on_any(datasets: Sequence[Dataset]) -> list[sa.ColumnElement[bool]]:
 
 
 def _of(dataset: Dataset) -> sa.ColumnElement[bool]:
-    named = _POINT.c.dataset_name == dataset.name
-    return named & (_POINT.c.dataset_digest == dataset.digest) if dataset.digest else named
+    said = ((_POINT.c.dataset_name, dataset.name), (_POINT.c.dataset_digest, dataset.digest))
+    return sa.and_(*(column == wanted for column, wanted in said if wanted))
 
 
 def _ordered(query: sa.Select[Any], one: Order, datasets: Sequence[Dataset]) -> sa.Select[Any]:

@@ -212,4 +212,5 @@ def _metrics(c: sa.Connection, ids: list[str]) -> dict[str, list[ModelMetric]]:
                 dataset_name=row.dataset_name, dataset_digest=row.dataset_digest,
             )  # fmt: skip
             found.setdefault(row.model_id, []).append(point)
-    return found
+    # A call that was made twice, as clients do after a connection broke, said nothing new.
+    return {model: list(dict.fromkeys(points)) for model, points in found.items()}

@@ -80,7 +80,7 @@ async def upload_artifact(ws: Workspace, request: Request) -> Response:
     run_id = request.query_params.get("run_id") or request.query_params.get("run_uuid")
     path = request.query_params.get("path")
     if not run_id:
-        raise invalid("Request must specify run_id or run_uuid.")
+        raise invalid("Request must specify run_uuid.")
     if not path:
         raise invalid("Request must specify path.")
     place = Place(run_id=run_id, path=safe_path(path))

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import AlreadyExists
 from homeostat.core.foreign import Args, ForeignError, invalid, rpc
+from homeostat.core.foreign_names import check_length
 from homeostat.core.foreign_search import Language, offset_of, parse_filter, parse_order, token_of
 from homeostat.core.statements import change, marks, rows
 from homeostat.core.workspace import Workspace
@@ -86,7 +87,7 @@ def update(ws: Workspace, args: Args) -> dict[str, Any]:
     """Rename an experiment."""
     ensure_default(ws)
     wanted = experiment_id_of(args.text("experiment_id", required=True))
-    name = args.text("new_name", required=True, longest=NAME_CHARS)
+    name = check_length(args.text("new_name", required=True), "name", NAME_CHARS)
 
     def rename(c: sa.Connection) -> None:
         if _row(c, wanted)[2] != "active":

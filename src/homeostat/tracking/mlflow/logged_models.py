@@ -128,7 +128,7 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
     if not 0 < limit <= _MOST:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be at most {_MOST}.")
     datasets = [_dataset(Args(item)) for item in args.items("datasets")]
-    if not all(datasets):
+    if not all(dataset and dataset.name for dataset in datasets):
         raise invalid("`dataset_name` in the `datasets` clause must be specified.")
     order = [
         Order(field=item.text("field_name", required=True), ascending=item.flag("ascending", True),
@@ -183,5 +183,5 @@ def _pairs(args: Args, name: str) -> dict[str, str]:
 
 
 def _dataset(item: Args) -> Dataset | None:
-    name = item.text("dataset_name")
-    return Dataset(name=name, digest=item.text("dataset_digest")) if name else None
+    name, digest = item.text("dataset_name"), item.text("dataset_digest")
+    return Dataset(name=name, digest=digest) if name or digest else None

@@ -27,7 +27,10 @@ def register(ws: Workspace, args: Args) -> dict[str, Any]:
         raise invalid("serialized_scorer must be valid JSON") from None
     if _has_source(told):
         # A function's source, to be run wherever the scorer is loaded: a server that gives it out invites that.
-        raise invalid("Custom scorers made from a function's source cannot be registered on a tracking server.")
+        raise invalid(
+            "Custom scorer registration (using @scorer decorator) is disabled: a function's source would be run"
+            " wherever the scorer is loaded. Keep it in a repository and import it."
+        )
     made = scorers.register_scorer(ws, of, name, body)
     return {
         "version": made.version, "scorer_id": made.scorer_id, "experiment_id": made.experiment_id, "name": made.name,

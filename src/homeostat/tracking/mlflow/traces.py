@@ -21,7 +21,7 @@ from homeostat.core.errors import InvalidInput, NotFound, TooLarge
 from homeostat.core.foreign import Args, ForeignError, invalid, present, rpc
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import trace_spans, traces
-from homeostat.tracking.mlflow.wording import experiment_id_of
+from homeostat.tracking.mlflow.wording import TAG_CHARS, check_key, experiment_id_of
 from homeostat.tracking.otlp import attributes, read_export
 from homeostat.tracking.otlp_json import read_json_export
 from homeostat.tracking.trace_search import search_traces
@@ -151,9 +151,10 @@ def delete(ws: Workspace, args: Args) -> dict[str, Any]:
 @rpc("PATCH", "2.0/mlflow/traces/{trace_id}/tags", permission="tracking:write")
 @rpc("PATCH", _ROOT + "/{trace_id}/tags", permission="tracking:write")
 def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
-    """Set a tag."""
-    _check_tag(args.text("key", required=True), "set")
-    key, value = args.text("key", required=True, longest=250), args.text("value", longest=8000)
+    """Set a tag; what a value has beyond its longest is cut off."""
+    key, value = args.text("key", required=True), args.text("value")[:TAG_CHARS]
+    _check_tag(key, "set")
+    check_key(key, "key", "key")
     traces.change_tags(ws, args.text("trace_id"), lambda tags: tags.update({key: value}))
     return {}
 

@@ -107,7 +107,7 @@ def test_no_word_is_found_across_two_values(any_ws: hs.Workspace):
 
 def test_many_are_made_anew_by_whoever_asks_for_a_word(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(texts, "_FEW", 3)
-    monkeypatch.setattr(texts, "_AT_ONCE", 4)
+    monkeypatch.setattr(texts, "_AT_ONCE", dict.fromkeys(("sqlite", "postgresql"), 4))
     stale = lambda: any_ws.db.read(lambda c: rows(c, "select count(distinct run_seq) from tracking_stale"))[0][0]  # noqa: E731
     for number in range(6):
         any_ws.tracking.create_run(id=f"r{number}", name="fox" if number % 2 else "owl", tags={"team": "red"})
@@ -136,7 +136,7 @@ def test_the_text_of_a_run_is_made_once_however_often_it_was_told_of(any_ws: hs.
 
 
 def test_a_full_disk_takes_no_word_away(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
-    def full(_: sa.Connection) -> int:
+    def full(_: sa.Connection, _at_once: int) -> int:
         raise StorageFull("no space is left", hint="")
 
     ws.tracking.create_run(id="r1", name="fox")

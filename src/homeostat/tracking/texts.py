@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# So many rows may tell of stale runs before texts are made anew; and of how many whoever asks makes them anew.
-_FEW, _AT_ONCE, _MOST = 500, 2000, 10_000
+# So many rows may tell of stale runs before texts are made anew.
+_FEW = 500
+# Of how many whoever asks for words makes them anew, in one transaction and in all. On SQLite, where every value that
+# came with a run tells of it, that is soon done, while to look for words in a hundred thousand without takes seconds.
+_AT_ONCE = {"sqlite": 10_000, "postgresql": 2000}
+_MOST = {"sqlite": 100_000, "postgresql": 10_000}
 # Of what nobody waits for, while others wait to write; PostgreSQL looks through all that is told each time.
 _BEHIND = {"sqlite": 250, "postgresql": 1000}
 LOOK_S = 10
@@ -48,14 +52,16 @@ def read(ws: Workspace, tree: Condition, fn: Callable[[sa.Connection], T]) -> T:
     asks = any(isinstance(part, Word) for part in parts_of(tree))
     if asks and not remembers_words(ws) and ws.db.read(_many):
         # What cannot be written now, or is being written by another, is looked up as it is.
+        dialect = ws.db.reader.dialect.name
+        at_once = _AT_ONCE[dialect]
         with suppress(StorageFull, Unavailable):
-            for _ in range(_MOST // _AT_ONCE):
-                if ws.db.write(refresh) < _AT_ONCE:
+            for _ in range(_MOST[dialect] // at_once):
+                if ws.db.write(lambda c: refresh(c, at_once)) < at_once:
                     break
     return ws.db.read(fn)
 
 
-def refresh(c: sa.Connection, at_once: int = _AT_ONCE) -> int:
+def refresh(c: sa.Connection, at_once: int = 2000) -> int:
     """Make texts of stale runs anew, within the open transaction; how many of the rows that tell of them are done, at
     least `at_once` where there are so many.
 

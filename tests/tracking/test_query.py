@@ -93,7 +93,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             for number, run in enumerate(runs):
                 put(ws, run)
                 if number == 20:  # the texts of half of them are made, those of the others are not
-                    assert ws.db.write(refresh)
+                    assert ws.db.write(lambda c: refresh(c, 2000))
             yield World((ws, runs))
 
 

@@ -189,7 +189,7 @@ def test_words_are_remembered_on_postgresql_and_never_older_than_what_is_committ
 
     for number in range(4):
         any_ws.tracking.create_run(id=f"r{number}", name="fox" if number % 2 else "owl", tags={"team": "red"})
-    while any_ws.db.write(refresh):
+    while any_ws.db.write(lambda c: refresh(c, 2000)):
         pass
     assert [found("fox") for _ in range(2)] == [["r1", "r3"]] * 2
     if any_ws.db.url.startswith("postgresql"):

@@ -68,7 +68,7 @@ def test_whatever_is_done_texts_are_right_or_known_to_be_stale(any_ws: hs.Worksp
         lambda: ws.tracking.set_tags(chance.choice(ids), some()),
         lambda: ws.tracking.log_metrics(chance.choice(ids), {"loss": 1.0}),
         lambda: ws.tracking.finish_run(chance.choice(ids), "failed"),
-        lambda: ws.db.write(refresh),
+        lambda: ws.db.write(lambda c: refresh(c, 2000)),
         # What writers there may be.
         straight("update tracking_run set name = ? where seq = ?", "renamed"),
         straight("update tracking_run set source = ? where seq = ?", "b.py"),
@@ -86,7 +86,7 @@ def test_whatever_is_done_texts_are_right_or_known_to_be_stale(any_ws: hs.Worksp
         chance.choice(done)()
         assert lacking(ws) == [], number
     before = {word: found(ws, word.replace("\x1f", " ")) for word in (*WORDS[:6], "renamed", "other", "trial")}
-    while ws.db.write(refresh):
+    while ws.db.write(lambda c: refresh(c, 2000)):
         pass
     assert ws.db.read(lambda c: rows(c, "select count(*) from tracking_stale")) == [(0,)]
     assert lacking(ws) == []
@@ -98,7 +98,7 @@ def test_no_word_is_found_across_two_values(any_ws: hs.Workspace):
     any_ws.tracking.create_run(id="r1", name="amber", params={"a": "x", "b": "y"}, tags={"t": "two words\x1fthree"})
     for refreshed in (False, True):
         if refreshed:
-            assert any_ws.db.write(refresh) > 0
+            assert any_ws.db.write(lambda c: refresh(c, 2000)) > 0
         assert found(any_ws, "two words three") == ["r1"]
         assert found(any_ws, "words\x1fthree") == ["r1"]
         assert [found(any_ws, f"x{between}y") for between in ("", " ", "\x1f", "\n")] == [[]] * 4
@@ -130,7 +130,7 @@ def test_the_text_of_a_run_is_made_once_however_often_it_was_told_of(any_ws: hs.
             (2,),
             (3,),
         ]
-    while any_ws.db.write(refresh):
+    while any_ws.db.write(lambda c: refresh(c, 2000)):
         pass
     assert lacking(any_ws) == []
 

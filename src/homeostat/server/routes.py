@@ -35,14 +35,17 @@ class Guarded(Record):
 
 class Fixed(BaseRoute):
     """All routes whose paths hold no parameters, found by one look: as patterns, near two hundred would be compared
-    with each request."""
+    with each request.
+
+    `paths`: what answers each method, by path.
+    """
 
     def __init__(self) -> None:
-        self._paths: dict[str, dict[str, ASGIApp]] = {}
+        self.paths: dict[str, dict[str, ASGIApp]] = {}
 
     def add(self, path: str, methods: Iterable[str], endpoint: Endpoint) -> None:
         """Let `endpoint` answer `methods` at `path`; HEAD goes to what answers GET."""
-        answers = self._paths.setdefault(path, {})
+        answers = self.paths.setdefault(path, {})
         for method in methods:
             answers[method] = request_response(endpoint)
         if "GET" in answers:
@@ -50,18 +53,14 @@ class Fixed(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether the path is one of these, and whether its method is."""
-        answers = self._paths.get(scope["path"]) if scope["type"] == "http" else None
+        answers = self.paths.get(scope["path"]) if scope["type"] == "http" else None
         if answers is None:
             return Match.NONE, {}
         return (Match.FULL if scope["method"] in answers else Match.PARTIAL), {"path_params": {}}
 
-    def ways(self) -> set[tuple[str, str]]:
-        """Every method and path that is answered."""
-        return {(method, path) for path, answers in self._paths.items() for method in answers}
-
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose path is one of these."""
-        answers = self._paths[scope["path"]]
+        answers = self.paths[scope["path"]]
         answer = answers.get(scope["method"])
         if answer is None:
             raise HTTPException(405, headers={"Allow": ", ".join(answers)})

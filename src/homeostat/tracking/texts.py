@@ -61,7 +61,7 @@ def read(ws: Workspace, tree: Condition, fn: Callable[[sa.Connection], T]) -> T:
     return ws.db.read(fn)
 
 
-def refresh(c: sa.Connection, at_once: int = 2000) -> int:
+def refresh(c: sa.Connection, at_once: int) -> int:
     """Make texts of stale runs anew, within the open transaction; how many of the rows that tell of them are done, at
     least `at_once` where there are so many.
 

@@ -279,7 +279,7 @@ def test_a_model_nobody_asks_for_goes_and_comes_back(ws: hs.Workspace) -> None:
     async def work() -> None:
         async with plane(ws, depot, 0) as (catalog, client):
             served = catalog.models["m1"]
-            await until(lambda: served.table is not None)
+            await until(lambda: all(one.table is not None for one in catalog.models.values()))
             assert await client.ask("m1") == 2
             now = time.perf_counter_ns()
             catalog.residency.sweep(now)

@@ -111,7 +111,7 @@ def test_records_come_page_by_page_and_from_traces(mlflow_client: Client) -> Non
 def test_scorers_are_registered_by_version(mlflow_client: Client) -> None:
     mlflow_client.check(
         """
-        import json, mlflow
+        import mlflow
         from mlflow.exceptions import MlflowException
         from mlflow.genai.scorers import Guidelines, delete_scorer, get_scorer, list_scorers
         experiment = mlflow.set_experiment("scorers").experiment_id
@@ -125,7 +125,7 @@ def test_scorers_are_registered_by_version(mlflow_client: Client) -> None:
         delete_scorer(name="manners", version=1)
         assert [version.scorer_version for version in store.list_scorer_versions(experiment, "manners")] == [2]
         for refused in (lambda: get_scorer(name="manners", version=1),
-                        lambda: store.register_scorer(experiment, "code", json.dumps({"call_source": "return 1"}))):
+                        lambda: Guidelines(name="mute", guidelines="rule", model=" ").register(name="mute")):
             try:
                 refused()
             except MlflowException as error:

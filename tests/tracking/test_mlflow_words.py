@@ -173,3 +173,33 @@ def test_pages_name_the_run_of_a_file_by_either_word(client: Client):
         assert client.running.request("POST", path, b"x").status == 200
     refused = client.running.request("POST", "/ajax-api/2.0/mlflow/upload-artifact?path=a", b"x")
     assert refused.json["message"] == "Request must specify run_uuid."
+
+
+SCORERS = "/api/3.0/mlflow/scorers"
+ELSEWHERE = {"third_party_scorer_data": {"kwargs": {"completion_kwargs": [["api_base", "https://elsewhere"]]}}}
+
+
+@pytest.mark.parametrize(
+    ("scorer", "words"),
+    [
+        ([], "serialized_scorer must be valid JSON"),
+        ({"call_source": "return 1"}, "Custom scorer registration (using @scorer decorator) is disabled"),
+        ({"ensemble_scorer_data": {"scorers": [{"call_source": "return 1"}]}}, "Custom scorer registration"),
+        ({"call_source": " ", "name": "mute"}, "Scorer 'mute' has no source code"),
+        ({"instructions_judge_pydantic_data": {"model": " "}}, "Scorer model cannot be empty or contain only"),
+        ({"builtin_scorer_pydantic_data": {"model": 5}}, "Scorer model must be a string, got int."),
+        (
+            {"memory_augmented_judge_data": {"base_judge": {"instructions_judge_pydantic_data": {"model": ""}}}},
+            "Scorer model cannot be empty",
+        ),
+        ({"third_party_scorer_data": {"kwargs": [["api_base", "x"]]}}, "kwargs must be a JSON object, got list"),
+        (ELSEWHERE, "kwargs must not contain 'api_base': these options choose where the scorer's LLM client sends"),
+        ({"ensemble_scorer_data": {"scorers": [ELSEWHERE]}}, "kwargs must not contain 'api_base'"),
+    ],
+    ids=str,
+)
+def test_a_scorer_that_would_harm_who_loads_it_is_refused(client: Client, scorer: object, words: str):
+    body = {"experiment_id": "0", "name": "judge", "serialized_scorer": json.dumps(scorer)}
+    answer = client.running.post(f"{SCORERS}/register", body)
+    assert (answer.status, answer.json["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    assert words in answer.json["message"]

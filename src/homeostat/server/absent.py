@@ -12,7 +12,6 @@ _ABSENT: tuple[tuple[str, str], ...] = (
     ("2.0/mlflow/get-trace-artifact", "the spans of a trace are read with it: traces/get"),
     ("2.0/mlflow/gateway-proxy", _GATEWAY),
     ("2.0/mlflow/runs/create-promptlab-run", _GATEWAY),
-    ("2.0/mlflow/experiments/search-datasets", "datasets are found with the runs that read them: runs/search"),
     ("3.0/mlflow/get-trace-artifact", "the spans of a trace are read with it: traces/get"),
     ("3.0/mlflow/gateway", _GATEWAY),
     ("3.0/mlflow/demo", _THEIR_PAGES),

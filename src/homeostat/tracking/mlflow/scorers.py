@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, cast
+from typing import Any
 
 from homeostat.core.foreign import Args, ForeignError, invalid, present, rpc
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import scorers
+from homeostat.tracking.mlflow.serialized_scorers import check_scorer
 from homeostat.tracking.mlflow.wording import experiment_id_of
 from homeostat.tracking.scorers import ScorerVersion
 
@@ -21,16 +21,7 @@ def register(ws: Workspace, args: Args) -> dict[str, Any]:
     if not name.strip() or len(name) > 500:
         raise invalid("Scorer name cannot be empty or only whitespace, nor longer than 500 characters.")
     body = args.text("serialized_scorer", required=True)
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        raise invalid("serialized_scorer must be valid JSON") from None
-    if _has_source(told):
-        # A function's source, to be run wherever the scorer is loaded: a server that gives it out invites that.
-        raise invalid(
-            "Custom scorer registration (using @scorer decorator) is disabled: a function's source would be run"
-            " wherever the scorer is loaded. Keep it in a repository and import it."
-        )
+    check_scorer(body)
     made = scorers.register_scorer(ws, of, name, body)
     return {
         "version": made.version, "scorer_id": made.scorer_id, "experiment_id": made.experiment_id, "name": made.name,
@@ -80,15 +71,6 @@ def delete(ws: Workspace, args: Args) -> dict[str, Any]:
     of, name = experiment_id_of(args.text("experiment_id", required=True)), args.text("name", required=True)
     scorers.delete_scorer(ws, of, name, args.integer("version") if args.has("version") else None)
     return {}
-
-
-def _has_source(told: Any) -> bool:
-    if isinstance(told, list):
-        return any(map(_has_source, cast("list[Any]", told)))
-    if isinstance(told, dict):
-        inside = cast("dict[str, Any]", told)
-        return bool(inside.get("call_source")) or any(map(_has_source, inside.values()))
-    return False
 
 
 @rpc("GET", _ROOT + "/online-configs", permission="tracking:read")

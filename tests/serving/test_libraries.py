@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import homeostat as hs
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import Refused, Unavailable
-from homeostat.serving import Route, deploy, set_routes, states, store, wait_ready
+from homeostat.serving import Route, deploy, get_deployment, rollback, set_routes, states, store, wait_ready
 from homeostat.serving.libraries import needed
 from homeostat.serving.planes import SILENT_MS
 from tests.serving.conftest import PlaneProcess
@@ -79,6 +79,12 @@ def test_what_live_planes_have_told_counts(any_ws: hs.Workspace, caplog: pytest.
     beat(any_ws, "web-2/127.0.0.1:8080#0", "", age_ms=SILENT_MS + 1000)
     with pytest.raises(Refused, match=r"on web-1\n"):
         deploy(any_ws, "trees", 1)
+    deploy(any_ws, "trees", 2)
+    with pytest.raises(Refused, match=r"version 1 of 'trees': 'lightgbm' is not installed on web-1"):
+        rollback(any_ws, "trees")
+    assert get_deployment(any_ws, "trees").champion == 2
+    beat(any_ws, "web-1/127.0.0.1:8080#0", "torch")
+    assert rollback(any_ws, "trees").champion == 1
 
 
 def test_a_real_plane_tells_what_it_lacks(ws: hs.Workspace, tmp_path: Path) -> None:

@@ -92,16 +92,17 @@ def configure(
     return ws.db.write(write)
 
 
-def _need_versions(ws: Workspace, model: str, routes: list[Route]) -> None:
+def _check_earlier(ws: Workspace, model: str, routes: list[Route]) -> None:
     for route in routes:
         try:
-            get_version(ws, model, route.version)
+            found = get_version(ws, model, route.version)
         except NotFound as error:
             raise Refused(
                 f"the routes before name version {route.version} of '{model}', which was deleted",
                 hint=f"deploy another version: `homeostat serving deploy {model} VERSION`",
                 version=route.version,
             ) from error
+        check_libraries(ws, found)
 
 
 def salt_of(model: str) -> str:
@@ -138,8 +139,9 @@ def rollback(ws: Workspace, model: str, expect_generation: int | None = None) ->
 
     Of a canary or bandit that moved by itself, these are the routes before it began.
 
-    Raises: NotFound when the model is not deployed; Refused when there is nothing to return to, or a version of it was
-    deleted; Conflict when somebody else changed the deployment first.
+    Raises: NotFound when the model is not deployed; Refused when there is nothing to return to, a version of it was
+    deleted, or no live data plane has the library that it is run with; Conflict when somebody else changed the
+    deployment first.
     """
 
     def write(connection: sa.Connection) -> Deployment:
@@ -148,7 +150,7 @@ def rollback(ws: Workspace, model: str, expect_generation: int | None = None) ->
         if back_to is None:
             raise Refused(f"model '{model}' has no earlier deployment to return to")
         earlier, further = store.read_change(connection, model, back_to)
-        _need_versions(ws, model, earlier.routes)
+        _check_earlier(ws, model, earlier.routes)
         changed = replace(current, routes=earlier.routes, canary=None, bandit=None)
         return record(ws, connection, changed, "rollback", current, back_to=further)
 

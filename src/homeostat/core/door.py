@@ -17,6 +17,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from homeostat.core.syntax import parsed
+
 
 @cache
 def offered(package: str) -> dict[str, str]:
@@ -27,7 +29,7 @@ def offered(package: str) -> dict[str, str]:
     """
     module = sys.modules.get(package) or importlib.import_module(package)
     with open(module.__file__ or "", encoding="utf-8") as source:
-        tree = ast.parse(source.read())
+        tree = parsed(source.read())
     names: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

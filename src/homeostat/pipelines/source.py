@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from homeostat.core.blobs import digest_of
+from homeostat.core.syntax import parsed
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Module:
     @cached_property
     def tree(self) -> ast.Module:
         """The parsed file."""
-        return ast.parse(self.text)
+        return parsed(self.text)
 
 
 class Project:

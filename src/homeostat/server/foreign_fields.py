@@ -13,6 +13,8 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+from homeostat.core.syntax import parsed
+
 _DEPTH = 4
 # What each getter of `Args` takes; numbers and truths may be written as text.
 _KINDS: dict[str, dict[str, Any]] = {
@@ -72,7 +74,7 @@ class _Reader:
 
     def read(self) -> None:
         try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(self._function)))
+            tree = parsed(textwrap.dedent(inspect.getsource(self._function)))
         except (OSError, TypeError, SyntaxError):
             return
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]

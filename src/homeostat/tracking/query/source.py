@@ -7,6 +7,7 @@ import keyword
 import re
 
 from homeostat.core.errors import InvalidInput
+from homeostat.core.syntax import parsed
 
 LONGEST = 4000
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
@@ -71,7 +72,7 @@ class Source:
 
     def _parsed(self) -> ast.expr:
         try:
-            return ast.parse(self._code, "<query>", "eval").body
+            return parsed(self._code, "<query>", mode="eval").body
         except SyntaxError as error:
             raise self._unreadable(error) from None
         except (ValueError, MemoryError, RecursionError) as error:

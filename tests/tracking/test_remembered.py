@@ -15,6 +15,7 @@ from homeostat.core.clock import now_ms
 from homeostat.core.foreign import Args
 from homeostat.core.statements import change
 from homeostat.tracking import explore
+from homeostat.tracking.mlflow import ordered
 from homeostat.tracking.mlflow import search as mlflow
 from homeostat.tracking.model import Metric
 from homeostat.tracking.purge import purge
@@ -41,6 +42,9 @@ MLFLOWS = (
     ("metrics.loss < 1.5 and params.opt = 'a'", "metrics.auc DESC"),
     ("metrics.loss >= 0.5 and tags.opt != 'b'", "metrics.loss ASC"),
     ("tags.opt = 'a' and metrics.auc <= 0.5", "params.opt ASC"),
+    ("metrics.loss < 1.5", "metrics.loss DESC"),
+    ("metrics.loss > -1", "metrics.auc ASC"),
+    ("", "metrics.auc DESC"),
 )
 
 
@@ -48,6 +52,8 @@ MLFLOWS = (
 def _few_are_many(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(remembered, "_MANY", 0)
     monkeypatch.setattr(explore, "_MANY", 0)
+    monkeypatch.setattr(ordered, "_FIRST", 2)
+    monkeypatch.setattr(ordered, "_MOST", 8)
 
 
 def answers(ws: hs.Workspace) -> list[Any]:

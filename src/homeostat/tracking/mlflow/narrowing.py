@@ -34,7 +34,7 @@ def fitting(columns: Columns, tree: Any | None) -> tuple[Mask | None, Any | None
     found: Mask | None = None
     rest: list[Any] = []
     for member in members:
-        node = _compared(member) if isinstance(member, Comparison) else None
+        node = compare_of(member) if isinstance(member, Comparison) else None
         if node is None or not columns.knows(node):
             rest.append(member)
             continue
@@ -69,7 +69,7 @@ def first_by(
         least *= 4
 
 
-def _compared(node: Comparison) -> Compare | None:
+def compare_of(node: Comparison) -> Compare | None:
     """What asks the same in our own words, where that is a number or a text that is remembered."""
     operator = _OPERATORS.get(node.operator)
     if node.entity == "metric" and operator is not None:

@@ -7,9 +7,11 @@ import sqlalchemy as sa
 from homeostat.core.foreign import Args, invalid, rpc
 from homeostat.core.foreign_search import parse_filter, parse_order
 from homeostat.core.workspace import Workspace
+from homeostat.tracking.mlflow.asked import Search
 from homeostat.tracking.mlflow.kept import documents_ahead
 from homeostat.tracking.mlflow.narrowing import asks_several
-from homeostat.tracking.mlflow.search_sql import RUNS, Search, find
+from homeostat.tracking.mlflow.ordered import ordered_by_metric
+from homeostat.tracking.mlflow.search_sql import RUNS, find
 from homeostat.tracking.mlflow.wording import experiment_id_of, view_of
 from homeostat.tracking.query.remembered import Columns
 
@@ -41,10 +43,10 @@ def search(ws: Workspace, args: Args) -> bytes:
     )
 
     def read(c: sa.Connection) -> tuple[list[bytes], str | None]:
-        # To see what changed since it was remembered costs an exchange: where nothing would be asked of it, it is not.
-        several = c.dialect.name == "postgresql" and asks_several(wanted.tree)
-        columns = Columns.of(ws, c) if several else None
         documents = documents_ahead(ws, c)
+        # To see what changed since it was remembered costs an exchange: where nothing would be asked of it, it is not.
+        uses = c.dialect.name == "postgresql" and (asks_several(wanted.tree) or ordered_by_metric(wanted))
+        columns = Columns.of(ws, c) if uses else None
         seqs, after = find(c, wanted, columns)
         return (documents(seqs) if seqs else []), after
 

@@ -18,7 +18,9 @@ from homeostat.core.foreign import ForeignError, invalid
 from homeostat.core.foreign_search import Comparison, Group, Language
 from homeostat.core.patterns import glob
 from homeostat.core.statements import among, marks, rows
-from homeostat.tracking.mlflow.narrowing import FEW, first_by, fitting
+from homeostat.tracking.mlflow.asked import Search
+from homeostat.tracking.mlflow.narrowing import FEW, asks_several, first_by, fitting
+from homeostat.tracking.mlflow.ordered import first_by_metric, ordered_by_metric
 from homeostat.tracking.mlflow.shapes import RUN_NAME, TABLES
 from homeostat.tracking.query.masks import Mask
 from homeostat.tracking.query.remembered import Columns
@@ -66,17 +68,6 @@ class Key(NamedTuple):
     ascending: bool
 
 
-class Search(NamedTuple):
-    """What is looked for. `order` holds (entity, key, ascending); `after` is a page's token."""
-
-    experiments: list[int]
-    stages: tuple[str, ...]
-    tree: Any | None
-    order: list[tuple[str, str, bool]]
-    limit: int
-    after: str
-
-
 def find(c: sa.Connection, search: Search, columns: Columns | None = None) -> tuple[list[int], str | None]:
     """The numbers of the runs of one page, and the token of the next; `columns` is what is remembered of runs."""
     if not search.experiments:
@@ -84,11 +75,14 @@ def find(c: sa.Connection, search: Search, columns: Columns | None = None) -> tu
     last = _read_token(search) if search.after else []
     found: list[Any] | None = None
     fit, narrowed = None, search
-    if columns is not None:
+    # Runs that have the metric come before those that lack it: mostly there are enough of them.
+    having = bool(search.order) and search.order[0][0] == "metric" and not (last and last[0])
+    if having and columns is not None and ordered_by_metric(search):
+        found = first_by_metric(c, search, last, columns)
+    if columns is not None and asks_several(search.tree) and (found is None or len(found) <= search.limit):
         fit, rest = fitting(columns, search.tree)
         narrowed = search._replace(tree=rest)
-    if search.order and search.order[0][0] == "metric" and not (last and last[0]):
-        # Runs that have the metric come before those that lack it: mostly there are enough of them.
+    if having and found is None:
         if columns is not None and fit is not None:
             found = _first_of(c, narrowed, last, columns, fit)
         if found is None:

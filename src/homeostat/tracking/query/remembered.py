@@ -11,15 +11,16 @@ from __future__ import annotations
 import math
 import operator
 from array import array
+from bisect import insort
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from itertools import repeat
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, filterfalse, repeat
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 from homeostat.core.statements import rows
-from homeostat.tracking.changes import Mark, changed_since, mark
+from homeostat.tracking.changes import Mark, changed_ahead, changed_since, mark
 from homeostat.tracking.query.loading import bodies_of, values_of
 from homeostat.tracking.query.masks import Mask
 from homeostat.tracking.query.sql import EXPERIMENT, JOINED, places
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from homeostat.core.db import Database
     from homeostat.core.workspace import Workspace
 
-# Of fewer runs nothing is remembered; more changed ones than these are read as all are.
-_MANY, _MOST_ANEW = 10_000, 20_000
+# Of fewer runs nothing is remembered; more changed ones than these are read as all are, or put in order as all are.
+_MANY, _MOST_ANEW, _MOST_MOVED = 10_000, 20_000, 500
 _MOST_ASKED = 1000
 # What is remembered of a database in one process, in bytes, and of what is looked for in texts, of each beside its own.
 _BUDGET, _OF_TEXT = 64 << 20, 120
@@ -88,9 +89,18 @@ class _Bodies(NamedTuple):
     kind: str = "body"
 
 
+class _Order(NamedTuple):
+    """Stands for the order of the runs that have the value `of`, where values are remembered."""
+
+    of: Value
+    kind: str = "order"
+
+
 _BODIES = _Bodies()
-_STATUS, _EXPERIMENT = Property("status", "text"), Property("experiment_id", "number")
-_Key = tuple[type, "Value | _Bodies"]
+_STATUS, EXPERIMENT_ID, LIFECYCLE = (
+    Property("status", "text"), Property("experiment_id", "number"), Property("lifecycle", "text"),
+)  # fmt: skip
+_Key = tuple[type, "Value | _Bodies | _Order"]
 
 
 class _Kept(NamedTuple):
@@ -109,7 +119,12 @@ class _Memory:
         self.asked: OrderedDict[_Key, None] = OrderedDict()  # but not remembered so far
         self.too_wordy = False  # to keep what words are looked for in
 
-    def keep(self, value: Value | _Bodies, kept: _Kept) -> None:
+    def newest(self) -> Mark | None:
+        """The mark of what was used last."""
+        with self.lock:
+            return next((one.mark for one in reversed(self.kept.values())), None)
+
+    def keep(self, value: Value | _Bodies | _Order, kept: _Kept) -> None:
         self.kept[type(value), value] = kept
         self.kept.move_to_end((type(value), value))
         spent = sum(one.size for one in self.kept.values())
@@ -135,12 +150,20 @@ class Columns:
     def of(ws: Workspace, c: sa.Connection) -> Columns | None:
         """What is remembered of the workspace; None where runs are few or far too many, and inside a write, of which
         all may be taken back."""
-        highest = rows(c, "select coalesce(max(seq), 0) from tracking_run")[0][0]
-        if not _MANY <= highest <= _BUDGET // 64 or c.engine is not ws.db.reader:
+        if c.engine is not ws.db.reader:
             return None
         with _turn:
             memory = _memories.setdefault(ws.db, _Memory())
-        return Columns(c, memory, highest)
+        # What changed meanwhile is asked along with it: where a database is elsewhere, each exchange counts.
+        newest = memory.newest() if c.dialect.name == "postgresql" else None
+        told = None if newest is None else changed_ahead(c, newest)
+        highest = rows(c, "select coalesce(max(seq), 0) from tracking_run")[0][0]
+        if not _MANY <= highest <= _BUDGET // 64:
+            return None
+        columns = Columns(c, memory, highest)
+        if newest is not None and told is not None:
+            columns._changed[newest] = told()
+        return columns
 
     def mask(self, numbers: Iterable[int]) -> Mask:
         """Some runs by their numbers."""
@@ -153,6 +176,17 @@ class Columns:
     def texts(self, value: Value) -> Texts:
         """`value`, of which `remembers` and which is a text, by the number of the run."""
         return self._column(value)
+
+    def order(self, value: Value) -> array[int]:
+        """The runs that have `value`, of which `remembers` and which is a number or a time, the smallest first; equal
+        ones in no certain order."""
+        order = _Order(value)
+        key = type(order), order
+        if key not in self._here:
+            numbers = self.numbers(value)
+            with self._memory.lock:
+                self._here[key] = self._ordered(order, numbers)
+        return self._here[key]
 
     def having(self, value: Value) -> Mask:
         """The runs that have `value`, of which `remembers`."""
@@ -208,18 +242,35 @@ class Columns:
             found |= Mask(bytes(map(codes.__contains__, texts.codes)))
         sql, bound = experiments_sql(True, low)
         if ids := {id for (id,) in rows(self._c, sql, bound)}:
-            found |= Mask(bytes(map(ids.__contains__, self.numbers(_EXPERIMENT))))
+            found |= Mask(bytes(map(ids.__contains__, self.numbers(EXPERIMENT_ID))))
         return found
 
     def holds(self, node: Compare) -> Mask:
         """The runs of which `node`, of which `remembers_of` or which it `knows`, holds."""
         if node.left.kind == "text":
-            of, constant = (node.left, node.right) if isinstance(node.right, Constant) else (node.right, node.left)
-            texts = self.texts(of)
-            code = texts.known.get(str(cast("Constant", constant).value), -2)
-            return Mask(bytes(map(code.__eq__, texts.codes)))
+            codes, code = self._equal(node)
+            return Mask(bytes(map(code.__eq__, codes)))
         left, right = self._vector(node.left), self._vector(node.right)
         return Mask(bytes(map(_COMPARED[node.operator], left, right)))
+
+    def tells(self, node: Compare, runs: Sequence[int]) -> Iterator[bool]:
+        """Of each of `runs` whether `node`, which it `knows`, holds: soonest where these are few of all."""
+        if node.left.kind == "text":
+            codes, code = self._equal(node)
+            return map(code.__eq__, map(codes.__getitem__, runs))
+        left, right = (
+            repeat(cast("float", side.value))
+            if isinstance(side, Constant)
+            else map(self.numbers(side).__getitem__, runs)
+            for side in (node.left, node.right)
+        )
+        return map(_COMPARED[node.operator], left, right)
+
+    def _equal(self, node: Compare) -> tuple[array[int], int]:
+        """The codes of the texts that `node` compares with one, and the code of that: -2 where no run has it."""
+        of, constant = (node.left, node.right) if isinstance(node.right, Constant) else (node.right, node.left)
+        texts = self.texts(of)
+        return texts.codes, texts.known.get(str(cast("Constant", constant).value), -2)
 
     def _vector(self, value: Value) -> Iterable[float]:
         if isinstance(value, Constant):
@@ -257,6 +308,25 @@ class Columns:
         if not self._memory.too_wordy or not isinstance(value, _Bodies):
             self._memory.keep(value, _Kept(column, here, size))
         return column
+
+    def _ordered(self, order: _Order, numbers: array[float]) -> array[int]:
+        kept = self._memory.kept.get((type(order), order))
+        here, changed = (None, None) if kept is None else self._changed_since(kept.mark)
+        if kept is None or here is None:
+            here = mark(self._c)
+        elif not here.sees(kept.mark):  # another search has seen more since this one began
+            return _in_order(numbers)
+        if kept is None or changed is None or len(changed) > _MOST_MOVED:
+            runs = _in_order(numbers)
+        elif not changed:
+            runs = kept.column
+        else:
+            runs = array("i", filterfalse(changed.__contains__, kept.column))
+            for run in changed:
+                if run < len(numbers) and numbers[run] == numbers[run]:
+                    insort(runs, run, key=numbers.__getitem__)
+        self._memory.keep(order, _Kept(runs, here, 4 * len(runs)))
+        return runs
 
     def _changed_since(self, since: Mark) -> tuple[Mark, set[int] | None]:
         if since not in self._changed:  # all that is asked of one snapshot is mostly as of one mark afterwards
@@ -319,6 +389,11 @@ def _operands(value: Value) -> list[Value]:
     if isinstance(value, Arithmetic):
         return [*_operands(value.left), *_operands(value.right)]
     return [] if isinstance(value, Constant) else [value]
+
+
+def _in_order(numbers: array[float]) -> array[int]:
+    there = compress(range(len(numbers)), map(operator.eq, numbers, numbers))
+    return array("i", sorted(there, key=numbers.__getitem__))
 
 
 def _floats(values: Iterable[float]) -> Iterable[float]:

@@ -42,7 +42,7 @@ Sql = tuple[str, list[Any]]
 _COLUMNS = {
     "id": "r.id", "name": "r.name", "status": "r.status", "kind": "r.kind", "source": "r.source", "user": "r.owner",
     "start": "r.start_ms", "end": "r.end_ms", "parent": "r.parent_id", "code_version": "r.code_version",
-    "error": "r.error", "experiment_id": "r.experiment_id",
+    "error": "r.error", "experiment_id": "r.experiment_id", "lifecycle": "r.lifecycle",
     "duration": "(cast(r.end_ms - r.start_ms as double precision) / 1000)",
 }  # fmt: skip
 _FIGURES = {

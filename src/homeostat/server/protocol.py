@@ -14,6 +14,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from homeostat.server.joined import Joined
+
 HEAD_BYTES = 128 << 10
 HEAD_S = 20.0
 SILENT_S = 60.0
@@ -39,7 +41,7 @@ class Bounded(HttpToolsProtocol):
         self._stuck: tuple[int, float] | None = None  # bytes that the client does not take, and since when
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn narrows it
-        super().connection_made(transport)
+        super().connection_made(Joined(transport, self.loop))
         self._since_s = self.loop.time()
 
     def data_received(self, data: bytes) -> None:

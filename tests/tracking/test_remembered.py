@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -12,7 +14,8 @@ import pytest
 
 import homeostat as hs
 from homeostat.core.clock import now_ms
-from homeostat.core.foreign import Args
+from homeostat.core.errors import InvalidInput
+from homeostat.core.foreign import Args, ForeignError
 from homeostat.core.statements import change
 from homeostat.tracking import explore
 from homeostat.tracking.mlflow import ordered
@@ -237,3 +240,34 @@ def test_what_is_used_least_goes_first(ws: hs.Workspace, monkeypatch: pytest.Mon
     memory = remembered._memories[ws.db]
     assert [value.key for _, value in memory.kept] == ["c", "b"]  # type: ignore[union-attr]
     assert sum(one.size for one in memory.kept.values()) <= 3000
+
+
+@pytest.mark.parametrize("many", [0, 10**9], ids=["remembered", "asked"])
+def test_a_token_of_somebodys_making_is_refused_or_leads_somewhere(
+    any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch, many: int
+):
+    monkeypatch.setattr(remembered, "_MANY", many)
+    for number in range(6):
+        any_ws.tracking.log_metrics(any_ws.tracking.create_run().id, {"loss": float(number % 2)})
+    asked: dict[str, Any] = {"experiment_ids": ["0"], "order_by": ["metrics.loss ASC"], "max_results": 2}
+    for _ in range(3):
+        token = msgspec.json.decode(mlflow.search(any_ws, Args(asked)))["next_page_token"]
+        after = any_ws.tracking.search_runs(order_by="run.metrics.loss, run.name", limit=2).next
+    assert after is not None
+    mark, last = msgspec.json.decode(base64.urlsafe_b64decode(token))
+    for forged in forgeries(last):
+        page_token = base64.urlsafe_b64encode(msgspec.json.encode([mark, forged])).decode()
+        with suppress(InvalidInput, ForeignError):
+            mlflow.search(any_ws, Args(asked | {"page_token": page_token}))
+    order, part, last = msgspec.json.decode(base64.urlsafe_b64decode(after + "=="))
+    for forged in forgeries(last):
+        after = base64.urlsafe_b64encode(msgspec.json.encode([order, part, forged])).decode()
+        with suppress(InvalidInput):
+            any_ws.tracking.search_runs(order_by="run.metrics.loss, run.name", limit=2, after=after)
+
+
+def forgeries(last: list[Any]) -> Iterator[list[Any]]:
+    """Values of a token, of which one is another."""
+    for place in range(len(last)):
+        for value in ("x", None, True, 2**80, -1, ["f", "nan"], ["f", "inf"], ["nan"], [1]):
+            yield [*last[:place], value, *last[place + 1 :]]

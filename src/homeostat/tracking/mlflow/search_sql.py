@@ -276,6 +276,13 @@ def _beyond(keys: list[Key], last: list[Any]) -> Sql:
     return sql, bound
 
 
+def _texts(order: list[tuple[str, str, bool]]) -> list[bool]:
+    """Of each sort key (see `_keys`) whether it is a text."""
+    texts = [not RUNS.attributes[key] if entity == "attribute" else entity != "metric" for entity, key, _ in order]
+    by_start = any(entity == "attribute" and key == "start_time" for entity, key, _ in order)
+    return [*texts, *([] if by_start else [False]), True]
+
+
 def _mark(search: Search) -> str:
     # A token goes on with the search it came from, and with no other.
     return hashlib.blake2b(repr((search.order, search.tree)).encode(), digest_size=6).hexdigest()
@@ -294,13 +301,11 @@ def _read_token(search: Search) -> list[Any]:
         values = [float.fromhex(value[1]) if isinstance(value, list) else value for value in last]
     except (ValueError, TypeError, IndexError, msgspec.DecodeError):
         raise invalid("Invalid page token, could not base64-decode") from None
-    expected = 2 * (
-        len(search.order) + 1 + (not any(k == "start_time" for e, k, _ in search.order if e == "attribute"))
-    )
-    if (
-        mark != _mark(search)
-        or len(values) != expected
-        or not all(isinstance(v, str | int | float | None) for v in values)
-    ):
+    if mark != _mark(search) or len(values) != 2 * len(texts := _texts(search.order)):
         raise ForeignError("INVALID_PARAMETER_VALUE", "Invalid page token: it belongs to another search", 400)
+    none = type(None)
+    kinds = [(str, none) if text else (int, float, none) for text in texts]
+    right = [type(value) in may for value, may in zip(values[1::2], kinds, strict=True)]
+    if not all(right) or not all(type(level) is int for level in values[::2]):  # a token comes from whoever asks
+        raise invalid("Invalid page token: it is not one that a search gave")
     return values

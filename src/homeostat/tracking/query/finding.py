@@ -264,7 +264,7 @@ class _Statement:
             sql, bound = self._keys[0].sql
             own.append((f"{sql} is not null", bound))
         if last is not None:
-            if len(last) != len(self._keys) + 1:
+            if len(last) != len(self._keys) + 1 or not all(map(_may_be, part.order, last)):
                 raise InvalidInput("after= is not a page of this search", hint="begin without it")
             own.append(_beyond(self._keys, last, writer.seq))
         self._own, self._rest = own, [writer.condition(Every(tuple(rest)))] if rest else []
@@ -361,6 +361,11 @@ def _beyond(keys: list[_Key], last: _Kept, seq: str) -> Sql:
         if number == 0 and not keys[0].nullable:  # said alone, it is where an index begins
             sql, bound = f"({value} {sign}= ? and {sql})", [*own, kept, *bound]
     return sql, bound
+
+
+def _may_be(key: OrderKey, kept: float | int | str | None) -> bool:
+    """Whether a run may have this sort value: a token comes from whoever asks."""
+    return kept is None or isinstance(kept, str) == (key.value.kind == "text")
 
 
 def _token(order_by: str, part: int, row: Any) -> str:

@@ -35,17 +35,16 @@ def program() -> Path | None:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
+def running(any_ws: hs.Workspace) -> Iterator[Running]:
     """A server with a little of everything, that many cases find by its name ("0")."""
-    with hs.open(tmp_path / "home") as ws:
-        ws.data.write_table("0", pl.DataFrame({"a": [1, 2], "key": ["x", None]}))
-        run = ws.tracking.create_run("0", name="0", params={"lr": 0.1}, tags={"0": "0"}, id="0")
-        ws.tracking.log_metrics(run.id, {"0": 0.5}, step=1)
-        ws.tracking.log_artifact(run.id, "0", b"0")
-        ws.registry.create_model("0")
-        server = Running(ws)
-        yield server
-        server.stop()
+    any_ws.data.write_table("0", pl.DataFrame({"a": [1, 2], "key": ["x", None]}))
+    run = any_ws.tracking.create_run("0", name="0", params={"lr": 0.1}, tags={"0": "0"}, id="0")
+    any_ws.tracking.log_metrics(run.id, {"0": 0.5}, step=1)
+    any_ws.tracking.log_artifact(run.id, "0", b"0")
+    any_ws.registry.create_model("0")
+    server = Running(any_ws)
+    yield server
+    server.stop()
 
 
 def whole_frames(folder: Path) -> Path:

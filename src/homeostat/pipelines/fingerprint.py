@@ -19,6 +19,7 @@ from typing import Any
 
 from homeostat.core.blobs import digest_of
 from homeostat.core.records import canonical_json
+from homeostat.core.syntax import parsed
 from homeostat.core.version import VERSION
 from homeostat.pipelines.codecs import is_json
 from homeostat.pipelines.source import Module, Origin, Project, imports_of
@@ -170,7 +171,7 @@ def normalised(node: ast.AST) -> str:
     >>> normalised(a) == normalised(b)
     True
     """
-    return ast.dump(_Normal().visit(ast.parse(ast.unparse(node))))
+    return ast.dump(_Normal().visit(parsed(ast.unparse(node))))
 
 
 class _Normal(ast.NodeTransformer):

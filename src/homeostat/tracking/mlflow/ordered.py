@@ -44,7 +44,7 @@ def first_by_metric(c: sa.Connection, search: Search, last: list[Any], columns: 
     values = (metric, EXPERIMENT_ID, LIFECYCLE)
     # Each is noted as asked.
     known = [*map(columns.remembers, values), *map(columns.knows, nodes or ())]
-    if nodes is None or not all(known) or (last and not _is_row(last)):
+    if nodes is None or not all(known):
         return None
     numbers = columns.numbers(metric)
     runs = _behind(columns.order(metric), numbers, ascending, last[1] if last else None)
@@ -66,11 +66,6 @@ def _asked(tree: Any | None) -> list[Compare] | None:
     members = tree.members if isinstance(tree, Group) and tree.kind == "and" else () if tree is None else (tree,)
     nodes = [compare_of(member) if isinstance(member, Comparison) else None for member in members]
     return None if None in nodes else [node for node in nodes if node is not None]
-
-
-def _is_row(last: list[Any]) -> bool:
-    """Whether it is what a row of this order ends with: a token comes from whoever asks."""
-    return isinstance(last[1], int | float) and isinstance(last[3], int) and isinstance(last[5], str)
 
 
 def _behind(order: Sequence[int], numbers: Sequence[float], ascending: bool, last: float | None) -> Sequence[int]:
@@ -127,7 +122,7 @@ def _told(c: sa.Connection, runs: list[int]) -> dict[int, tuple[int, str]]:
     if not runs:
         return {}
     these, bound = among(c, runs)
-    found = rows(c, f"select r.seq, r.start_ms, r.id from tracking_run r where r.seq {these}", bound)  # noqa: S608 - written here
+    found = rows(c, f"select r.seq, r.start_ms, r.id from tracking_run r where r.seq {these}", bound)  # noqa: S608 - written here; values are bound
     return {seq: (start, id) for seq, start, id in found}
 
 

@@ -303,9 +303,9 @@ def _read_token(search: Search) -> list[Any]:
         raise invalid("Invalid page token, could not base64-decode") from None
     if mark != _mark(search) or len(values) != 2 * len(texts := _texts(search.order)):
         raise ForeignError("INVALID_PARAMETER_VALUE", "Invalid page token: it belongs to another search", 400)
-    none = type(None)
-    kinds = [(str, none) if text else (int, float, none) for text in texts]
-    right = [type(value) in may for value, may in zip(values[1::2], kinds, strict=True)]
-    if not all(right) or not all(type(level) is int for level in values[::2]):  # a token comes from whoever asks
-        raise invalid("Invalid page token: it is not one that a search gave")
+    for level, value, text in zip(values[::2], values[1::2], texts, strict=True):
+        # A token comes from whoever asks. What a run lacks is on a level of its own.
+        there = type(value) in ((str,) if text else (int, float)) if level == 0 else value is None
+        if type(level) is not int or not there:
+            raise invalid("Invalid page token: it is not one that a search gave")
     return values

@@ -13,7 +13,8 @@ import operator
 from array import array
 from bisect import insort
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import compress, filterfalse, repeat
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -185,7 +186,7 @@ class Columns:
         if key not in self._here:
             numbers = self.numbers(value)
             with self._memory.lock:
-                self._here[key] = self._ordered(order, numbers)
+                self._here[key] = self._up_to_date(order, _MOST_MOVED, partial(_in_order, numbers))
         return self._here[key]
 
     def having(self, value: Value) -> Mask:
@@ -286,47 +287,34 @@ class Columns:
         key = type(value), value
         if key not in self._here:
             with self._memory.lock:
-                self._here[key] = self._up_to_date(value)
+                self._here[key] = self._up_to_date(value, _MOST_ANEW, partial(self._read, value))
         return self._here[key]
 
-    def _up_to_date(self, value: Value | _Bodies) -> Any:
+    def _up_to_date(
+        self, value: Value | _Bodies | _Order, most: int, read: Callable[[Any, set[int] | None], Any]
+    ) -> Any:
+        """What is kept for `value`, read anew as far as it changed; all of it where more runs than `most` did.
+
+        `read(old, changed)` gives it as it is now: as it was but for the runs that `changed`, or all of it.
+        """
         kept = self._memory.kept.get((type(value), value))
         if kept is not None:
             here, changed = self._changed_since(kept.mark)
             if not here.sees(kept.mark):  # another search has seen more since this one began
-                return self._read(value, None, None)
-            if changed is not None and len(changed) <= _MOST_ANEW:
-                column = self._read(value, kept.column, changed)
+                return read(None, None)
+            if changed is not None and len(changed) <= most:
+                column = read(kept.column, changed)
                 size = kept.size if column is kept.column else _size(column)
                 self._memory.keep(value, _Kept(column, here, size))
                 return column
         here = mark(self._c)
-        column = self._read(value, None, None)
+        column = read(None, None)
         size = _size(column)
         if isinstance(value, _Bodies):
             self._memory.too_wordy = size > _MOST_WORDS
         if not self._memory.too_wordy or not isinstance(value, _Bodies):
             self._memory.keep(value, _Kept(column, here, size))
         return column
-
-    def _ordered(self, order: _Order, numbers: array[float]) -> array[int]:
-        kept = self._memory.kept.get((type(order), order))
-        here, changed = (None, None) if kept is None else self._changed_since(kept.mark)
-        if kept is None or here is None:
-            here = mark(self._c)
-        elif not here.sees(kept.mark):  # another search has seen more since this one began
-            return _in_order(numbers)
-        if kept is None or changed is None or len(changed) > _MOST_MOVED:
-            runs = _in_order(numbers)
-        elif not changed:
-            runs = kept.column
-        else:
-            runs = array("i", filterfalse(changed.__contains__, kept.column))
-            for run in changed:
-                if run < len(numbers) and numbers[run] == numbers[run]:
-                    insort(runs, run, key=numbers.__getitem__)
-        self._memory.keep(order, _Kept(runs, here, 4 * len(runs)))
-        return runs
 
     def _changed_since(self, since: Mark) -> tuple[Mark, set[int] | None]:
         if since not in self._changed:  # all that is asked of one snapshot is mostly as of one mark afterwards
@@ -391,9 +379,18 @@ def _operands(value: Value) -> list[Value]:
     return [] if isinstance(value, Constant) else [value]
 
 
-def _in_order(numbers: array[float]) -> array[int]:
-    there = compress(range(len(numbers)), map(operator.eq, numbers, numbers))
-    return array("i", sorted(there, key=numbers.__getitem__))
+def _in_order(numbers: array[float], old: array[int] | None, changed: set[int] | None) -> array[int]:
+    """The runs that have a number, the smallest first: the `old` ones but for those that `changed`, or all."""
+    if old is None or changed is None:
+        there = compress(range(len(numbers)), map(operator.eq, numbers, numbers))
+        return array("i", sorted(there, key=numbers.__getitem__))
+    if not changed:
+        return old
+    runs = array("i", filterfalse(changed.__contains__, old))
+    for run in changed:
+        if run < len(numbers) and numbers[run] == numbers[run]:
+            insort(runs, run, key=numbers.__getitem__)
+    return runs
 
 
 def _floats(values: Iterable[float]) -> Iterable[float]:
@@ -411,7 +408,7 @@ def _same(before: Any, cells: Any, changed: set[int] | None) -> bool:
 def _size(column: Any) -> int:
     if isinstance(column, Texts):
         return (4 + 8) * len(column.codes) + _of_texts(column.texts)
-    return _of_texts(column) if isinstance(column, list) else 8 * len(column)
+    return _of_texts(column) if isinstance(column, list) else column.itemsize * len(column)
 
 
 def _of_texts(texts: Sequence[str]) -> int:

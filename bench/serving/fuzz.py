@@ -25,12 +25,12 @@ import msgspec
 import numpy as np
 
 from homeostat.core.errors import HomeostatError
+from homeostat.core.heads import Heads
 from homeostat.registry import ModelParameter
 from homeostat.serving.asked_by_mlflow import AskedContract
 from homeostat.serving.contract import ColumnsContract, Contract, MatrixContract, TensorsContract, TensorSpec
 from homeostat.serving.explaining import rows_to_explain
-from homeostat.serving.heads import Heads
-from homeostat.serving.http1 import Connection, Exchange, Limits, Server
+from homeostat.serving.http1 import Connection, Exchange, Head, Limits, Server
 from homeostat.serving.http2.call import Call
 from homeostat.serving.http2.connection import Http2
 from homeostat.serving.http2.frames import PREFACE
@@ -156,7 +156,7 @@ HTTP1_SEEDS = [
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\r\n")
 
 
-_HEADS = Heads()  # of all inputs so far
+_HEADS = Heads[Head]()  # of all inputs so far
 
 
 def http1(dice: random.Random, data: bytes) -> None:
@@ -164,7 +164,7 @@ def http1(dice: random.Random, data: bytes) -> None:
     before mean what they mean to somebody who meets them for the first time."""
     cuts = [dice.choice([len(data), len(data), 7, 60]) for _ in range(1 + len(data) // 7)]
     heard, written = _told(data, cuts, _HEADS)
-    assert (heard, written) == _told(data, cuts, Heads()), "a known head is understood in another way"
+    assert (heard, written) == _told(data, cuts, Heads[Head]()), "a known head is understood in another way"
     answered = _check_answers(written)
     assert answered >= len(heard), "a request without an answer"
     # Pipelined inputs are judged by their first request: what comes after an ambiguous one must not be heard either.
@@ -172,7 +172,7 @@ def http1(dice: random.Random, data: bytes) -> None:
         assert not heard, f"{len(heard)} requests were answered although the first can be read two ways"
 
 
-def _told(data: bytes, cuts: list[int], heads: Heads) -> tuple[list[tuple[Any, ...]], bytes]:
+def _told(data: bytes, cuts: list[int], heads: Heads[Head]) -> tuple[list[tuple[Any, ...]], bytes]:
     """What a server heard and said that knows these heads."""
     heard: list[tuple[Any, ...]] = []
 

@@ -15,7 +15,7 @@ import homeostat as hs
 from homeostat.core.errors import Conflict, HomeostatError, NotFound
 from homeostat.core.foreign import Args, First, ForeignError, Rpc, decode, foreign, present, rpc, rpcs_of
 from homeostat.server.access import Actor
-from homeostat.server.foreign import Foreign, all_rpcs
+from homeostat.server.foreign import Calls, Foreign, all_rpcs
 from tests.server.running import Running
 
 INFO = "/api/3.0/mlflow/server-info"
@@ -89,7 +89,7 @@ def test_every_call_declares_a_permission_and_a_place_of_its_own(ws: hs.Workspac
     twice = [Rpc(method="GET", path="2.0/x", permission="tracking:read", handler=lambda ws, args: {})] * 2
     for refused in ([nothing], twice):
         with pytest.raises(HomeostatError, match="the server does not start"):
-            Foreign(lambda scope, receive, send: None, ws, refused, 1024)  # type: ignore[arg-type]
+            Calls(ws, refused, 1024)
 
 
 def test_calls_are_collected_from_a_module():
@@ -230,7 +230,7 @@ def test_a_call_that_needs_something_done_first_is_asked_again_and_changes_once(
         Rpc(method="POST", path=path, permission="registry:write", handler=each, audit=True, at_once=True)
         for path, each in (("/do", handler), ("/never", never))
     ]
-    app = Foreign(lambda scope, receive, send: None, ws, calls, 1024)  # type: ignore[arg-type, return-value]
+    app = Foreign(lambda scope, receive, send: None, Calls(ws, calls, 1024))  # type: ignore[arg-type, return-value]
     assert asyncio.run(ask("/do")) == (200, b'{"version":1}')
     assert done != [] and done[0] != threading.current_thread().name
     assert [version.version for version in ws.registry.list_versions("m")] == [1]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from homeostat.serving import heads
-from homeostat.serving.heads import Head, Heads
-from homeostat.serving.http1 import Connection, Exchange, Server
+from homeostat.core import heads
+from homeostat.core.heads import Heads
+from homeostat.serving.http1 import Connection, Exchange, Head, Server
 from tests.serving.test_http1 import LIMITS, Transport
 
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b"
@@ -30,7 +30,7 @@ PACKETS = [
 ]  # fmt: skip
 
 
-class Never(Heads):
+class Never(Heads[Head]):
     """Knows nothing."""
 
     def find(self, data: bytes) -> None:
@@ -40,7 +40,7 @@ class Never(Heads):
 Heard = list[tuple[bytes, bytes, dict[bytes, bytes], bytes]]
 
 
-def told(connections: Sequence[Sequence[bytes]], known: Heads) -> tuple[list[tuple[bytes, bool]], Heard]:
+def told(connections: Sequence[Sequence[bytes]], known: Heads[Head]) -> tuple[list[tuple[bytes, bool]], Heard]:
     """What each connection was answered, and whether it was closed, and what was asked of the server."""
     heard: Heard = []
 
@@ -67,7 +67,7 @@ packets = st.lists(st.sampled_from(PACKETS) | st.sampled_from(PACKETS[:3]), max_
 @given(st.lists(packets, min_size=1, max_size=4))
 @example([[PACKETS[0], PACKETS[1], b"\r", PACKETS[0], b"P", PACKETS[0]], [PACKETS[1]]])
 def test_known_heads_are_understood_as_the_parser_would(connections: list[list[bytes]]) -> None:
-    assert told(connections, Heads()) == told(connections, Never())
+    assert told(connections, Heads[Head]()) == told(connections, Never())
 
 
 @given(st.lists(packets, min_size=1, max_size=3), st.data())
@@ -78,7 +78,7 @@ def test_however_the_packets_are_cut(connections: list[list[bytes]], data: st.Da
         ends = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=5)))
         cut.append([stream[a:b] for a, b in zip([0, *ends], [*ends, len(stream)], strict=True) if a < b])
     again = [*cut, *cut]
-    assert told(again, Heads()) == told(again, Never())
+    assert told(again, Heads[Head]()) == told(again, Never())
 
 
 def test_what_is_learned_is_one_whole_request_that_comes_again() -> None:
@@ -87,17 +87,17 @@ def test_what_is_learned_is_one_whole_request_that_comes_again() -> None:
         (PACKETS[13], False), (PACKETS[14], False), (PACKETS[15], False), (PACKETS[18], False), (PACKETS[19], False),
         (PACKETS[20], False),
     ):  # fmt: skip
-        known = Heads()
+        known = Heads[Head]()
         told([[packet]], known)
         assert (known.find(packet) is not None) == learned, packet
-    known = Heads()
+    known = Heads[Head]()
     told([[PACKETS[0][:20], PACKETS[0][20:]]], known)
     assert known.find(PACKETS[0]) is None
 
 
 def test_heads_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads, "MOST", 3)
-    known = Heads()
+    known = Heads[Head]()
     found: list[bool] = []
     for at in range(4):
         data = b"GET /%d HTTP/1.1\r\n\r\n" % at

@@ -26,14 +26,19 @@ def current_run() -> str | None:
     return _run.get() or os.environ.get(RUN_VARIABLE) or None
 
 
-@contextmanager
-def acting_as(actor: str) -> Generator[None]:
+class acting_as:
     """Within the block, changes are recorded under `actor`."""
-    token = _actor.set(actor)
-    try:
-        yield
-    finally:
-        _actor.reset(token)
+
+    __slots__ = ("_actor_name", "_before")
+
+    def __init__(self, actor: str) -> None:
+        self._actor_name = actor
+
+    def __enter__(self) -> None:
+        self._before = _actor.set(self._actor_name)
+
+    def __exit__(self, *_: object) -> None:
+        _actor.reset(self._before)
 
 
 @contextmanager

@@ -69,48 +69,67 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Access:
-    """ASGI middleware: finds the actor, refuses foreign origins. `open_to_local` is the loopback mode without login."""
+class Gate:
+    """Who is asking, by the headers of a request. `open_to_local` is the loopback mode without login."""
 
-    def __init__(self, app: ASGIApp, workspace: Workspace, host: str, open_to_local: bool, attempts: Attempts) -> None:
+    def __init__(self, workspace: Workspace, host: str, attempts: Attempts) -> None:
+        self._attempts = attempts
+        self._workspace = workspace
+        self._open_to_local = is_loopback(host)
+        self._without_token = Actor(name=workspace.settings.actor) if self._open_to_local else ANONYMOUS
+
+    async def actor(self, scope: Scope) -> Actor:
+        """Who sends a request.
+
+        Raises: PermissionDenied for a host or an origin that may not; Unauthenticated for a token that is none.
+        """
+        headers = _asked_for(scope)
+        self._check(scope["method"], headers)
+        try:
+            token = token_of(headers)
+            if token:
+                found = await run_in_threadpool(self._workspace.team.authenticate, token)
+                return Actor(name=found.name, permissions=tuple(found.permissions))
+        except Unauthenticated as error:
+            raise self._attempts.wrong(address_of(scope), error) from None
+        return self._without_token
+
+    def without_token(self, scope: Scope) -> Actor | None:
+        """Who sends a request like this one at any time. None where that is to be asked each time, or refused."""
+        headers = _asked_for(scope)
+        try:
+            self._check(scope["method"], headers)
+            return None if token_of(headers) else self._without_token
+        except HomeostatError:
+            return None
+
+    def _check(self, method: str, headers: Mapping[str, str]) -> None:
+        name = _host_of(headers.get("host", ""))
+        if self._open_to_local and not is_loopback(name):
+            raise PermissionDenied(
+                f"this server answers on loopback only, not as {name[:80]!r}", hint="use http://127.0.0.1"
+            )
+        if method not in _SAFE:
+            _check_origin(headers)
+
+
+class Access:
+    """ASGI middleware that lets through whom the gate does, and notes who it is."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self.app = app
-        self.attempts = attempts
-        self.workspace = workspace
-        self.host = host
-        self.open_to_local = open_to_local
-        self._local = Actor(name=workspace.settings.actor)
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        headers = _asked_for(scope)
         try:
-            self._check_host(headers)
-            if scope["method"] not in _SAFE:
-                _check_origin(headers)
-            scope.setdefault("state", {})["actor"] = await self._actor(scope, headers)
+            scope.setdefault("state", {})["actor"] = await self._gate.actor(scope)
         except HomeostatError as error:
             if scope["path"].startswith(FOREIGN_SPACES):
                 return await send_foreign_error(send, foreign(error))
             return await error_response(error)(scope, receive, send)
         return await self.app(scope, receive, send)
-
-    def _check_host(self, headers: Mapping[str, str]) -> None:
-        name = _host_of(headers.get("host", ""))
-        if self.open_to_local and not is_loopback(name):
-            raise PermissionDenied(
-                f"this server answers on loopback only, not as {name[:80]!r}", hint="use http://127.0.0.1"
-            )
-
-    async def _actor(self, scope: Scope, headers: Mapping[str, str]) -> Actor:
-        try:
-            token = token_of(headers)
-            if token:
-                found = await run_in_threadpool(self.workspace.team.authenticate, token)
-                return Actor(name=found.name, permissions=tuple(found.permissions))
-        except Unauthenticated as error:
-            raise self.attempts.wrong(address_of(scope), error) from None
-        return self._local if self.open_to_local else ANONYMOUS
 
 
 def _asked_for(scope: Scope) -> dict[str, str]:

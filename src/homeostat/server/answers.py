@@ -73,15 +73,27 @@ async def on_any_error(_: Request, error: Exception) -> Response:
     return error_response(HomeostatError("something went wrong here", hint="the server's log has the details"))
 
 
-async def send_json(send: Send, body: bytes, status: int = 200, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+def json_headers(body: bytes, more: Headers = ()) -> list[tuple[bytes, bytes]]:
+    """What stands before `body`, which is JSON."""
+    return [_JSON, (b"content-length", b"%d" % len(body)), *_HEADERS, *more]
+
+
+async def send_json(send: Send, body: bytes, status: int = 200, more: Headers = ()) -> None:
     """Answer with `body`, which is JSON."""
-    headers = [_JSON, (b"content-length", str(len(body)).encode()), *_HEADERS, *more]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": json_headers(body, more)})
     await send({"type": "http.response.body", "body": body})
+
+
+def foreign_error_body(error: ForeignError) -> tuple[bytes, Headers]:
+    """An error in the protocol's shape, and the headers that go with it."""
+    body = msgspec.json.encode({"error_code": error.code, "message": error.message})
+    return body, [(b"retry-after", b"%d" % error.retry_after_s)] if error.retry_after_s else []
 
 
 async def send_foreign_error(send: Send, error: ForeignError) -> None:
     """Answer with an error in the protocol's shape."""
-    body = msgspec.json.encode({"error_code": error.code, "message": error.message})
-    wait = [(b"retry-after", str(error.retry_after_s).encode())] if error.retry_after_s else []
-    await send_json(send, body, error.status, wait)
+    body, more = foreign_error_body(error)
+    await send_json(send, body, error.status, more)

@@ -1,5 +1,5 @@
 """The control plane's ASGI app. The path of a request: access → foreign call, or
-router → permission → verb → answer."""
+router → permission → verb → answer. Foreign calls whose heads are known take a shorter one (`direct.py`)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from homeostat.core.verbs import Verb, verbs_of
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
 from homeostat.server import pages, predict, preview
-from homeostat.server.access import Access, is_loopback
+from homeostat.server.access import Access, Gate
 from homeostat.server.answers import json_response, on_any_error, on_homeostat_error, on_http_error, on_os_error
-from homeostat.server.foreign import Foreign, all_rpcs
+from homeostat.server.direct import Direct
+from homeostat.server.foreign import Calls, Foreign, all_rpcs
 from homeostat.server.live import Live
 from homeostat.server.openapi import document
 from homeostat.server.routes import PUBLIC, Guarded, build
@@ -60,13 +61,11 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
         *_handed_on(workspace, max_body),
         *_of_pages(),
     ]
+    gate, calls = Gate(workspace, host, attempts), Calls(workspace, rpcs, max_body)
     app = Starlette(
         routes=build(routes),
         lifespan=lifespan,
-        middleware=[
-            Middleware(Access, workspace=workspace, host=host, open_to_local=is_loopback(host), attempts=attempts),
-            Middleware(Foreign, workspace=workspace, rpcs=rpcs, max_body=max_body),
-        ],
+        middleware=[Middleware(Access, gate=gate), Middleware(Foreign, calls=calls)],
         exception_handlers={
             HomeostatError: on_homeostat_error,
             HTTPException: on_http_error,
@@ -77,6 +76,7 @@ def make_app(workspace: Workspace, host: str = "127.0.0.1") -> Starlette:
     app.state.workspace = workspace
     app.state.live = live
     app.state.attempts = attempts
+    app.state.direct = Direct(gate, calls)
     return app
 
 

@@ -35,8 +35,6 @@ _PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 _MAX_QUERY = 32 * 1024
 _FIRSTS = 8
 
-Handle = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 
 def all_rpcs() -> list[Rpc]:
     """Every call of every protocol."""
@@ -48,23 +46,25 @@ def paths_of(declared: Rpc) -> list[str]:
     return [declared.path] if declared.path.startswith("/") else [root + declared.path for root in FOREIGN_ROOTS]
 
 
-class Foreign:
-    """ASGI middleware that answers foreign calls and hands everything else on."""
+class Calls:
+    """The calls of all protocols, by path and method.
 
-    def __init__(self, app: ASGIApp, workspace: Workspace, rpcs: Iterable[Rpc], max_body: int) -> None:
-        self.app = app
-        self._exact: dict[str, dict[str, Handle]] = {}
-        self._patterns: list[tuple[re.Pattern[str], dict[str, Handle]]] = []
-        by_path: dict[str, dict[str, Handle]] = {}
+    Raises: HomeostatError for a call without a permission, and for two that answer the same.
+    """
+
+    def __init__(self, workspace: Workspace, rpcs: Iterable[Rpc], max_body: int) -> None:
+        self._exact: dict[str, dict[str, Call]] = {}
+        self._patterns: list[tuple[re.Pattern[str], dict[str, Call]]] = []
+        by_path: dict[str, dict[str, Call]] = {}
         for declared in rpcs:
             if not declared.permission:
                 raise HomeostatError(f"call {declared.path} declares no permission; the server does not start")
-            handle = _handle(workspace, declared, max_body)
+            call = Call(workspace, declared, max_body)
             for path in paths_of(declared):
                 methods = by_path.setdefault(path, {})
                 if declared.method in methods:
                     raise HomeostatError(f"two calls answer {declared.method} {path}; the server does not start")
-                methods[declared.method] = handle
+                methods[declared.method] = call
         for path, methods in by_path.items():
             if "{" in path:
                 self._patterns.append((_pattern(path), methods))
@@ -73,44 +73,57 @@ class Foreign:
         # The most particular first: fixed text before arguments, arguments before the rest of a path.
         self._patterns.sort(key=lambda entry: ("(.+)" in entry[0].pattern, -len(entry[0].pattern)))
 
+    def at(self, path: str) -> tuple[dict[str, Call], dict[str, str]] | None:
+        """What answers at `path`, by method, and the arguments in the path; None where nothing does."""
+        if path.startswith("//"):  # an address that was joined to one with a slash at its end
+            path = "/" + path.lstrip("/")
+        methods = self._exact.get(path)
+        if methods is not None:
+            return methods, {}
+        for pattern, methods in self._patterns:
+            if (found := pattern.fullmatch(path)) is not None:
+                return methods, found.groupdict()
+        return None
+
+
+class Foreign:
+    """ASGI middleware that answers foreign calls and hands everything else on."""
+
+    def __init__(self, app: ASGIApp, calls: Calls) -> None:
+        self.app = app
+        self._calls = calls
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         path: str = scope["path"]
-        if path.startswith("//"):  # an address that was joined to one with a slash at its end
-            path = "/" + path.lstrip("/")
-        methods = self._exact.get(path)
-        if methods is None:
-            methods, found = self._match(path)
-            if methods is None:
-                if not path.startswith(FOREIGN_SPACES) and path not in PAGES:
-                    return await self.app(scope, receive, send)
-                return await send_foreign_error(send, absence(path) or _nowhere(path))
-            scope["path_params"] = found
+        found = self._calls.at(path)
+        if found is None:
+            if not path.startswith(FOREIGN_SPACES) and path not in PAGES:
+                return await self.app(scope, receive, send)
+            return await send_foreign_error(send, absence(path) or _nowhere(path))
+        methods, scope["path_params"] = found
         method = scope["method"]
-        handle = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
-        if handle is None:
+        call = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
+        if call is None:
             unfit = ForeignError("BAD_REQUEST", f"{path[:200]} takes {', '.join(sorted(methods))}", 405)
             return await send_foreign_error(send, absence(path) or unfit)
         try:
-            await handle(scope, receive, send)
-        except HomeostatError as error:
-            if error.status >= 500:
-                log.error("%s: %s", error.code, error)
-            await send_foreign_error(send, foreign(error))
-        except ForeignError as error:
-            await send_foreign_error(send, error)
-        except Exception as error:  # the trace belongs in the log, never on the wire
-            log.exception("unexpected error", exc_info=error)
-            await send_foreign_error(
-                send, ForeignError("INTERNAL_ERROR", "something went wrong here; the server's log has the details", 500)
-            )
+            await call(scope, receive, send)
+        except Exception as error:
+            await send_foreign_error(send, refusal(error))
 
-    def _match(self, path: str) -> tuple[dict[str, Handle] | None, dict[str, str]]:
-        for pattern, methods in self._patterns:
-            if (found := pattern.fullmatch(path)) is not None:
-                return methods, found.groupdict()
-        return None, {}
+
+def refusal(error: Exception) -> ForeignError:
+    """What is said of an error that a call ended with; in the log is what is our own fault."""
+    if isinstance(error, ForeignError):
+        return error
+    if isinstance(error, HomeostatError):
+        if error.status >= 500:
+            log.error("%s: %s", error.code, error)
+        return foreign(error)
+    log.exception("unexpected error", exc_info=error)  # the trace belongs in the log, never on the wire
+    return ForeignError("INTERNAL_ERROR", "something went wrong here; the server's log has the details", 500)
 
 
 def _pattern(path: str) -> re.Pattern[str]:
@@ -122,18 +135,57 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile("".join([*parts, re.escape(path[at:])]))
 
 
-def _handle(workspace: Workspace, declared: Rpc, max_body: int) -> Handle:
-    run = _raw(workspace, declared) if declared.raw else _json(workspace, declared, max_body)
+class Call:
+    """A foreign call as the server answers it. ASGI; or `answer`, for a request that is there as a whole."""
 
-    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        if declared.permission != PUBLIC:
-            actor: Actor = scope["state"]["actor"]
-            # On loopback the local user may everything: the common case costs one comparison.
-            if actor.permissions is not None:
-                _check(actor, declared.permission)
-        await run(scope, receive, send)
+    def __init__(self, workspace: Workspace, declared: Rpc, max_body: int) -> None:
+        self.declared = declared
+        self.max_body = max_body
+        self._workspace = workspace
+        self._form = msgspec.json.Decoder(declared.form) if declared.form is not None else None
+        self._answering = _answering(workspace, declared)
 
-    return handle
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        actor: Actor = (scope.get("state") or {}).get("actor") or ANONYMOUS
+        self._check(actor)  # before anything is read
+        if self.declared.raw:
+            await self._raw(actor, scope, receive, send)
+            return
+        query = scope.get("query_string", b"")
+        bare = query and scope["method"] in ("GET", "HEAD")
+        body = b"" if bare else await _body(receive, self.max_body)
+        await send_json(send, await self.answer(actor, query, scope["path_params"], body))
+
+    async def answer(self, actor: Actor, query: bytes, named: dict[str, str], body: bytes) -> bytes:
+        """The JSON that answers. `named`: the arguments in the path.
+
+        Raises: whatever `refusal` puts into words.
+        """
+        self._check(actor)
+        with acting_as(actor.name):
+            return await self._answering(self._given(query, named, body))
+
+    def _check(self, actor: Actor) -> None:
+        # On loopback the local user may everything: the common case costs one comparison.
+        if actor.permissions is not None and self.declared.permission != PUBLIC:
+            _check(actor, self.declared.permission)
+
+    def _given(self, query: bytes, named: dict[str, str], body: bytes) -> Any:
+        if self._form is not None and not query:
+            try:
+                return self._form.decode(body)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return Args(decode(body))
+        return Args(_arguments(query, named, body))
+
+    async def _raw(self, actor: Actor, scope: Scope, receive: Receive, send: Send) -> None:
+        declared = self.declared
+        with acting_as(actor.name):
+            response = await declared.handler(self._workspace, Request(scope, receive, send))
+            if declared.audit:
+                found = _loggable(dict(scope["path_params"]))
+                await run_in_threadpool(self._workspace.team.record_audit, verb=_name(declared), arguments=found)
+            await response(scope, receive, send)
 
 
 def _check(actor: Actor, permission: str) -> None:
@@ -147,40 +199,6 @@ def _check(actor: Actor, permission: str) -> None:
             hint="ask an administrator for a token with another role: `homeostat team create-token USER --role ROLE`",
             permission=permission,
         )
-
-
-def _raw(workspace: Workspace, declared: Rpc) -> Handle:
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        with acting_as(_actor_name(scope)):
-            response = await declared.handler(workspace, Request(scope, receive, send))
-            if declared.audit:
-                found = _loggable(dict(scope.get("path_params") or {}))
-                await run_in_threadpool(workspace.team.record_audit, verb=_name(declared), arguments=found)
-            await response(scope, receive, send)
-
-    return run
-
-
-def _json(workspace: Workspace, declared: Rpc, max_body: int) -> Handle:
-    form = msgspec.json.Decoder(declared.form) if declared.form is not None else None
-    answer = _answering(workspace, declared)
-
-    async def given(scope: Scope, receive: Receive) -> Any:
-        if form is None or scope.get("query_string"):
-            return Args(await _arguments(scope, receive, max_body))
-        body = await _body(scope, receive, max_body)
-        try:
-            return form.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return Args(decode(body))
-
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        args = await given(scope, receive)
-        with acting_as(_actor_name(scope)):
-            body = await answer(args)
-        await send_json(send, body)
-
-    return run
 
 
 def _answering(workspace: Workspace, declared: Rpc) -> Callable[[Any], Awaitable[bytes]]:
@@ -224,11 +242,6 @@ def _encoded(result: Any) -> bytes:
     return result if isinstance(result, bytes) else msgspec.json.encode(result)
 
 
-def _actor_name(scope: Scope) -> str:
-    actor: Actor | None = (scope.get("state") or {}).get("actor")
-    return actor.name if actor is not None else ""
-
-
 def _name(declared: Rpc) -> str:
     return f"{declared.method} {declared.path}"[:128]
 
@@ -241,9 +254,8 @@ def _loggable(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _arguments(scope: Scope, receive: Receive, max_body: int) -> dict[str, Any]:
+def _arguments(query: bytes, named: dict[str, str], body: bytes) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    query: bytes = scope.get("query_string", b"")
     if query:
         if len(query) > _MAX_QUERY:
             raise TooLarge("the query is too long", hint="send less, or page through it")
@@ -253,14 +265,14 @@ async def _arguments(scope: Scope, receive: Receive, max_body: int) -> dict[str,
                 values[name] = [*before, value] if isinstance(before, list) else [before, value]
             else:
                 values[name] = value
-    if not query or scope["method"] not in ("GET", "HEAD"):
-        values.update(decode(await _body(scope, receive, max_body)))
-    if found := scope.get("path_params"):
-        values.update({name: unquote(value) if "%" in value else value for name, value in found.items()})
+    if body:
+        values.update(decode(body))
+    if named:
+        values.update({name: unquote(value) if "%" in value else value for name, value in named.items()})
     return values
 
 
-async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def _body(receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:

@@ -37,6 +37,11 @@ class Joined(asyncio.Transport):
                 self._asked = True
                 self._loop.call_soon(self._turn_ends)
 
+    def write_at_once(self, data: bytes) -> None:
+        """What nothing comes after."""
+        self._let_go()
+        self._transport.write(data)
+
     def _turn_ends(self) -> None:
         self._asked = False
         self._let_go()

@@ -41,14 +41,13 @@ class Bounded(HttpToolsProtocol):
         self._stuck: tuple[int, float] | None = None  # bytes that the client does not take, and since when
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn narrows it
-        super().connection_made(Joined(transport, self.loop))
+        self._joined = Joined(transport, self.loop)
+        super().connection_made(self._joined)
         self._since_s = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         if not self._in_head and self._answering:
-            self._body_bytes += len(data)
-            if self._body_bytes >= LEAST_BYTES:
-                self._since_s, self._body_bytes = self.loop.time(), 0
+            self._came(len(data))
         super().data_received(data)
         if self._in_head:  # what came is, but for a little, part of a head that is not whole
             self._head_bytes += len(data)
@@ -65,6 +64,16 @@ class Bounded(HttpToolsProtocol):
         self._since_s, self._body_bytes = self.loop.time(), 0
         super().on_headers_complete()
 
+    def _came(self, size: int) -> None:
+        """So many bytes of a body."""
+        self._body_bytes += size
+        if self._body_bytes >= LEAST_BYTES:
+            self._since_s, self._body_bytes = self.loop.time(), 0
+
+    def _silent(self, now_s: float) -> bool:
+        """Whether too little of a body came for too long."""
+        return now_s - self._since_s > SILENT_S
+
     def overdue(self, now_s: float) -> bool:
         """Whether a head is not whole after `HEAD_S`, or in `SILENT_S` too little of a body came or none of an answer
         went."""
@@ -78,7 +87,7 @@ class Bounded(HttpToolsProtocol):
             return self.timeout_keep_alive_task is None and now_s - self._since_s > HEAD_S
         if self.flow.read_paused:  # it is we who do not read
             self._since_s, self._body_bytes = now_s, 0
-        return self.cycle.more_body and now_s - self._since_s > SILENT_S
+        return self.cycle.more_body and self._silent(now_s)
 
     @property
     def _answering(self) -> bool:

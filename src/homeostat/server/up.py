@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -22,8 +24,9 @@ from homeostat.core.errors import InvalidInput, Unavailable
 from homeostat.core.server_lock import ServerLock
 from homeostat.core.workspace import Workspace
 from homeostat.server.access import is_loopback
+from homeostat.server.direct import DirectConnection
 from homeostat.server.live import Live
-from homeostat.server.protocol import Bounded, close_overdue, most_connections
+from homeostat.server.protocol import close_overdue, most_connections
 from homeostat.server.retention import RetentionThread
 
 log = logging.getLogger("homeostat.server")
@@ -149,8 +152,9 @@ class ControlPlane(uvicorn.Server):
 
 def configured(app: Starlette, log_level: str = "warning", grace_s: int = 5) -> uvicorn.Config:
     """How uvicorn serves `app`."""
+    connection: Any = partial(DirectConnection, direct=app.state.direct)  # called as the class is that is asked for
     return uvicorn.Config(
-        app, http=Bounded, ws="none", lifespan="on", log_level=log_level, access_log=False, server_header=False,
+        app, http=connection, ws="none", lifespan="on", log_level=log_level, access_log=False, server_header=False,
         timeout_graceful_shutdown=grace_s, limit_concurrency=most_connections(),
     )  # fmt: skip
 

@@ -12,13 +12,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import NoReturn, Protocol, cast
+from typing import NamedTuple, NoReturn, Protocol, cast
 
 import httptools
 import msgspec
 
+from homeostat.core.heads import Heads, comes_again
 from homeostat.core.records import Record
-from homeostat.serving.heads import Head, Heads
 
 log = logging.getLogger("homeostat.serving")
 
@@ -52,6 +52,15 @@ class Limits(Record):
     idle_s: float = 75.0
     request_s: float = 60.0
     linger_s: float = 2.0
+
+
+class Head(NamedTuple):
+    """What the parser has told of a head, and the length of the body that it announces."""
+
+    method: bytes
+    target: bytes
+    headers: dict[bytes, bytes]
+    length: int
 
 
 class _Stop(Exception):
@@ -170,7 +179,7 @@ class Connection(asyncio.Protocol):
         begins = self.began is None
         if begins:
             known = server.heads.find(data)
-            if known is not None:
+            if known is not None and len(known[1]) == known[0].length:
                 (method, target, headers, _), body = known
                 self._fresh = False
                 self._ask(method, target, headers, body, b"")
@@ -190,7 +199,7 @@ class Connection(asyncio.Protocol):
                 self._hand_over(self.server.second(), data)
                 return
             self._refuse_later(400, f"malformed HTTP: {error}")
-        if begins and self._whole is not None:
+        if begins and self._whole is not None and comes_again(self._whole.headers):
             server.heads.learn(data, self._whole)
         if head_was_open and self._in_head and not self.deaf:
             # The parser hands over whole headers only: one that never ends is bounded here.
@@ -438,7 +447,7 @@ class Server:
             Exchange
         )
         self.heard: Callable[[], None] = _nothing  # told of every packet
-        self.heads = Heads()
+        self.heads = Heads[Head]()
         self.now = 0.0
         self.refused = 0
         self.malformed = 0

@@ -171,7 +171,8 @@ def test_which_heads_are_learned(server: Server) -> None:
         return heads.find(packets[0]) is not None
 
     assert [learned(each) for each in PACKETS[:12]] == [True] * 8 + [False] * 2 + [True] * 2
-    assert not any(learned(each) for each in [*PACKETS[12:14], *PACKETS[15:], TOKEN])
+    assert not any(learned(each) for each in [*PACKETS[12:14], *PACKETS[15:]])
+    assert learned(TOKEN) and not learned(TOKEN.replace(b"Host", b"X-Forwarded-For: 1.2.3.4\r\nHost"))
     at = LOG.index(b"\r\n\r\n") + 4
     assert learned(LOG[:at], LOG[at:]) and not learned(LOG[:20], LOG[20:]) and not learned(LOG + LOG)
     large = request("POST", "runs/log-batch", b" " * (1 << 20) + b"{}")
@@ -266,5 +267,26 @@ def test_what_goes_wrong_ends_one_request(ws: hs.Workspace, monkeypatch: pytest.
                 patched.setattr(call, "_answering", broken)
                 assert asked(sock, GET)["error_code"] == "INTERNAL_ERROR"
             assert asked(sock, GET)["experiment"]
+    finally:
+        running.stop()
+
+
+def test_a_token_is_asked_about_each_time(ws: hs.Workspace) -> None:
+    running = Running(ws, host="0.0.0.0")
+    try:
+        made = ws.team.create_token("ann", role="editor")
+        with line(running) as sock:
+            assert asked(sock, LOG)["error_code"] == "UNAUTHENTICATED"
+            assert asked(sock, LOG)["error_code"] == "UNAUTHENTICATED"
+            bearing = LOG.replace(b"Host", f"Authorization: Bearer {made.secret}\r\nHost".encode())
+            assert asked(sock, bearing)["error_code"] == asked(sock, bearing)["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+            assert running.app.state.direct.heads.find(bearing) is not None
+            ws.team.set_role("ann", "viewer")
+            assert asked(sock, bearing)["error_code"] == "PERMISSION_DENIED"
+            ws.team.set_role("ann", "admin")
+            assert asked(sock, bearing)["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+            ws.team.revoke_token(made.token.id)
+            told = [asked(sock, bearing)["error_code"] for _ in range(40)]
+            assert told[0] == "UNAUTHENTICATED" and told[-1] == "REQUEST_LIMIT_EXCEEDED"
     finally:
         running.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,8 @@ from homeostat.core.clock import now_ms
 from homeostat.core.errors import AlreadyExists, InvalidInput, NotFound, Refused, Unauthenticated
 from homeostat.core.verbs import verbs_of
 from homeostat.server.access import Actor
+from homeostat.team import believed, recent_tokens, recognise
+from homeostat.team import tokens as tokens_module
 from homeostat.team.store import tokens
 
 
@@ -55,6 +58,47 @@ def test_a_token_ends_when_revoked_expired_or_its_user_goes(any_ws: hs.Workspace
     assert not team.has_tokens()
     team.create_token("ann", expires_in_s=None)
     assert team.has_tokens()
+
+
+def test_a_token_is_believed_for_a_moment(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until something changes here, it expires, or the moment is over: then it is looked up again."""
+    ws, at = any_ws, 1000.0
+    monkeypatch.setattr(recent_tokens.time, "monotonic", lambda: at)
+    made, other = ws.team.create_token("ann", role="editor"), ws.team.create_token("bob")
+    assert believed(ws, made.secret) is None
+    assert recognise(ws, made.secret) == believed(ws, made.secret) == ws.team.authenticate(made.secret)
+    at += recent_tokens.BELIEVED_S
+    assert believed(ws, made.secret) is None
+    for change in (
+        lambda: ws.team.set_role("ann", "viewer"), lambda: ws.team.revoke_token(other.token.id),
+        lambda: ws.team.remove_user("bob"),
+    ):  # fmt: skip
+        recognise(ws, made.secret)
+        change()
+        assert believed(ws, made.secret) is None
+    assert recognise(ws, made.secret).role == "viewer"
+    soon = sa.update(tokens).where(tokens.c.id == made.token.id).values(expires_ms=now_ms() + 500)
+    ws.db.write(lambda c: c.execute(soon))
+    recognise(ws, made.secret)
+    at += recent_tokens.BELIEVED_S / 2
+    assert believed(ws, made.secret) is None
+    with pytest.raises(Unauthenticated):
+        recognise(ws, "hst_nobody")
+    assert believed(ws, "hst_nobody") is None
+
+
+def test_what_changes_while_a_token_is_looked_up_counts(ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ws.team.create_token("ann", role="editor")
+    looked = tokens_module._look_up
+
+    def meanwhile(ws: hs.Workspace, token: str) -> Any:
+        found = looked(ws, token)
+        ws.team.revoke_token(made.token.id)
+        return found
+
+    monkeypatch.setattr(tokens_module, "_look_up", meanwhile)
+    recognise(ws, made.secret)
+    assert believed(ws, made.secret) is None
 
 
 def test_a_token_never_exceeds_its_user(any_ws: hs.Workspace) -> None:

@@ -22,6 +22,7 @@ from homeostat.core.foreign import foreign
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
 from homeostat.server.answers import error_response, send_foreign_error
+from homeostat.team import believed, recognise
 
 COOKIE = "homeostat_token"
 _HEADERS = (b"host", b"origin", b"sec-fetch-site", b"authorization", b"cookie")
@@ -87,19 +88,31 @@ class Gate:
         self._check(scope["method"], headers)
         try:
             token = token_of(headers)
-            if token:
-                found = await run_in_threadpool(self._workspace.team.authenticate, token)
-                return Actor(name=found.name, permissions=tuple(found.permissions))
         except Unauthenticated as error:
             raise self._attempts.wrong(address_of(scope), error) from None
-        return self._without_token
+        return await self.holder(token, address_of(scope))
 
-    def without_token(self, scope: Scope) -> Actor | None:
-        """Who sends a request like this one at any time. None where that is to be asked each time, or refused."""
+    async def holder(self, token: str, address: str) -> Actor:
+        """Whose token this is, sent from `address`; whoever has none for "".
+
+        Raises: Unauthenticated; TooManyRequests for many wrong ones from there.
+        """
+        if not token:
+            return self._without_token
+        found = believed(self._workspace, token)
+        if found is None:
+            try:
+                found = await run_in_threadpool(recognise, self._workspace, token)
+            except Unauthenticated as error:
+                raise self._attempts.wrong(address, error) from None
+        return Actor(name=found.name, permissions=tuple(found.permissions))
+
+    def token_of(self, scope: Scope) -> str | None:
+        """The token of a request, "" without one; None if the request is refused whoever sends it."""
         headers = _asked_for(scope)
         try:
             self._check(scope["method"], headers)
-            return None if token_of(headers) else self._without_token
+            return token_of(headers)
         except HomeostatError:
             return None
 

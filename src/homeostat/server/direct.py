@@ -1,8 +1,8 @@
 """The short way for foreign calls: a request whose head is known is answered without the parser and without ASGI.
 
 A client that logs sends the same head again and again, each time with another body. What the parser, the gate and the
-table of calls say of a request depends on its head alone, unless it bears a token; so it is asked for once. Everything
-else goes the way that `protocol.py` and `app.py` show, and so does a request the first time.
+table of calls say of a request depends on its head alone, except for whose its token is; so they are asked once.
+Everything else goes the way that `protocol.py` and `app.py` show, and so does a request the first time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from starlette.types import Scope
 
 from homeostat.core.heads import Heads, comes_again
-from homeostat.server.access import Actor, Gate
+from homeostat.server.access import Gate
 from homeostat.server.answers import Headers, foreign_error_body, json_headers
 from homeostat.server.foreign import Call, Calls, refusal
 from homeostat.server.protocol import Bounded
@@ -24,11 +24,11 @@ _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
 
 
 class KnownRequest(NamedTuple):
-    """What a head asks for. `length`: of the body, in bytes; `named`: the arguments in the path."""
+    """What a head asks for, with which token. `length`: of the body, in bytes; `named`: the arguments in the path."""
 
     length: int
     call: Call
-    actor: Actor
+    token: str
     query: bytes
     named: dict[str, str]
 
@@ -38,7 +38,7 @@ class Direct:
 
     def __init__(self, gate: Gate, calls: Calls) -> None:
         self.heads = Heads[KnownRequest]()
-        self._gate = gate
+        self.gate = gate
         self._calls = calls
 
     def learn(self, data: bytes, scope: Scope) -> None:
@@ -51,9 +51,10 @@ class Direct:
         length = int(headers.get(b"content-length", b"0"))
         if length > min(_MOST, call.max_body) or not comes_again(headers):
             return
-        actor = self._gate.without_token(scope)
-        if actor is not None:
-            self.heads.learn(data, KnownRequest(length, call, actor, scope["query_string"], found[1]))
+        token = self.gate.token_of(scope)
+        # Whoever sends wrong ones is known by the address, which a proxy tells otherwise.
+        if token is not None and not (token and b"x-forwarded-for" in headers):
+            self.heads.learn(data, KnownRequest(length, call, token, scope["query_string"], found[1]))
 
 
 class DirectConnection(Bounded):
@@ -153,7 +154,7 @@ class DirectConnection(Bounded):
 
     async def _answer(self, asked: KnownRequest, body: bytes) -> None:
         try:
-            status, said, more = await _answered(asked, body)
+            status, said, more = await self._answered(asked, body)
             self.server_state.total_requests += 1
             self._asked = None
             if not self.transport.is_closing():
@@ -164,6 +165,15 @@ class DirectConnection(Bounded):
         except BaseException:  # the server ends and does not wait any longer
             self.transport.close()
             raise
+
+    async def _answered(self, asked: KnownRequest, body: bytes) -> tuple[int, bytes, Headers]:
+        """Status, body and further headers."""
+        try:
+            actor = await self._direct.gate.holder(asked.token, self.client[0] if self.client else "")
+            return 200, await asked.call.answer(actor, asked.query, asked.named, body), ()
+        except Exception as error:
+            refused = refusal(error)
+            return refused.status, *foreign_error_body(refused)
 
     def _next(self) -> None:
         if self._ends:
@@ -196,12 +206,3 @@ class DirectConnection(Bounded):
         if self._asked is None:
             return super().overdue(now_s)
         return self._missing > 0 and self._silent(now_s)
-
-
-async def _answered(asked: KnownRequest, body: bytes) -> tuple[int, bytes, Headers]:
-    """Status, body and further headers."""
-    try:
-        return 200, await asked.call.answer(asked.actor, asked.query, asked.named, body), ()
-    except Exception as error:
-        refused = refusal(error)
-        return refused.status, *foreign_error_body(refused)

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from homeostat.team.model import Role as Role
     from homeostat.team.model import Token as Token
     from homeostat.team.model import User as User
+    from homeostat.team.recent_tokens import believed as believed
     from homeostat.team.roles import PERMISSIONS as PERMISSIONS
     from homeostat.team.tokens import authenticate as authenticate
     from homeostat.team.tokens import create_token as create_token
     from homeostat.team.tokens import has_tokens as has_tokens
     from homeostat.team.tokens import list_tokens as list_tokens
+    from homeostat.team.tokens import recognise as recognise
     from homeostat.team.tokens import revoke_token as revoke_token
     from homeostat.team.users import add_user as add_user
     from homeostat.team.users import list_users as list_users

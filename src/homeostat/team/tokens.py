@@ -17,6 +17,7 @@ from homeostat.core.paths import check_name
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.team.model import Actor, NewToken, Role, Token
+from homeostat.team.recent_tokens import believe, changes, note_change
 from homeostat.team.roles import PERMISSIONS, at_most
 from homeostat.team.store import tokens, users
 from homeostat.team.users import find_user
@@ -81,7 +82,9 @@ def revoke_token(ws: Workspace, id: str) -> Token:
             raise NotFound(f"there is no token {id[:40]!r}", hint="list_tokens shows the ids")
         return _token(row)
 
-    return ws.db.write(end)
+    ended = ws.db.write(end)
+    note_change(ws)
+    return ended
 
 
 @verb(permission="team:read")
@@ -97,6 +100,19 @@ def authenticate(ws: Workspace, token: str) -> Actor:
 
     Raises: Unauthenticated for a token that is unknown, expired or revoked, or whose user was removed.
     """
+    return _look_up(ws, token)[0]
+
+
+def recognise(ws: Workspace, token: str) -> Actor:
+    """As `authenticate`; and for a moment `believed` knows it."""
+    change = changes(ws)
+    actor, expires_ms = _look_up(ws, token)
+    believe(ws, token, actor, expires_ms, change)
+    return actor
+
+
+def _look_up(ws: Workspace, token: str) -> tuple[Actor, int | None]:
+    """Whose token it is, and when it expires."""
     if not token.startswith(PREFIX) or len(token) > 200:
         raise Unauthenticated("that is not a token of Homeostat", hint=f"it begins with {PREFIX}")
     query = (
@@ -113,7 +129,7 @@ def authenticate(ws: Workspace, token: str) -> Actor:
     if now - (row.last_used_ms or 0) >= _USED_EVERY_MS:
         ws.db.write(lambda c: c.execute(sa.update(tokens).where(tokens.c.id == row.id).values(last_used_ms=now)))
     role: Role = row.role if at_most(row.role, row.limit) else row.limit
-    return Actor(name=row.user, role=role, permissions=list(PERMISSIONS[role]))
+    return Actor(name=row.user, role=role, permissions=list(PERMISSIONS[role])), row.expires_ms
 
 
 def _hash(secret: str) -> str:

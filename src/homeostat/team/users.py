@@ -11,6 +11,7 @@ from homeostat.core.paths import check_name
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.team.model import Role, User
+from homeostat.team.recent_tokens import note_change
 from homeostat.team.store import tokens, users
 
 
@@ -29,6 +30,7 @@ def add_user(ws: Workspace, name: str, role: Role = "viewer") -> User:
 def set_role(ws: Workspace, name: str, role: Role) -> User:
     """Change what a user may do; tokens that were given more may do only this from now on."""
     changed = ws.db.write(lambda c: c.execute(sa.update(users).where(users.c.name == name).values(role=role)).rowcount)
+    note_change(ws)
     if not changed:
         raise NotFound(f"there is no user '{name[:80]}'", hint="list_users names them", user=name[:80])
     return ws.db.read(lambda c: find_user(c, name))
@@ -44,7 +46,9 @@ def remove_user(ws: Workspace, name: str) -> int:
         live = (tokens.c.user == name, tokens.c.revoked_ms.is_(None))
         return connection.execute(sa.update(tokens).where(*live).values(revoked_ms=now_ms())).rowcount
 
-    return ws.db.write(change)
+    revoked = ws.db.write(change)
+    note_change(ws)
+    return revoked
 
 
 @verb(permission="team:read")

@@ -136,6 +136,23 @@ def test_where_a_trace_lies_is_for_the_server_to_say(client: Client):
             assert answer.status == 400 and "is immutable" in answer.json["message"]
 
 
+def test_a_tag_of_the_servers_own_may_be_set_to_what_it_is(client: Client):
+    """Clients of MLflow 3.12 give all tags of a trace back that they have evaluated."""
+    span = {"trace_id": "AAAAAAAAAAAAAAAAAAAABA==", "span_id": "AAAAAAAAAAE=", "name": "a",
+            "attributes": [{"key": "mlflow.traceRequestId", "value": {"string_value": "tr-back"}}]}  # fmt: skip
+    put_spans(client.running.workspace, "0", [span])
+    put_trace(client.running.workspace, Trace(id="tr-back", experiment_id="0", request_ms=1))
+    tags = client.running.request("GET", f"{TRACES}/tr-back").json["trace"]["trace_info"]["tags"]
+    for key in ("mlflow.artifactLocation", "mlflow.trace.spansLocation"):
+        for said, status in ((tags[key], 200), ("elsewhere", 400)):
+            body = json.dumps({"key": key, "value": said}).encode()
+            headers = {"Content-Type": "application/json"}
+            assert client.running.request("PATCH", f"{TRACES}/tr-back/tags", body, headers).status == status
+    assert client.running.request("GET", f"{TRACES}/tr-back").json["trace"]["trace_info"]["tags"] == tags
+    answer = client.running.request("PATCH", f"{TRACES}/tr-none/tags?key=mlflow.artifactLocation&value=x")
+    assert answer.status == 404
+
+
 def test_a_tag_of_a_trace_has_the_name_and_the_length_that_any_tag_has(client: Client):
     told = {"trace_id": "tr-tags", "request_time": "2026-01-01T00:00:00Z",
             "trace_location": {"mlflow_experiment": {"experiment_id": "0"}}}  # fmt: skip

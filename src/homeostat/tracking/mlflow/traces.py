@@ -151,11 +151,17 @@ def delete(ws: Workspace, args: Args) -> dict[str, Any]:
 @rpc("PATCH", "2.0/mlflow/traces/{trace_id}/tags", permission="tracking:write")
 @rpc("PATCH", _ROOT + "/{trace_id}/tags", permission="tracking:write")
 def set_tag(ws: Workspace, args: Args) -> dict[str, Any]:
-    """Set a tag; what a value has beyond its longest is cut off."""
-    key, value = args.text("key", required=True), args.text("value")[:TAG_CHARS]
+    """Set a tag; what a value has beyond its longest is cut off.
+
+    The server's own tags may be set to what they are: clients of MLflow such as 3.12 give every tag of an evaluated
+    trace back, and would warn of each that is refused.
+    """
+    trace_id, key, value = args.text("trace_id"), args.text("key", required=True), args.text("value")[:TAG_CHARS]
+    if key in OWN_TAGS and traces.get_trace(ws, trace_id).tags.get(key) == value:
+        return {}
     _check_tag(key, "set")
     check_key(key, "key", "key")
-    traces.change_tags(ws, args.text("trace_id"), lambda tags: tags.update({key: value}))
+    traces.change_tags(ws, trace_id, lambda tags: tags.update({key: value}))
     return {}
 
 

@@ -123,14 +123,12 @@ def test_stages_and_latest_versions(ask: Ask):
         v["version"]
         for v in ask("POST", f"{MODELS}/get-latest-versions", name="m", stages=["staging"])["model_versions"]
     ] == ["2"]
-    ask(
-        "POST",
-        move,
-        (400, "INVALID_PARAMETER_VALUE", "Invalid Model Version stage: x."),
-        name="m",
-        version="1",
-        stage="x",
-    )
+    no_stage = (400, "INVALID_PARAMETER_VALUE", "Invalid Model Version stage: x.")
+    ask("POST", move, no_stage, name="m", version="1", stage="x")
+    ask("POST", f"{MODELS}/get-latest-versions", no_stage, name="m", stages=["x"])
+    # `models:/none/x`: what is missing is the model, whatever its stage would be called.
+    no_model = (404, "RESOURCE_DOES_NOT_EXIST", "Registered Model with name=none not found")
+    ask("POST", f"{MODELS}/get-latest-versions", no_model, name="none", stages=["x"])
     active = (400, "INVALID_PARAMETER_VALUE", "is not an Active stage")
     ask("POST", move, active, name="m", version="1", stage="None", archive_existing_versions=True)
 

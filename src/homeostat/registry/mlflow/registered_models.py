@@ -95,8 +95,8 @@ def search(ws: Workspace, args: Args) -> dict[str, Any]:
 def latest_versions(ws: Workspace, args: Args) -> dict[str, Any]:
     """The newest version of each of the stages that are asked for, of all of them by default."""
     name = model_name(args)
-    wanted = {stage_of(stage) for stage in args.texts("stages")} or set(STAGES)
     _shown(ws, name)
+    wanted = {stage_of(stage) for stage in args.texts("stages")} or set(STAGES)
     found = ws.db.read(lambda c: latest(c, [name]))[name]
     return present({"model_versions": [version_json(version) for version in found if version.stage in wanted]})
 

@@ -122,6 +122,8 @@ def test_a_trace_whose_spans_are_on_their_way_is_waited_for(client: Client, monk
         f"{TRACES}/link-to-run", {"trace_ids": [f"tr-{n}" for n in range(101)], "run_id": run}
     )
     assert refused.status == 400 and "Cannot link more than 100 traces to a run" in refused.json["message"]
+    nowhere = client.running.post(f"{TRACES}/link-to-run", {"trace_ids": ["tr-part"], "run_id": "none"})
+    assert (nowhere.status, nowhere.json["message"]) == (404, "Run with id=none not found")
 
 
 def test_where_a_trace_lies_is_for_the_server_to_say(client: Client):

@@ -21,7 +21,7 @@ from homeostat.core.errors import InvalidInput, NotFound, TooLarge
 from homeostat.core.foreign import Args, ForeignError, invalid, present, rpc
 from homeostat.core.workspace import Workspace
 from homeostat.tracking import trace_spans, traces
-from homeostat.tracking.mlflow.wording import TAG_CHARS, check_key, experiment_id_of
+from homeostat.tracking.mlflow.wording import TAG_CHARS, check_key, experiment_id_of, not_found
 from homeostat.tracking.otlp import attributes, read_export
 from homeostat.tracking.otlp_json import read_json_export
 from homeostat.tracking.trace_search import search_traces
@@ -187,7 +187,11 @@ def link_to_run(ws: Workspace, args: Args) -> dict[str, Any]:
     ids = args.texts("trace_ids")
     if len(ids) > _MOST_LINKED:
         raise invalid(f"Cannot link more than {_MOST_LINKED} traces to a run in a single request, provided {len(ids)}.")
-    traces.link_to_run(ws, ids, args.text("run_id", required=True))
+    run_id = args.text("run_id", required=True)
+    try:
+        traces.link_to_run(ws, ids, run_id)
+    except NotFound:
+        raise not_found(run_id) from None
     return {}
 
 

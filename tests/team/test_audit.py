@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ import sqlalchemy as sa
 import homeostat as hs
 from homeostat.core.context import acting_as
 from homeostat.core.errors import InvalidInput, Refused
+from homeostat.engines.postgres_wire import PostgresWire
 from homeostat.team import append_audit, note_audit
 from homeostat.team.audit import _ALONE
 from homeostat.team.store import audit
@@ -53,6 +56,40 @@ def test_who_was_alone_for_long_finds_others_that_come(
         any_ws.team.record_audit("v", {"n": number})
     check = any_ws.team.verify_audit()
     assert (check.entries, check.intact) == (3 * _ALONE + 6, True)
+
+
+def test_a_refused_change_makes_no_entry_after_it_dearer(
+    postgres: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The last entry is known still: nobody asks for it again, or waits to hear that the next one follows on it."""
+    monkeypatch.setenv("HOMEOSTAT_HOME", str(tmp_path / "home"))
+    asked: list[int] = []
+    exchange = PostgresWire._exchange
+
+    def spied(wire: PostgresWire) -> Any:
+        asked.append(1)
+        return exchange(wire)
+
+    def refuse(_: sa.Connection) -> None:
+        note_audit(ws, "never", {})
+        raise Refused("not this one")
+
+    monkeypatch.setattr(PostgresWire, "_exchange", spied)
+    with hs.open(url := postgres.new_database()) as ws, hs.open(url) as other:
+        for number in range(_ALONE + 4):
+            ws.team.record_audit("v", {"n": number})
+        asked.clear()
+        with pytest.raises(Refused):
+            ws.db.write(refuse)
+        ws.team.record_audit("v", {"n": -1})
+        assert len(asked) == 1
+        with pytest.raises(Refused):
+            ws.db.write(refuse)
+        other.team.record_audit("w")  # and what somebody else did since is found
+        ws.team.record_audit("v", {"n": -2})
+        check = ws.team.verify_audit()
+        assert (check.entries, check.intact) == (_ALONE + 7, True)
+        assert "never" not in {entry.verb for entry in ws.team.list_audit()}
 
 
 def test_two_processes_make_one_chain(any_ws: hs.Workspace, reopen: Callable[[], hs.Workspace]) -> None:

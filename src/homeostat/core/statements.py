@@ -16,7 +16,7 @@ from sqlalchemy import exc
 WIRE = "homeostat.wire"
 T = TypeVar("T")
 
-# In a connection's `info`: what holds once its transaction is committed, forgotten where it is taken back.
+# In a connection's `info`: what holds once its transaction is committed; what held before it, where it is taken back.
 HOPED = "homeostat.hoped"
 
 

@@ -21,6 +21,8 @@ _ROOMY = (
     " where pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB')"
 )
 _BEGIN = "begin isolation level repeatable read"
+# In a writer's `info`: what held when its transaction began.
+_HELD = "homeostat.held"
 
 T = TypeVar("T")
 
@@ -99,13 +101,15 @@ def _wire(engine: sa.Engine) -> None:
 
     def begin(connection: sa.Connection) -> None:
         statements.put(connection, BEGIN)
+        connection.info[_HELD] = connection.info.get(statements.HOPED)
 
     def rolls_back(connection: sa.Connection) -> None:
         if not connection.invalidated:  # else there is nothing left to forget
-            connection.info.pop(statements.HOPED, None)
+            # A write that was refused changes nothing of what held before it.
+            connection.info[statements.HOPED] = connection.info[_HELD]
             connection.info[statements.WIRE].forget()
 
-    def given_back(_connection: Any, record: Any) -> None:  # as after a commit that failed
+    def given_back(_connection: Any, record: Any) -> None:  # as after a commit that failed, because of others maybe
         record.info.pop(statements.HOPED, None)
 
     event.listen(engine, "connect", connected)

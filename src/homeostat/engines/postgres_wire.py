@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from psycopg import Connection, Error, OperationalError, pq
-from psycopg.abc import Transformer as Converter
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import SerializationFailure, error_from_result
 from psycopg.pq.abc import PGconn, PGresult
@@ -32,8 +31,9 @@ class _Asked(NamedTuple):
     written that it fails with a division by zero where it does not; `none` says that it gives no row, or RowsWait."""
 
     sql: str
-    converter: Converter
-    values: Sequence[Any] | None
+    values: Sequence[Any] | None = None
+    types: tuple[int, ...] = ()
+    formats: Sequence[pq.Format] | None = None
     found: list[list[Any]] | None = None
     must: bool = False
     none: bool = False
@@ -49,6 +49,7 @@ class PostgresWire:
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
+        self._converter = Transformer.from_context(connection)  # one for all: it knows by now how values are written
         self._put_off: list[_Asked] = []
         self._seen: dict[str, int] = {}
         # Statements with the types of their values, as far as they are prepared.
@@ -63,9 +64,9 @@ class PostgresWire:
     def begin(self, sql: str, look: str) -> None:
         """Begin a transaction with what is asked first in it, which raises RowsWait where `look` gives a row."""
         self.heard = False
-        self._put_off = [_Asked(sql, Transformer.from_context(self._connection), None)]
+        self._put_off = [_Asked(sql)]
         if look:
-            self._put_off.append(_Asked(look, Transformer.from_context(self._connection), None, none=True))
+            self._put_off.append(_Asked(look, none=True))
 
     def end(self) -> None:
         """End a transaction that changed nothing, without waiting until it is."""
@@ -86,9 +87,12 @@ class PostgresWire:
         self, sql: str, parameters: Sequence[Any] = (), found: list[list[Any]] | None = None, must: bool = False
     ) -> None:
         """Execute it with what is asked next."""
-        converter = Transformer.from_context(self._connection)
-        values = converter.dump_sequence(parameters, [PyFormat.AUTO] * len(parameters)) if parameters else None
-        self._put_off.append(_Asked(sql, converter, values, found, must))
+        if not parameters:
+            self._put_off.append(_Asked(sql, found=found, must=must))
+            return
+        values = self._converter.dump_sequence(parameters, [PyFormat.AUTO] * len(parameters))
+        types, formats = self._converter.types or (), self._converter.formats
+        self._put_off.append(_Asked(sql, values, types, formats, found, must))
 
     def ahead(self, sql: str, parameters: Sequence[Any] = ()) -> Callable[[], list[Any]]:
         """Ask it with what is asked next; what is given back gives its rows."""
@@ -112,8 +116,7 @@ class PostgresWire:
         """The rows that each gives, as tuples, and how many it changed; what was put off is executed before."""
         for sql, parameters in asked:
             self.later(sql, parameters)
-        converters = [one.converter for one in self._put_off[-len(asked) :]]
-        return list(map(_rows, converters, self._exchange()[-len(asked) :]))
+        return [self._rows(result) for result in self._exchange()[-len(asked) :]]
 
     def settle(self) -> None:
         """Execute what was put off; then the driver itself may be asked."""
@@ -174,13 +177,12 @@ class PostgresWire:
             if one.none and result.ntuples:
                 raise RowsWait
             if one.found is not None:
-                one.found.append(_rows(one.converter, result)[0])
+                one.found.append(self._rows(result)[0])
         return answers
 
     def _send(self, connection: PGconn, asked: _Asked) -> tuple[tuple[str, tuple[int, ...]], bytes] | None:
         """What was prepared for it, if anything."""
-        sql, converter, values = asked.sql, asked.converter, asked.values
-        types, formats = (converter.types or (), converter.formats) if values else ((), None)
+        sql, values, types, formats = asked.sql, asked.values, asked.types, asked.formats
         key = (sql, types)
         name, made = self._names.get(key), None
         if name is None and self._often(sql):
@@ -228,6 +230,15 @@ class PostgresWire:
             self._poll.modify(connection.socket, select.POLLIN)
         connection.consume_input()
 
+    def _rows(self, result: PGresult) -> tuple[list[Any], int]:
+        changed = result.command_tuples or 0
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            return [], changed
+        self._converter.set_pgresult(result)
+        found = list(self._converter.load_rows(0, result.ntuples, tuple))
+        self._converter.set_pgresult(None)  # or it would be kept until the next
+        return found, changed
+
     def _failed(self, result: PGresult, must: bool) -> Error:
         error = error_from_result(result, self._connection.info.encoding)
         if must and error.sqlstate == _DIVISION:
@@ -238,14 +249,6 @@ class PostgresWire:
             self._seen.clear()
             self._stale = True
         return error
-
-
-def _rows(converter: Converter, result: PGresult) -> tuple[list[Any], int]:
-    changed = result.command_tuples or 0
-    if result.status != pq.ExecStatus.TUPLES_OK:
-        return [], changed
-    converter.set_pgresult(result)
-    return list(converter.load_rows(0, result.ntuples, tuple)), changed
 
 
 _known: dict[str, bytes] = {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 import homeostat as hs
+from homeostat.engines.postgres_wire import PostgresWire
 from tests.server.running import Running
 
 Ask = Callable[..., Any]
@@ -75,6 +77,44 @@ def test_a_models_life(ask: Ask):
     ask("DELETE", f"{MODELS}/delete", name="Yours")
     ask("POST", f"{MODELS}/create", name="Yours")
     ask("GET", "/ajax-api/2.0/mlflow/registered-models/get", name="Yours")
+
+
+def test_registering_asks_postgresql_twice_a_call(
+    postgres: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What holds the model and what it depends on; then what is written, with its audit and the end. A name that is
+    taken, which MLflow's clients run into with every version but the first, makes what comes after it no dearer."""
+    monkeypatch.setenv("HOMEOSTAT_HOME", str(tmp_path / "home"))
+    asked: list[int] = []
+    exchange = PostgresWire._exchange
+
+    def spied(wire: PostgresWire) -> Any:
+        # How long the writer waits for others is set anew where a busy loop hands a write over to its thread.
+        asked.extend([1] if any(not one.sql.startswith("set ") for one in wire._put_off) else [])
+        return exchange(wire)
+
+    monkeypatch.setattr(PostgresWire, "_exchange", spied)
+    with hs.open(postgres.new_database()) as ws:
+        server = Running(ws)
+        ask, run = asking(server), ws.tracking.create_run().id
+
+        def count(*given: Any, **arguments: Any) -> int:
+            before = len(asked)
+            ask(*given, **arguments)
+            return len(asked) - before
+
+        try:
+            for number in range(20):  # the audit log knows by then that nobody else writes to it
+                ask("POST", f"{MODELS}/create", name=f"warm-{number}")
+            source = f"mlflow-artifacts:/0/{run}/artifacts/model"
+            for name in ("warm-1", "m"):
+                taken = (400, "RESOURCE_ALREADY_EXISTS", "already exists") if name != "m" else None
+                assert count("POST", f"{MODELS}/create", taken, name=name) == 2
+                assert count("POST", f"{VERSIONS}/create", name=name, source=source, run_id=run) == 2
+                assert count("POST", f"{MODELS}/alias", name=name, alias="champion", version="1") == 2
+                assert count("GET", f"{MODELS}/alias", name=name, alias="champion") == 1
+        finally:
+            server.stop()
 
 
 def test_a_versions_life(ask: Ask):

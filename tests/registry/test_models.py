@@ -1,28 +1,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
+from time import sleep
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import homeostat as hs
 from homeostat.core.clock import now_ms
 from homeostat.core.errors import AlreadyExists, InvalidInput, NotFound
 from homeostat.core.events import events_after
+from homeostat.core.statements import rows
 from homeostat.registry import DataVersion
 
 Put = Callable[..., str]
 
 
 def test_a_model_may_be_there_before_its_first_version(any_ws: hs.Workspace, package: Put):
-    made = any_ws.registry.create_model("Flight delay", description="late?", tags={"team": "ops"})
-    assert (made.versions, made.tags, made.description, made.aliases) == (0, {"team": "ops"}, "late?", {})
+    made = any_ws.registry.create_model("Flight delay", description="late?", tags={"team": "ops", "at": 1})
+    assert (made.versions, list(made.tags.items()), made.description, made.aliases) == (
+        0, [("at", "1"), ("team", "ops")], "late?", {},
+    )  # fmt: skip
     assert any_ws.registry.get_model("Flight delay") == made == any_ws.registry.list_models()[0]
     with pytest.raises(AlreadyExists, match="'Flight delay' exists already"):
         any_ws.registry.create_model("Flight delay")
     assert any_ws.registry.list_versions("Flight delay") == []
     assert any_ws.registry.register("Flight delay", package(any_ws)).version == 1
     assert [e.name for e in events_after(any_ws, 0)] == ["model_created", "version_registered"]
+    assert [e.action for e in any_ws.registry.history("Flight delay")] == ["created"]
+    assert any_ws.registry.verify_history("Flight delay").intact
+
+
+def test_of_two_who_make_a_model_at_once_one_is_refused(postgres: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("HOMEOSTAT_HOME", str(tmp_path / "home"))
+    with hs.open(url := postgres.new_database()) as ws, hs.open(url) as other, ThreadPoolExecutor(1) as pool:
+
+        def make(c: sa.Connection) -> Future[Any]:
+            ws.registry.create_model("m", tags={"whose": "first"})
+            late = pool.submit(other.registry.create_model, "m", tags={"whose": "second"})
+            while not late.done() and not rows(c, "select 1 from pg_locks where not granted"):
+                sleep(0.01)
+            return late
+
+        with pytest.raises(AlreadyExists, match="'m' exists already"):
+            ws.db.write(make).result()
+        assert ws.registry.get_model("m").tags == {"whose": "first"}
+        assert [entry.action for entry in ws.registry.history("m")] == ["created"]
+        assert ws.registry.verify_history("m").intact
 
 
 @pytest.mark.parametrize(

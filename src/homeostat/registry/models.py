@@ -28,14 +28,16 @@ def create_model(ws: Workspace, name: str, description: str = "", tags: dict[str
     kept = texts(tags)
 
     def make(c: sa.Connection) -> Model:
-        if c.execute(sa.select(store.model.c.id).where(store.model.c.name == name)).first() is not None:
+        at_ms = now_ms()
+        if (held := store.add_model(c, name, description, at_ms)) is None:
             raise taken(name)
-        held = store.hold(c, name, make=True)
-        c.execute(sa.update(store.model).where(store.model.c.name == name).values(description=description))
         store.put_tags(c, name, None, kept)
-        chronicle.append(c, held, "created")
+        chronicle.append(c, held, "created", before=chronicle.START)
         publish(ws, c, ModelCreated(model=name))
-        return one(c, name)
+        return Model(
+            name=name, description=description, versions=0, created_ms=at_ms, updated_ms=at_ms,
+            tags=dict(sorted(kept.items())), aliases={},
+        )  # fmt: skip
 
     return ws.db.write(make)
 

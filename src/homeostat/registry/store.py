@@ -125,7 +125,7 @@ webhook = sa.Table(
 
 # What every call on one version asks.
 _MAKE = (
-    "insert into registry_model (name, id, description, versions, created_ms, updated_ms) values (?, ?, '', 0, ?, ?)"
+    "insert into registry_model (name, id, description, versions, created_ms, updated_ms) values (?, ?, ?, ?, ?, ?)"
     " on conflict do nothing"
 )
 _HOLD = (
@@ -154,6 +154,7 @@ _WHOLE = (
 _ONE = _WHOLE.replace("WHICH", "?")
 _BY_ALIAS = _WHOLE.replace("WHICH", f"({_POINTS_AT})")
 _NEWEST = _WHOLE.replace("WHICH", "(select max(version) from registry_version where model = ? and deleted_ms is null)")
+_TAG = "select value from registry_model_tag where model = ? and key = ?"
 _PUT_MODEL_TAG = (
     "insert into registry_model_tag (model, key, value) values (?, ?, ?)"
     " on conflict (model, key) do update set value = excluded.value"
@@ -181,14 +182,22 @@ def hold(c: sa.Connection, name: str, make: bool = False, more: int = 0) -> Held
 
     `more` versions are counted at once. Raises NotFound unless `make`.
     """
-    now, made = now_ms(), False
+    now = now_ms()
     held = statements.rows(c, _HOLD, (now, more, name)) if GONE not in name else []
     if not held and make:
-        made = statements.change(c, _MAKE, (name, new_id(), now, now)) > 0
-        held = statements.rows(c, _HOLD, (now, more, name))
+        if (made := add_model(c, name, "", now, more)) is not None:
+            return made
+        held = statements.rows(c, _HOLD, (now, more, name))  # somebody else has made it meanwhile
     if not held:
         raise unknown_model(name)
-    return Held(held[0][0], name, held[0][1], made)
+    return Held(held[0][0], name, held[0][1])
+
+
+def add_model(c: sa.Connection, name: str, description: str, at_ms: int, versions: int = 0) -> Held | None:
+    """Make a model, which is held for the rest of the transaction. None where there is one of this name already."""
+    identifier = new_id()
+    made = statements.change(c, _MAKE, (name, identifier, description, versions, at_ms, at_ms))
+    return Held(identifier, name, versions, made=True) if made else None
 
 
 def holding(c: sa.Connection, name: str, more: int = 0) -> Callable[[], Held]:
@@ -352,6 +361,12 @@ def drop_tag(c: sa.Connection, name: str, number: int | None, key: str) -> bool:
         return bool(c.execute(sa.delete(model_tag).where(*where)).rowcount)
     where = [version_tag.c.model == name, version_tag.c.version == number, version_tag.c.key == key]
     return bool(c.execute(sa.delete(version_tag).where(*where)).rowcount)
+
+
+def tag_of(c: sa.Connection, name: str, key: str) -> str | None:
+    """The value of one tag of a model, None where it has no such tag."""
+    found = statements.rows(c, _TAG, (name, key))
+    return found[0][0] if found else None
 
 
 def tags_of(c: sa.Connection, names: list[str]) -> dict[str, dict[str, str]]:

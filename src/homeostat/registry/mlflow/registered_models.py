@@ -20,7 +20,7 @@ from homeostat.registry.mlflow.wording import (
     tags,
     version_number,
 )
-from homeostat.registry.names import is_prompt
+from homeostat.registry.names import PROMPT_TAG, is_prompt
 
 _BASE = "2.0/mlflow/registered-models"
 STAGES = ("None", "Staging", "Production", "Archived")
@@ -193,7 +193,8 @@ def _shown(ws: Workspace, name: str) -> dict[str, Any]:
 
 
 def _taken(ws: Workspace, name: str, prompt: bool) -> ForeignError:
-    there = ws.db.read(lambda c: is_prompt(store.tags_of(c, [name])[name]), settled=False)
+    tag = ws.db.read(lambda c: store.tag_of(c, name, PROMPT_TAG), settled=False)
+    there = is_prompt({PROMPT_TAG: tag or ""})
     kinds = {True: "Prompt", False: "Registered Model"}
     if there != prompt:
         return ForeignError(

@@ -1,7 +1,7 @@
 """Writes the next migration from the difference between the newest one and the slices' tables.
 
 `python tools/migration.py "what changes"`, then read what was written and correct it: Alembic sees columns and tables,
-not what rows mean. Set VERSION in src/homeostat/core/schema.py to the new number,
+not what rows mean. Set VERSION in src/homeostat/core/making.py to the new number,
 and run `python tools/schema.py`.
 """
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from homeostat.core.schema import script, script_file
+from homeostat.core.making import script_file
+from homeostat.core.schema import script
 
 
 def main() -> None:

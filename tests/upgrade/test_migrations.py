@@ -18,13 +18,13 @@ from alembic.script import ScriptDirectory
 
 import homeostat as hs
 from homeostat.core.db import Database
+from homeostat.core.making import script_file
 from homeostat.core.schema import (
     VERSION,
     all_tables,
     migrations,
     prepare,
     script,
-    script_file,
     stored_version,
     upgrade,
     version_table,

@@ -9,6 +9,7 @@ import signal
 import sys
 
 from homeostat.cli.options import add_home, workspace_of
+from homeostat.core.server_lock import ServerLock
 
 _PR_SET_PDEATHSIG = 1
 
@@ -26,14 +27,17 @@ def run(args: argparse.Namespace) -> int:
     # What a start makes is there to stay: to look for garbage in it again and again is a tenth of its time. The server
     # enables it when it has started.
     gc.disable()
-    from homeostat.server.up import up
-
     if args.with_parent:
         _end_with_parent()
     workspace = workspace_of(args)
+    lock = ServerLock(workspace.home)
+    workspace.begin()  # the tables of a new one are made while the server is loaded
+    from homeostat.server.up import up
+
     settings = workspace.settings
     up(
         workspace,
+        lock,
         host=args.host or settings.host,
         port=settings.port if args.port is None else args.port,
         serve_port=settings.serve_port if args.serve_port is None else args.serve_port,

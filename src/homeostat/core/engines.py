@@ -12,6 +12,10 @@ DATABASES = {
     "sqlite": "homeostat.engines.sqlite:open_sqlite",
     "postgresql": "homeostat.engines.postgres:open_postgres",
 }
+# Those that make the tables of an empty database while this process does something else.
+MAKERS = {
+    "postgresql": "homeostat.engines.postgres_making:begin_tables",
+}
 BLOBS = {
     "file": "homeostat.engines.localfs:LocalBlobs",
     "s3": "homeostat.engines.objectstore:ObjectBlobs",

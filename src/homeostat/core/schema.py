@@ -20,15 +20,14 @@ import sqlalchemy as sa
 from homeostat.core import statements
 from homeostat.core.db import Database, metadata
 from homeostat.core.errors import Corrupt, Unavailable
+from homeostat.core.making import BETWEEN, IS_MADE, LOCK, VERSION, VERSION_TABLE, making
 from homeostat.core.slices import STORES
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-VERSION = "0010"
 _URLS = {"sqlite": "sqlite://", "postgresql": "postgresql+psycopg://"}
-_BETWEEN = ";\n\n"
-version_table = sa.Table("homeostat_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
+version_table = sa.Table(VERSION_TABLE, metadata, sa.Column("version_num", sa.String(32), primary_key=True))
 
 
 def all_tables() -> sa.MetaData:
@@ -51,8 +50,8 @@ def stored_version(db: Database) -> str | None:
 
 def _is_made(connection: sa.Connection) -> bool:
     """Whether the table is there that every database of ours has."""
-    if connection.dialect.name == "postgresql":  # what looks for tables of any kind takes long to load there
-        return statements.rows(connection, "select to_regclass(?) is not null", (version_table.name,))[0][0]
+    if connection.dialect.name == "postgresql":
+        return statements.rows(connection, IS_MADE)[0][0]
     return sa.inspect(connection).has_table(version_table.name)
 
 
@@ -112,23 +111,15 @@ def prepare(db: Database) -> None:
 def _create(connection: sa.Connection) -> None:
     dialect = connection.dialect.name
     if dialect == "postgresql":
-        # Two processes that open a new workspace at once must not both make its tables.
-        connection.execute(sa.text("select pg_advisory_xact_lock(4701001)"))
+        statements.rows(connection, LOCK)
     if _is_made(connection):
         return
-    script = script_file(dialect).read_text("utf-8")
     if dialect == "postgresql":
-        statements.rows_of_last(connection, script)  # in one exchange
-    else:
-        cursor = connection.connection.cursor()
-        for statement in script.split(_BETWEEN):
-            cursor.execute(statement)
-    connection.execute(sa.insert(version_table).values(version_num=VERSION))
-
-
-def script_file(dialect: str) -> Path:
-    """The file of statements that make all tables of an empty database of a dialect ("sqlite", "postgresql")."""
-    return Path(__file__).parent.parent / "migrations" / f"{dialect}.sql"
+        statements.rows_of_last(connection, making(dialect))  # in one exchange
+        return
+    cursor = connection.connection.cursor()
+    for statement in making(dialect).split(BETWEEN):
+        cursor.execute(statement)
 
 
 def script(dialect: str) -> str:
@@ -145,7 +136,7 @@ def script(dialect: str) -> str:
     tables.create_all(engine, tables.sorted_tables, checkfirst=False)
     # The indexes of a table are a set: in the order of their names they are the same each time.
     ordered = [one for index, run in itertools.groupby(made, _is_index) for one in (sorted(run) if index else run)]
-    return _BETWEEN.join(ordered) + "\n"
+    return BETWEEN.join(ordered) + "\n"
 
 
 def _is_index(statement: str) -> bool:
@@ -161,7 +152,7 @@ def upgrade(db: Database, found: str, target: str = "head") -> None:
     with db.writer.begin() as connection:
         if connection.dialect.name == "postgresql":
             # Of two processes that open it at once the second finds nothing left to do.
-            connection.execute(sa.text("select pg_advisory_xact_lock(4701001)"))
+            connection.execute(sa.text(LOCK))
         command.upgrade(migrations(connection), target)
 
 

@@ -17,6 +17,8 @@ from homeostat.core.settings import Settings
 from homeostat.core.slices import INBOX, SLICES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import sqlalchemy as sa
 
     from homeostat.core.blobs import BlobStore
@@ -54,6 +56,7 @@ class Workspace:
         self.url = url
         self.home = home
         self.settings = settings
+        self._making: Callable[[], None] | None = None
         self.instance = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
 
     def __getattr__(self, name: str) -> Face:
@@ -79,9 +82,21 @@ class Workspace:
         if url != self.url:
             refuse_lost(self.home)
         db: Database = engines.load(engines.DATABASES, url)(url)
+        if self._making is not None:
+            making, self._making = self._making, None
+            making()
         prepare(db)
         db.inbox = Inbox(f"select 1 from {INBOX[0]} order by id limit 1", self._settle)  # noqa: S608 - our own name
         return db
+
+    def begin(self) -> None:
+        """Begin to make the tables of an empty database elsewhere, for who has other things to do before it is used.
+
+        What goes wrong is told by the first use of `db`, which waits for them. Raises: MissingExtra.
+        """
+        scheme = urlsplit(self.url).scheme
+        if scheme in engines.MAKERS:
+            self._making = engines.load(engines.MAKERS, self.url)(self.url)
 
     def _settle(self, connection: sa.Connection) -> None:
         module, _, name = INBOX[1].partition(":")
@@ -104,6 +119,8 @@ class Workspace:
 
     def close(self) -> None:
         """Finish what was asked for and let go of files and connections."""
+        if self._making is not None:
+            self._making()
         if "db" in self.__dict__:
             self.db.close()
 

@@ -159,24 +159,23 @@ def configured(app: Starlette, log_level: str = "warning", grace_s: int = 5) -> 
     )  # fmt: skip
 
 
-def up(workspace: Workspace, host: str, port: int, serve_port: int, processes: int = 1) -> None:
+def up(workspace: Workspace, lock: ServerLock, host: str, port: int, serve_port: int, processes: int = 1) -> None:
     """Serve until told to stop, with `processes` data planes on their port (0: one per core). Says one line for each
-    plane.
+    plane. `lock` is that of the workspace's home.
 
-    Raises: Unavailable for a port in use or a home that another server holds; InvalidInput for an open address
-    without login, or a number of processes that cannot be.
+    Raises: Unavailable for a port in use; InvalidInput for an open address without login, or a number of processes
+    that cannot be; what opening the database raises.
     """
     from homeostat.server.app import make_app
     from homeostat.serving import Supervisor
 
     require_login_beyond_loopback(workspace, host)
     plane = Supervisor(workspace.url, host=host, port=serve_port, processes=processes, home=str(workspace.home))
-    lock = ServerLock(workspace.home)
+    app = make_app(workspace, host)  # does not ask the database, whose tables may be made meanwhile
     # Opened before anything listens: a database that is damaged or away is told here, once, and not every second.
     workspace.db.read(lambda _: None)
     sock = listen(host, port, "control plane", "--port")
     listen(host, serve_port, "data plane", "--serve-port").close()
-    app = make_app(workspace, host)
     housekeeping, retention = Housekeeping(workspace), RetentionThread(workspace)
     # uvicorn stops at these signals, and afterwards raises them again for whoever was there before it: nobody, so
     # that the planes below are stopped as well and the exit code tells of success.

@@ -36,11 +36,13 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process tree, threads that have ended among them."""
+def cpu_s(pid: int, titled: str = "") -> float:
+    """CPU seconds of a process tree, threads that have ended among them; of those only whose title has `titled`."""
     ticks = 0
     for member in tree(pid):
         try:
+            if titled and titled.encode() not in Path(f"/proc/{member}/cmdline").read_bytes():
+                continue
             user, system = (Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split())[11:13]
         except OSError:
             continue

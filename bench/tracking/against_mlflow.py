@@ -72,10 +72,10 @@ class Comparison:
     @contextmanager
     def _start(self, kind: Kind) -> Iterator[Server]:
         self._count += 1
-        database, beside = "", []
+        database, cluster = "", 0
         if self._cluster is not None:
-            database, beside = self._cluster.new_database(), [self._cluster.pid]
-        with started(kind, self._folder / f"server-{self._count}", database, *beside) as server:
+            database, cluster = self._cluster.new_database(), self._cluster.pid
+        with started(kind, self._folder / f"server-{self._count}", database, cluster) as server:
             settle(server)
             yield server
 

@@ -24,24 +24,27 @@ OURS, ONE, DEFAULT, BARE = "homeostat", "MLflow, 1 worker, no jobs", "MLflow, de
 
 @dataclass
 class Server:
-    """A running server: its processes, how long it took to answer, what was made on it."""
+    """A running server: its process, how long it took to answer, what was made on it."""
 
     name: str
-    pids: list[int]
+    pid: int
     port: int
     folder: Path
     started_s: float
     started_cpu_s: float
     database: str
     python: str  # the Python that has the peer, empty for our own
+    cluster: int = 0  # the process of the PostgreSQL that it asks, if it does
     made: dict[str, Any] = field(default_factory=dict)
     asked: int = 0  # points sent so far: none is sent twice
 
     def cpu_s(self) -> float:
-        return sum(map(cpu_s, self.pids))
+        """Of the server, and of the processes of PostgreSQL that answer it: their titles name the database."""
+        name = self.database.rpartition("/")[2]
+        return cpu_s(self.pid) + (cpu_s(self.cluster, f" {name} ") if self.cluster else 0.0)
 
     def memory_bytes(self) -> int:
-        return sum(map(memory_bytes, self.pids[:1]))
+        return memory_bytes(self.pid)
 
     def put(self, path: str, data: bytes) -> None:
         """Upload a small artifact through the server."""
@@ -114,8 +117,8 @@ def bare() -> Kind:
 
 
 @contextmanager
-def started(kind: Kind, folder: Path, database: str, *beside: int) -> Iterator[Server]:
-    """The server, once it answers. `beside`: processes whose CPU counts as its own, such as the database's."""
+def started(kind: Kind, folder: Path, database: str, cluster: int = 0) -> Iterator[Server]:
+    """The server, once it answers. `cluster`: the process of the PostgreSQL that has `database`."""
     folder.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), folder / "server.log"
     began = time.perf_counter()
@@ -126,8 +129,8 @@ def started(kind: Kind, folder: Path, database: str, *beside: int) -> Iterator[S
             time.sleep(0.02)
         took = time.perf_counter() - began
         yield Server(
-            kind.name, [process.pid, *beside], port, folder, took, cpu_s(process.pid),
-            kind.store(folder, database), kind.python,
+            kind.name, process.pid, port, folder, took, cpu_s(process.pid),
+            kind.store(folder, database), kind.python, cluster,
         )  # fmt: skip
 
 

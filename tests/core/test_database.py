@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 import homeostat as hs
 from homeostat.core import db as database
@@ -205,6 +207,38 @@ def test_a_write_finds_another_connection_when_the_one_it_had_was_ended(any_ws: 
                 " where datname = current_database() and pid <> pg_backend_pid()"
             )
         assert any_ws.db.write(lambda c: statements.rows(c, "select 7")) == [(7,)]
+
+
+def test_a_write_of_one_exchange_is_a_transaction_by_itself(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    if not any_ws.url.startswith("postgresql:"):
+        pytest.skip("SQLite is not exchanged with")
+    from homeostat.engines.postgres_wire import PostgresWire
+
+    exchange, exchanges = PostgresWire._exchange, list[list[str]]()
+
+    def noted(wire: PostgresWire) -> object:
+        if asked := [one.sql for one in wire._put_off if not one.sql.startswith("set ")]:
+            exchanges.append(asked)
+        return exchange(wire)
+
+    add = "insert into team_user (name, role, created_ms) values (?, ?, ?)"
+
+    def put(*names: str) -> list[str]:
+        def write(c: sa.Connection) -> None:
+            for name in names:
+                statements.put(c, add, (name, "viewer", 1))
+
+        with suppress(IntegrityError):
+            any_ws.db.write(write)
+        return any_ws.db.read(
+            lambda c: [name for (name,) in statements.rows(c, "select name from team_user order by 1")]
+        )
+
+    assert put("ann", "bob") == ["ann", "bob"]
+    monkeypatch.setattr(PostgresWire, "_exchange", noted)
+    assert put("cid", "dan", "ann", "eve") == ["ann", "bob"]
+    assert put("cid") == ["ann", "bob", "cid"]
+    assert [each for each in exchanges if add in each] == [[add] * 4, [add]]
 
 
 def test_an_event_loop_does_not_wait_for_rows_that_another_process_holds(any_ws: hs.Workspace):

@@ -129,8 +129,12 @@ class PostgresWire:
 
     def commit(self) -> None:
         """End the transaction, if it has begun, with what was put off."""
-        if len(self._put_off) == 1 and self._put_off[0].sql == BEGIN:
-            self._put_off.clear()
+        put_off = self._put_off
+        if put_off and put_off[0].sql == BEGIN and not any(one.sql.startswith("savepoint") for one in put_off):
+            # All of it goes in one exchange, which is a transaction without anybody saying so.
+            del put_off[0]
+            if put_off:
+                self._exchange()
             return
         self.later("commit")
         self._exchange()

@@ -18,6 +18,7 @@ import homeostat as hs
 from homeostat.core.foreign import PUBLIC
 from homeostat.core.remote import path_of
 from homeostat.core.slices import SLICES
+from homeostat.server import access
 from homeostat.server.app import all_verbs
 from homeostat.server.foreign import all_rpcs, paths_of
 from homeostat.server.pages import PLACES
@@ -88,16 +89,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server that asks everybody for a token; its `team` knows tokens that say what they may not."""
+    """A server that asks everybody for a token, and knows tokens that say what they may not."""
 
-    class Team:
-        def authenticate(self, token: str) -> Actor:
-            missing = token.partition("without ")[2]
-            return Actor(name="ann", role="admin", permissions=[one for one in EVERY if one != missing])
+    def recognised(_: hs.Workspace, token: str) -> Actor:
+        missing = token.partition("without ")[2]
+        return Actor(name="ann", role="admin", permissions=[one for one in EVERY if one != missing])
 
-    with hs.open(Path(tmp_path_factory.mktemp("guarded")) / "home") as workspace:
+    with hs.open(Path(tmp_path_factory.mktemp("guarded")) / "home") as workspace, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access, "recognise", recognised)
         running = Running(workspace, host="0.0.0.0")
-        workspace.__dict__["team"] = Team()
         yield running
         running.stop()
 

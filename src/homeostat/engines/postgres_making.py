@@ -6,6 +6,7 @@ even loaded, by libpq itself, and nobody waits for the answer until the database
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -50,6 +51,12 @@ def _wait(connection: PGconn) -> None:
     from psycopg import Error
 
     with suppress(Error):
-        while connection.get_result() is not None:
-            pass
+        poll = select.poll()
+        poll.register(connection.socket, select.POLLIN)
+        while True:
+            while connection.is_busy():
+                poll.poll()  # libpq itself would wait with the interpreter's lock held
+                connection.consume_input()
+            if connection.get_result() is None:
+                break
     connection.finish()

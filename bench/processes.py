@@ -36,9 +36,14 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def cpu_s(pid: int, titled: str = "") -> float:
-    """CPU seconds of a process tree, threads that have ended among them; of those only whose title has `titled`."""
-    ticks = 0
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process tree, threads that have ended among them."""
+    return sum(cpu_by_process(pid).values())
+
+
+def cpu_by_process(pid: int, titled: str = "") -> dict[int, float]:
+    """CPU seconds of each process of a tree; of those only whose title has `titled`."""
+    found: dict[int, float] = {}
     for member in tree(pid):
         try:
             if titled and titled.encode() not in Path(f"/proc/{member}/cmdline").read_bytes():
@@ -46,8 +51,8 @@ def cpu_s(pid: int, titled: str = "") -> float:
             user, system = (Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split())[11:13]
         except OSError:
             continue
-        ticks += int(user) + int(system)
-    return ticks / os.sysconf("SC_CLK_TCK")
+        found[member] = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def memory_bytes(pid: int) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.processes import cpu_s, free_port, memory_bytes, running
+from bench.processes import cpu_by_process, cpu_s, free_port, memory_bytes, running
 
 ROOT = Path(__file__).parents[2]
 _API = "/api/2.0/mlflow/"
@@ -35,13 +35,15 @@ class Server:
     database: str
     python: str  # the Python that has the peer, empty for our own
     cluster: int = 0  # the process of the PostgreSQL that it asks, if it does
+    backends: dict[int, float] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     asked: int = 0  # points sent so far: none is sent twice
 
     def cpu_s(self) -> float:
-        """Of the server, and of the processes of PostgreSQL that answer it: their titles name the database."""
-        name = self.database.rpartition("/")[2]
-        return cpu_s(self.pid) + (cpu_s(self.cluster, f" {name} ") if self.cluster else 0.0)
+        """Of the server, and of the processes of PostgreSQL that answer it, those too that have ended since."""
+        if self.cluster:  # their titles name the database
+            self.backends |= cpu_by_process(self.cluster, f" {self.database.rpartition('/')[2]} ")
+        return cpu_s(self.pid) + sum(self.backends.values())
 
     def memory_bytes(self) -> int:
         return memory_bytes(self.pid)

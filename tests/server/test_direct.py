@@ -111,7 +111,7 @@ class Server:
         loop, found = asyncio.get_running_loop(), list[tuple[bytes, bool]]()
         for packets in connections:
             state, wire = ServerState(), Wire()
-            one = self.config.http_protocol_class(  # type: ignore[call-arg]
+            one = self.config.http_protocol_class(  # type: ignore[call-arg] - as uvicorn calls it
                 config=self.config, server_state=state, app_state={}, _loop=loop
             )
             assert isinstance(one, DirectConnection)

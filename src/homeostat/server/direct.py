@@ -162,7 +162,7 @@ class DirectConnection(Bounded):
                 head = b"".join([b"%b: %b\r\n" % header for header in headers])
                 self._joined.write_at_once(_STATUS[status] + head + b"\r\n" + said)
                 self._next()
-        except BaseException:  # the server ends and does not wait any longer
+        except BaseException:  # such as a server that ends and does not wait any longer: nothing is left unanswered
             self.transport.close()
             raise
 

@@ -121,6 +121,26 @@ def test_what_is_for_others_is_looked_through_once(any_ws: hs.Workspace, monkeyp
     assert dispatch(any_ws) == 2
 
 
+def test_what_is_for_others_costs_no_write(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "_FAR", 3)
+    note(any_ws, 1)
+    dispatch(any_ws)
+    dispatch(any_ws)
+    written: list[object] = []
+    write = any_ws.db.write
+    monkeypatch.setattr(any_ws.db, "write", lambda fn: written.append(fn) or write(fn))
+    for _ in range(3):
+        write(lambda c: publish(any_ws, c, Other(word="x")))
+        assert dispatch(any_ws) == 0
+    assert not written
+    write(lambda c: publish(any_ws, c, Other(word="x")))
+    assert dispatch(any_ws) == 0
+    assert len(written) == 4, "a lease taken and given back, and of both listeners how far they have heard"
+    note(any_ws, 2)
+    write(lambda c: publish(any_ws, c, Other(word="x")))
+    assert dispatch(any_ws) == 2
+
+
 def test_who_has_nobody_to_tell_is_not_called(any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(AWAITED, f"{HERE}:first", f"{HERE}:nobody")
     monkeypatch.setitem(AWAITED, f"{HERE}:second", f"{HERE}:somebody")

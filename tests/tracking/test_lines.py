@@ -16,7 +16,7 @@ from homeostat.tracking.codec import Journalled
 from homeostat.tracking.inlet import Inlet, inlet
 from tests.postgres import Cluster
 
-NOTE = "with come as (select unnest($1::text[]) as name) insert into noted select name from come returning name"
+NOTE = "insert into noted (name, bytes) select ?, ? where ? = 'yes'"
 
 
 @pytest.fixture
@@ -34,9 +34,12 @@ async def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it never came")
 
 
-async def answer(line: PostgresLine, *parameters: Sequence[str | bytes]) -> list[str] | None:
-    told: asyncio.Future[list[str] | None] = asyncio.get_running_loop().create_future()
-    line.ask(parameters, told.set_result)
+async def answer(line: PostgresLine, *names: str, where: Sequence[str] = ()) -> list[int] | None:
+    told: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
+    rows = [
+        (name, name.encode() + b"\x00", asked) for name, asked in zip(names, where or ["yes"] * len(names), strict=True)
+    ]
+    line.ask(rows, told.set_result)
     return await told
 
 
@@ -50,25 +53,30 @@ def end_lines(ws: hs.Workspace) -> None:
 
 def test_a_line_answers_when_it_is_committed_and_comes_back_when_it_broke(url: str):
     async def ask(ws: hs.Workspace) -> None:
-        noted = "select count(*), max(length(name)) from noted"
+        noted = "select name, bytes from noted order by name"
         line = PostgresLine(url, NOTE, asyncio.get_running_loop())
-        assert await answer(line, ["early"]) is None, "it was not connected"
+        assert await answer(line, "early") is None, "it was not connected"
         await until(lambda: line.open)
-        assert await answer(line, ["a", 'b"\\', "Ω"]) == ["a", 'b"\\', "Ω"]
-        assert ws.db.read(lambda c: statements.rows(c, noted)) == [(3, 3)]
-        assert await answer(line, ["a"]) is None, "the name is taken"
+        names = ["a", 'b"\\', "Ω"]
+        assert await answer(line, *names) == [1, 1, 1]
+        assert await answer(line, "c", "d", where=["no", "yes"]) == [0, 1]
+        assert ws.db.read(lambda c: statements.rows(c, noted)) == [
+            (name, name.encode() + b"\x00") for name in sorted([*names, "d"])
+        ]
+        assert await answer(line, "e", "a", "f") is None, "a name is taken"
         assert line.open
-        assert await answer(line, ["x" * 8_000_000]) == ["x" * 8_000_000]
+        assert await answer(line, "e") == [1], "all of them or none"
+        assert await answer(line, "x" * 8_000_000, "y") == [1, 1]
         await asyncio.to_thread(end_lines, ws)
         await until(lambda: not line.open)
         await until(lambda: line.open)
-        assert await answer(line, ["c"]) == ["c"]
+        assert await answer(line, "c") == [1]
         line.close()
         await until(lambda: not line.open)
 
     with hs.open(url) as ws:
         # Hashed: a name may be longer than what an index takes.
-        ws.db.write(lambda c: statements.change(c, "create table noted (name text)"))
+        ws.db.write(lambda c: statements.change(c, 'create table noted (name text collate "C", bytes bytea)'))
         ws.db.write(lambda c: statements.change(c, "create unique index noted_is on noted (md5(name))"))
         asyncio.run(ask(ws))
 

@@ -73,16 +73,16 @@ class Inbox(NamedTuple):
 
 
 class Line(Protocol):
-    """A way to execute one statement for an event loop without a thread, each time a transaction by itself.
+    """A way to execute one statement, which gives no rows, for an event loop without a thread.
 
-    Its parameters are arrays, its rows one text each. Asked one at a time, it calls `tell` on the loop with the rows
-    once they are committed, or with None when it failed or was not heard of: it may be done or not. `open` says
-    whether it makes sense to ask.
+    It executes it for each of some rows of parameters, all in one transaction. Asked one at a time, it calls `tell` on
+    the loop with how many rows each changed once that is committed, or with None when it failed or was not heard of:
+    it may be done or not. `open` says whether it makes sense to ask.
     """
 
     open: bool
 
-    def ask(self, parameters: Sequence[Sequence[str | bytes]], tell: Callable[[list[str] | None], None]) -> None: ...
+    def ask(self, rows: Sequence[Sequence[str | bytes]], tell: Callable[[list[int] | None], None]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -476,10 +476,13 @@ def _attempt_alone(connection: sa.Connection, fn: Write, context: Context) -> tu
         return None, error
 
 
+# Of each dialect: the milliseconds since 1970 by the database's clock, which several hosts share.
+NOW_MS = {
+    "postgresql": "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)",
+    "sqlite": "cast((julianday('now') - 2440587.5) * 86400000 as integer)",
+}
+
+
 def database_now_ms(connection: sa.Connection) -> int:
-    """Milliseconds since 1970 by the database's clock, which several hosts share."""
-    if connection.dialect.name == "postgresql":
-        return int(connection.execute(sa.text("select extract(epoch from clock_timestamp()) * 1000")).scalar_one())
-    return int(
-        connection.execute(sa.text("select cast((julianday('now') - 2440587.5) * 86400000 as integer)")).scalar_one()
-    )
+    """`NOW_MS`, asked."""
+    return int(statements.rows(connection, f"select {NOW_MS[connection.dialect.name]}")[0][0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
@@ -56,10 +56,20 @@ _INSERT = {
 _NEWEST = "select (select max(id) from core_event), (select last_id from core_listener where listener = ?)"
 # So many events that are for others are noted as heard, for processes to come.
 _FAR = 1000
-# How far this process has seen that nothing waits for a listener: else it would look at all that is for others again.
-_seen: WeakKeyDictionary[Database, dict[str, int]] = WeakKeyDictionary()
+_BETWEEN = "select distinct name from core_event where id > ? and id <= ?"
 # Where in a transaction it is taken, before that of the audit log.
 _LOCK = 1
+
+
+class _Seen(NamedTuple):
+    """How far this process has seen that nothing waits for a listener, and what is noted in the database as heard."""
+
+    last: int
+    noted: int
+
+
+# Of each listener: else all that is for others would be looked at again.
+_seen: WeakKeyDictionary[Database, dict[str, _Seen]] = WeakKeyDictionary()
 
 
 class StoredEvent(Record):
@@ -115,8 +125,8 @@ def dispatch(ws: Workspace, limit: int = 500) -> int:
     for name, entry in importlib.import_module("homeostat.events").EVENTS.items():
         for listener in entry.listeners:
             listeners.setdefault(listener, []).append(name)
-    newest, seen = last_event_id(ws), _seen.setdefault(ws.db, {})
-    if all(seen.get(listener, -1) >= newest for listener in listeners):
+    _pass_over(ws, listeners)
+    if not listeners:
         return 0
     lease = ws.leases.acquire("core:dispatch", ttl_s=60, owner=ws.instance)
     if lease is None:
@@ -127,16 +137,31 @@ def dispatch(ws: Workspace, limit: int = 500) -> int:
         ws.leases.release(lease)
 
 
+def _pass_over(ws: Workspace, listeners: dict[str, list[str]]) -> None:
+    """Take from `listeners` those for whom nothing has come: every second something does for others."""
+    newest, seen = last_event_id(ws), _seen.setdefault(ws.db, {})
+    near = {listener: seen[listener] for listener in listeners if listener in seen}
+    near = {listener: known for listener, known in near.items() if newest - known.noted <= _FAR}
+    after = min((known.last for known in near.values()), default=newest)
+    come = ws.db.look(lambda c: statements.rows(c, _BETWEEN, (after, newest))) if after < newest else []
+    for listener, known in near.items():
+        if not {name for (name,) in come}.intersection(listeners[listener]):
+            seen[listener] = _Seen(max(newest, known.last), known.noted)
+            del listeners[listener]
+
+
 def _serve(ws: Workspace, listener: str, names: list[str], limit: int) -> int:
     seen = _seen.setdefault(ws.db, {})
     # Ids become visible in their order: up to the newest of now, what is not among the waiting never will be.
     newest, heard = ws.db.look(lambda c: statements.rows(c, _NEWEST, (listener,)))[0]
-    last = max(heard or 0, seen.get(listener, 0))
+    last = max(heard or 0, seen[listener].last if listener in seen else 0)
     waiting = events_after(ws, last, limit, names) if (newest or 0) > last else []
     if not waiting:
-        seen[listener] = newest = newest or 0
-        if newest - (heard or 0) > _FAR:
+        newest, noted = newest or 0, heard or 0
+        if newest - noted > _FAR:
             ws.db.write(lambda c: _advance(c, listener, newest))
+            noted = newest
+        seen[listener] = _Seen(newest, noted)
         return 0
     call, done = _named(listener), 0
     awaited = importlib.import_module("homeostat.events").AWAITED.get(listener)

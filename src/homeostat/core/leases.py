@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
-from homeostat.core.db import Database, database_now_ms, metadata
+from homeostat.core.db import NOW_MS, Database, metadata
 from homeostat.core.records import Record
+from homeostat.core.statements import change, rows
 
 table = sa.Table(
     "core_lease",
@@ -22,6 +22,20 @@ table = sa.Table(
     sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("until_ms", sa.BigInteger, nullable=False),
 )
+
+# One statement each, as leases are taken and given back every second.
+_TAKE = (
+    "insert into core_lease (name, owner, token, until_ms) values (?, ?, 1, {now} + cast(? as bigint))"
+    " on conflict (name) do update"
+    " set owner = excluded.owner, token = core_lease.token + 1, until_ms = excluded.until_ms"
+    " where core_lease.until_ms <= {now} or core_lease.owner = excluded.owner returning token"
+)
+_FOLLOW = (
+    "update core_lease set owner = ?, token = token + 1, until_ms = {now} + cast(? as bigint)"
+    " where name = ? and token = ? returning token"
+)
+_EXTEND = "update core_lease set until_ms = {now} + cast(? as bigint) where name = ? and token = ?"
+_FREE = "update core_lease set until_ms = 0 where name = ? and token = ?"
 
 
 class Lease(Record):
@@ -46,46 +60,29 @@ class Leases:
         """
         ttl_ms = int(ttl_s * 1000)
 
-        def take(connection: sa.Connection) -> Lease | None:
-            now = database_now_ms(connection)
-            row = connection.execute(sa.select(table).where(table.c.name == name).with_for_update()).first()
-            if row is None:
-                connection.execute(sa.insert(table).values(name=name, owner=owner, token=1, until_ms=now + ttl_ms))
-                return Lease(name=name, owner=owner, token=1, ttl_ms=ttl_ms)
-            if row.until_ms > now and row.owner != owner and not _gone(row.owner):
-                return None
-            changed = connection.execute(
-                sa.update(table)
-                .where(table.c.name == name, table.c.token == row.token)
-                .values(owner=owner, token=row.token + 1, until_ms=now + ttl_ms)
-            )
-            if not changed.rowcount:
-                return None
-            return Lease(name=name, owner=owner, token=row.token + 1, ttl_ms=ttl_ms)
+        def take(c: sa.Connection) -> Lease | None:
+            now = NOW_MS[c.dialect.name]
+            found = rows(c, _TAKE.format(now=now), (name, owner, ttl_ms))
+            if not found:
+                held = rows(c, "select owner, token from core_lease where name = ?", (name,))
+                if held and _gone(held[0][0]):
+                    found = rows(c, _FOLLOW.format(now=now), (owner, ttl_ms, name, held[0][1]))
+            return Lease(name=name, owner=owner, token=found[0][0], ttl_ms=ttl_ms) if found else None
 
-        try:
-            return self._db.write(take)
-        except IntegrityError:
-            return None  # another process inserted the first lease at the same moment
+        return self._db.write(take)
 
     def renew(self, lease: Lease) -> bool:
         """A new full term; False when the lease was lost in between."""
 
-        def extend(connection: sa.Connection) -> bool:
-            until = database_now_ms(connection) + lease.ttl_ms
-            where = (table.c.name == lease.name, table.c.token == lease.token)
-            return bool(connection.execute(sa.update(table).where(*where).values(until_ms=until)).rowcount)
+        def extend(c: sa.Connection) -> bool:
+            return bool(change(c, _EXTEND.format(now=NOW_MS[c.dialect.name]), (lease.ttl_ms, lease.name, lease.token)))
 
         return self._db.write(extend)
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; nothing if it was lost already."""
 
-        def free(connection: sa.Connection) -> None:
-            where = (table.c.name == lease.name, table.c.token == lease.token)
-            connection.execute(sa.update(table).where(*where).values(until_ms=0))
-
-        self._db.write(free)
+        self._db.write(lambda c: change(c, _FREE, (lease.name, lease.token)))
 
 
 def _gone(owner: str) -> bool:

@@ -1,4 +1,4 @@
-"""One statement after another on a connection of its own, each a transaction by itself, for an event loop.
+"""One statement again and again on a connection of its own, for an event loop.
 
 What a loop wants written costs one exchange with the server this way, and no thread: the loop hears from the socket
 when the answer is there. Only for a statement that may as well be asked again in another way when nothing is heard.
@@ -12,26 +12,20 @@ from collections.abc import Callable, Sequence
 
 from psycopg import Error, pq
 
+from homeostat.engines.postgres_wire import numbered
+
 log = logging.getLogger("homeostat.postgres")
 
 _AGAIN_S = 1.0
 
-Told = Callable[["list[str] | None"], None]
+Told = Callable[["list[int] | None"], None]
 
-
-def array(texts: Sequence[str | bytes]) -> bytes:
-    r"""A parameter that holds an array of texts, or of bytes.
-
-    >>> array(["a", 'b"\\']), array([b"\x01"])
-    (b'{"a","b\\"\\\\"}', b'{"\\\\x01"}')
-    """
-    written = [f"\\x{text.hex()}" if isinstance(text, bytes) else text for text in texts]
-    quoted = [text.replace("\\", "\\\\").replace('"', '\\"') for text in written]
-    return ("{" + ",".join(f'"{text}"' for text in quoted) + "}").encode()
+# Its plan is made once, when there may be few rows yet.
+_SET = b"set plan_cache_mode = force_generic_plan; set enable_seqscan = off"
 
 
 class PostgresLine:
-    """A connection that executes one statement, whose answer has one column of text.
+    """A connection that executes one statement, some times in one exchange, which is a transaction.
 
     It is asked one at a time, and connects by itself; `open` says whether it is connected.
     """
@@ -41,23 +35,28 @@ class PostgresLine:
         self._url, self._sql, self._loop = url, sql, loop
         self._connection: pq.abc.PGconn | None = None
         self._tell: Told | None = None
-        self._rows: list[str] | None = None
+        self._changed: list[int] = []
+        self._failed = False
         self._socket = -1
         self._closed = False
         self._connect()
 
-    def ask(self, parameters: Sequence[Sequence[str | bytes]], tell: Told) -> None:
-        """Execute it, each parameter an array; `tell` is called on the loop, with the rows once they are committed.
+    def ask(self, rows: Sequence[Sequence[str | bytes]], tell: Told) -> None:
+        """Execute it for each of `rows`, its parameters; `tell` is called on the loop when that is committed.
 
-        With None when that failed or nothing was heard: it may be done or not.
+        With how many rows each changed; or None when that failed or nothing was heard: it may be done or not.
         """
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             tell(None)
             return
-        written = [array(each) for each in parameters]
-        self._tell, self._rows = tell, None
+        self._tell, self._changed, self._failed = tell, [], False
         try:
-            self._connection.send_query_prepared(b"it", written)
+            for row in rows:
+                values = [value.encode() if isinstance(value, str) else value for value in row]
+                formats = [pq.Format.TEXT if isinstance(value, str) else pq.Format.BINARY for value in row]
+                connection.send_query_prepared(b"it", values, formats)
+            connection.pipeline_sync()
             self._flush()
         except Error as error:
             self._broken(error)
@@ -77,9 +76,11 @@ class PostgresLine:
         connection = pq.PGconn.connect(self._url.encode())
         if connection.status != pq.ConnStatus.OK:
             raise ConnectionError(connection.get_error_message())
-        if connection.prepare(b"it", self._sql.encode()).status != pq.ExecStatus.COMMAND_OK:
-            raise ConnectionError(connection.get_error_message())
+        for made in (connection.exec_(_SET), connection.prepare(b"it", numbered(self._sql))):
+            if made.status != pq.ExecStatus.COMMAND_OK:
+                raise ConnectionError(connection.get_error_message())
         connection.nonblocking = 1
+        connection.enter_pipeline_mode()
         return connection
 
     def _begin(self, made: asyncio.Future[pq.abc.PGconn]) -> None:
@@ -110,28 +111,37 @@ class PostgresLine:
         assert connection is not None
         try:
             connection.consume_input()
+            between = False  # two answers
             while not connection.is_busy():
                 result = connection.get_result()
                 if result is None:
+                    if between:  # nothing was asked
+                        return
+                    between = True
+                    continue
+                between = False
+                if result.status == pq.ExecStatus.PIPELINE_SYNC:
                     self._answered()
                     return
-                if result.status == pq.ExecStatus.TUPLES_OK:
-                    self._rows = [str(result.get_value(row, 0) or b"", "utf-8") for row in range(result.ntuples)]
+                if result.status == pq.ExecStatus.COMMAND_OK:
+                    self._changed.append(result.command_tuples or 0)
+                else:
+                    self._failed = True
         except Error as error:
             self._broken(error)
 
     def _answered(self) -> None:
-        tell, rows = self._tell, self._rows
-        self._tell, self._rows = None, None
+        tell, changed = self._tell, None if self._failed else self._changed
+        self._tell = None
         if tell is not None:
-            tell(rows)
+            tell(changed)
 
     def _broken(self, error: BaseException) -> None:
         log.warning("a connection to the database was lost: %s", str(error).strip())
         self._finish()
         if not self._closed:
             self._loop.call_later(_AGAIN_S, self._connect)
-        self._rows = None
+        self._failed = True
         self._answered()
 
     def _finish(self) -> None:

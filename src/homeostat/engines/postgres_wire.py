@@ -192,10 +192,10 @@ class PostgresWire:
         if name is None and self._often(sql):
             self._count += 1
             name = b"hs_%d" % self._count
-            connection.send_prepare(name, _numbered(sql), types)
+            connection.send_prepare(name, numbered(sql), types)
             made = (key, name)
         if name is None:
-            connection.send_query_params(_numbered(sql), values, types, formats)
+            connection.send_query_params(numbered(sql), values, types, formats)
         else:
             connection.send_query_prepared(name, values, formats)
         return made
@@ -258,10 +258,10 @@ class PostgresWire:
 _known: dict[str, bytes] = {}
 
 
-def _numbered(sql: str) -> bytes:
+def numbered(sql: str) -> bytes:
     r"""A statement with its placeholders as PostgreSQL knows them.
 
-    >>> _numbered("select ? where ? > 0")
+    >>> numbered("select ? where ? > 0")
     b'select $1 where $2 > 0'
     """
     found = _known.get(sql)

@@ -62,7 +62,7 @@ def apply(ws: Workspace, config: str, project: str = ".") -> PlanResult:
 
 def applied(ws: Workspace, model: str) -> Applied:
     """The configuration in force for `model`. Raises NotFound for a model that is not declared."""
-    found = ws.db.read(lambda c: _current(c, model))
+    found = ws.db.look(lambda c: _current(c, model))
     if found is None:
         raise NotFound(
             f"model '{model[:128]}' is not declared",
@@ -75,7 +75,7 @@ def applied(ws: Workspace, model: str) -> Applied:
 def declared(ws: Workspace) -> list[str]:
     """The names of all declared models."""
     query = sa.select(store.config.c.model).distinct().order_by(store.config.c.model)
-    return ws.db.read(lambda c: list(c.execute(query).scalars()))
+    return ws.db.look(lambda c: list(c.execute(query).scalars()))
 
 
 def _current(c: sa.Connection, model: str) -> Applied | None:

@@ -45,4 +45,4 @@ def last_full_ms(ws: Workspace, model: str) -> int | None:
 def last_look_ms(ws: Workspace, model: str) -> int | None:
     """The moment of the last look; None before the first."""
     t = store.look
-    return ws.db.read(lambda c: c.execute(sa.select(sa.func.max(t.c.at_ms)).where(t.c.model == model)).scalar())
+    return ws.db.look(lambda c: c.execute(sa.select(sa.func.max(t.c.at_ms)).where(t.c.model == model)).scalar())

@@ -17,7 +17,7 @@ def recover(ws: Workspace) -> list[str]:
     """
     query = sa.select(store.runs.c.id).where(store.runs.c.status == "running").order_by(store.runs.c.start_ms)
     taken: list[str] = []
-    for run in ws.db.read(lambda c: c.execute(query).scalars().all()):
+    for run in ws.db.look(lambda c: c.execute(query).scalars().all()):
         fence = claim(ws, run, again=False)
         if fence is not None:
             supervise_in_background(ws, run, fence)

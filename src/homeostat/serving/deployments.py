@@ -182,7 +182,7 @@ def undeploy(ws: Workspace, model: str, expect_generation: int | None = None) ->
 @verb(permission="serving:read")
 def get_deployment(ws: Workspace, model: str) -> Deployment:
     """How `model` is deployed. Raises NotFound when it is not."""
-    found = ws.db.read(lambda connection: store.read_deployment(connection, model))
+    found = ws.db.look(lambda connection: store.read_deployment(connection, model))
     if found is None:
         raise store.not_deployed(model)
     return found
@@ -190,7 +190,7 @@ def get_deployment(ws: Workspace, model: str) -> Deployment:
 
 def redacted_inputs(ws: Workspace, model: str) -> list[str]:
     """The inputs that are kept out of the prediction log; none when `model` is not deployed."""
-    found = ws.db.read(lambda connection: store.read_deployment(connection, model))
+    found = ws.db.look(lambda connection: store.read_deployment(connection, model))
     return [] if found is None else found.redacted
 
 
@@ -198,7 +198,7 @@ def redacted_inputs(ws: Workspace, model: str) -> list[str]:
 def list_deployments(ws: Workspace) -> list[Deployment]:
     """Every deployment, by model name."""
     query = sa.select(store.deployment.c.record).order_by(store.deployment.c.model)
-    return ws.db.read(lambda c: [from_json(record, Deployment) for record in c.execute(query).scalars()])
+    return ws.db.look(lambda c: [from_json(record, Deployment) for record in c.execute(query).scalars()])
 
 
 @verb(permission="serving:read")

@@ -125,7 +125,7 @@ class OldChanges:
             return 0
         self._looked = now_s
         many = "select 1 from tracking_change limit 1 offset ?"
-        if not self._ws.db.read(lambda c: rows(c, many, (2 * KEPT,))):
+        if not self._ws.db.look(lambda c: rows(c, many, (2 * KEPT,))):
             return 0
         return self._ws.db.write(trim)
 

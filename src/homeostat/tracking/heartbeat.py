@@ -60,5 +60,5 @@ def mark_lost(ws: Workspace, silent_s: int = SILENT_S, at_ms: int | None = None)
 
     # Asked every few seconds, and mostly in vain: a look costs no write.
     return (
-        ws.db.write(mark) if ws.db.read(lambda c: c.execute(sa.select(store.run.c.id).where(*silent)).first()) else []
+        ws.db.write(mark) if ws.db.look(lambda c: c.execute(sa.select(store.run.c.id).where(*silent)).first()) else []
     )

@@ -45,7 +45,7 @@ class IdleRuns:
         if now_s - self._looked < LOOK_S:
             return 0
         self._looked = now_s
-        newest: dict[int, int] = dict(self._ws.db.read(_journals))
+        newest: dict[int, int] = dict(self._ws.db.look(_journals))
         self._since = {
             seq: known if (known := self._since.get(seq)) is not None and known[0] == last else (last, now_s)
             for seq, last in newest.items()

@@ -91,13 +91,15 @@ class Inlet:
         taken, self._few = self._few, []
         by_run = _by_run(taken)
         self._asked = True
-        line.ask([list(by_run), [encode_journal(points) for points in by_run.values()]], partial(self._told, taken))
+        rows = [(encode_journal(points), run_id) for run_id, points in by_run.items()]
+        line.ask(rows, partial(self._told, taken, list(by_run)))
 
-    def _told(self, taken: list[_Waiting], there: list[str] | None) -> None:
+    def _told(self, taken: list[_Waiting], run_ids: list[str], changed: list[int] | None) -> None:
         self._asked = False
+        there = {run_id for run_id, rows in zip(run_ids, changed or (), strict=changed is not None) if rows}
         again: list[_Waiting] = []
         for waiting in taken:
-            if waiting.run_id not in (there or ()):
+            if waiting.run_id not in there:
                 again.append(waiting)
             elif not waiting.answer.done():
                 waiting.answer.set_result(None)

@@ -24,22 +24,16 @@ if TYPE_CHECKING:
 
 # On PostgreSQL one at a time settles: who finds rows that another is at waits for them to be in their place.
 _TURN = "select pg_advisory_xact_lock(4701003)"
-_APPEND = (
+# Changes a row where the run is there. Of a payload and the id of a run.
+APPEND = (
     "insert into tracking_inbox (run_seq, payload)"
     " select seq, ? from tracking_run where id = ? and lifecycle = 'active'"
-)
-# Of PostgreSQL, for a line: all in one statement, and so in one exchange; gives the runs that are there.
-APPEND = (
-    "with come as (select r.id, r.seq, w.payload from unnest($1::text[], $2::bytea[]) as w (id, payload)"
-    " join tracking_run r on r.id = w.id and r.lifecycle = 'active'),"
-    " put as (insert into tracking_inbox (run_seq, payload) select seq, payload from come)"
-    " select id from come"
 )
 
 
 def append(c: sa.Connection, come: Sequence[tuple[str, list[Journalled]]]) -> set[str]:
     """Let points of runs wait, within the open transaction; the ids of those runs that are there and active."""
-    return {run_id for run_id, points in come if statements.change(c, _APPEND, (encode_journal(points), run_id))}
+    return {run_id for run_id, points in come if statements.change(c, APPEND, (encode_journal(points), run_id))}
 
 
 def settle(ws: Workspace, c: sa.Connection) -> list[int]:

@@ -100,7 +100,7 @@ class StaleTexts:
         if now_s - self._looked < LOOK_S:
             return 0
         self._looked = now_s
-        if not self._ws.db.read(_many):
+        if not self._ws.db.look(_many):
             return 0
         until_s, done = time.monotonic() + _SPENT_S, 0
         at_once = _BEHIND[self._ws.db.reader.dialect.name]

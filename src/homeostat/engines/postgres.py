@@ -118,6 +118,7 @@ def _wire(engine: sa.Engine) -> None:
     event.listen(engine, "before_cursor_execute", _settle)
     event.listen(engine, "commit", statements.commit)
     event.listen(engine, "rollback", rolls_back)
+    engine.dialect.do_commit = lambda _: None  # type: ignore[method-assign] - the wire has done it
 
 
 def _settle(connection: sa.Connection, *_: Any) -> None:

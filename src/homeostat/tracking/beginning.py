@@ -24,7 +24,8 @@ _INSERT_WHERE = (
     f"{_INSERT.replace('values (', 'select ')[:-1]} from tracking_experiment"  # noqa: S608 - made of the above
     " where id = ? and name = ? and artifact_location = ? and lifecycle = 'active'"
 )
-_SEQ = "(select seq from tracking_run where id = ?)"
+# The number of the run that the same connection has added last, or of that with an id.
+_SEQ = {"postgresql": "currval('tracking_run_seq_seq')", "sqlite": "(select seq from tracking_run where id = ?)"}
 _PARAMS = "insert into tracking_param (run_seq, key, value, number) values "
 _TAGS = "insert into tracking_tag (run_seq, key, value) values "
 # So many rows are put down by one statement.
@@ -64,13 +65,15 @@ def begin(
     row = (run.id, run.experiment_id, run.name, run.owner, actor, *of_run)
     if believed is None or not must(c, _INSERT_WHERE, (*row, run.experiment_id, run.experiment, believed)):
         put(c, _INSERT, row)
-    _put_all(c, _PARAMS, [(run.id, key, value, number_of_text(value)) for key, value in (params or {}).items()])
-    _put_all(c, _TAGS, [(run.id, key, value) for key, value in tags.items()])
+    named = (run.id,) if c.dialect.name == "sqlite" else ()
+    _put_all(c, _PARAMS, [(*named, key, value, number_of_text(value)) for key, value in (params or {}).items()])
+    _put_all(c, _TAGS, [(*named, key, value) for key, value in tags.items()])
     publish(ws, c, RunStarted(run_id=run.id, experiment=run.experiment, kind=run.kind, parent_id=run.parent_id))
 
 
 def _put_all(c: sa.Connection, sql: str, rows: list[tuple[object, ...]]) -> None:
     for start in range(0, len(rows), _AT_ONCE):
         some = rows[start : start + _AT_ONCE]
-        one = f"({_SEQ}{', ?' * (len(some[0]) - 1)})"
+        of_run = _SEQ[c.dialect.name]
+        one = f"({of_run}{', ?' * (len(some[0]) - of_run.count('?'))})"
         put(c, sql + ", ".join([one] * len(some)), [value for row in some for value in row])

@@ -32,6 +32,9 @@ from homeostat.server.retention import RetentionThread
 log = logging.getLogger("homeostat.server")
 
 _TICK_S = 1.0
+# How long a thread beside the event loop may keep the interpreter, a tenth of the default: a request needs it several
+# times, and would wait for it as often while points are folded.
+_SWITCH_S = 0.0005
 _SWEEP_TICKS = 20  # of uvicorn's, ten a second
 
 
@@ -181,6 +184,7 @@ def up(workspace: Workspace, lock: ServerLock, host: str, port: int, serve_port:
     # that the planes below are stopped as well and the exit code tells of success.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    sys.setswitchinterval(_SWITCH_S)
     retention.start()
     plane.start()
     housekeeping.start()

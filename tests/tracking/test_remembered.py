@@ -242,6 +242,19 @@ def test_what_is_used_least_goes_first(ws: hs.Workspace, monkeypatch: pytest.Mon
     assert sum(one.size for one in memory.kept.values()) <= 3000
 
 
+def test_no_search_waits_for_several_values(ws: hs.Workspace):
+    """Where the database tells the rest soon enough, as SQLite does."""
+    for number in range(9):
+        run = ws.tracking.create_run(params={"opt": "ab"[number % 2], "lr": str(number)}).id
+        ws.tracking.log_metrics(run, {"loss": number / 9})
+    read: list[int] = []
+    for _ in range(5):
+        found = ws.tracking.run_facets(query="run.metrics.loss < 0.5 and run.params.opt == 'a' and run.params.lr > 1")
+        assert found.runs == 2
+        read.append(len(remembered._memories[ws.db].kept))
+    assert read == [0, 1, 2, 3, 3]
+
+
 @pytest.mark.parametrize("many", [0, 10**9], ids=["remembered", "asked"])
 def test_a_token_of_somebodys_making_is_refused_or_leads_somewhere(
     any_ws: hs.Workspace, monkeypatch: pytest.MonkeyPatch, many: int

@@ -22,6 +22,7 @@ from homeostat.tracking.query.parsing import conditions_of
 from homeostat.tracking.query.remembered import Columns, remembers_of
 from homeostat.tracking.query.sql import TABLES, Place, Sql, Writer, numeric, places_of
 from homeostat.tracking.query.tree import Among, Compare, Condition, Every, Not, Some, Text, Word
+from homeostat.tracking.query.words import holding_sql
 
 # As many runs are looked at one by one.
 _LOOKED_AT = 30_000
@@ -101,7 +102,7 @@ class _Fitting:
             case Some(members):
                 return reduce(or_, (self._set([member]) for member in members))
             case Word() if columns is not None:
-                return columns.holding(first)
+                return columns.holding(first) if columns.knows_words() else self._holding(first)
             case _ if columns is not None and remembers_of(first):
                 return columns.holds(first)
             case _ if columns is not None and all(map(self._known, nodes)):
@@ -109,21 +110,25 @@ class _Fitting:
             case _:
                 return self._runs(numbers(self._c, "x.run_seq", Writer(self._postgres).rows_of(nodes)))
 
+    def _holding(self, word: Word) -> Set[int]:
+        found, bound = holding_sql(self._postgres, word.text)
+        return self._runs(numbers(self._c, "x.run_seq", (f"from ({' union all '.join(found)}) x", bound)))
+
     def _quick(self, node: Any) -> bool:
         """Whether indexes tell all of it, or what is remembered."""
         if isinstance(node, Every | Some):
             return bool(node.members) and all(map(self._quick, node.members))
         if isinstance(node, Word):
-            return self._columns is not None and self._columns.knows_words()
+            return self._columns is not None and (self._columns.knows_words() or not self._postgres)
         if self._columns is not None and (remembers_of(node) or self._known(node)):
             return True
         return _table(node) is not None and numeric(node)
 
     def _known(self, node: Any) -> bool:
-        """Whether what is remembered tells it: on PostgreSQL it takes longer to ask for the numbers of many runs."""
-        if self._columns is None or not self._postgres or not isinstance(node, Compare):
+        """Whether what is remembered tells it: to ask for the numbers of many runs takes longer, on PostgreSQL most."""
+        if self._columns is None or not isinstance(node, Compare):
             return False
-        return self._columns.knows(node)
+        return self._columns.knows(node) if self._postgres else self._columns.knows_one_more(node)
 
     def _all(self, members: list[Any], within: Set[int] | None = None) -> list[int]:
         """The runs of the search, of these `within`, of which all `members` hold."""

@@ -146,6 +146,7 @@ class Columns:
         self._changed: dict[Mark, tuple[Mark, set[int] | None]] = {}
         self._told: set[tuple[Compare, bool]] = set()
         self._having: dict[_Key, Mask] = {}
+        self._reads = True  # one more value
 
     @staticmethod
     def of(ws: Workspace, c: sa.Connection) -> Columns | None:
@@ -223,6 +224,19 @@ class Columns:
         told = fits and self.remembers(values[0])
         self._told.add((node, told))
         return told
+
+    def knows_one_more(self, node: Compare) -> bool:
+        """As `knows`; but of the values that are still to be read one is, so that no search waits for several."""
+        if not self.knows(node):
+            return False
+        value = node.right if isinstance(node.left, Constant) else node.left
+        key = type(value), value
+        if key not in self._here and key not in self._memory.kept:
+            if not self._reads:
+                return False
+            self._reads = False
+            self._column(value)
+        return True
 
     def knows_words(self) -> bool:
         """Whether `holding` is told here: on PostgreSQL it takes several times as long to look through all texts.

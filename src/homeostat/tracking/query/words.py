@@ -26,28 +26,43 @@ def word_sql(postgres: bool, word: str, seq: str, few: bool, rare: bool = False)
     a search may begin with the runs that hold it.
     """
     low = looked_for(word)
-    fitting = statuses_with(low)
-    holds = _HOLDS[postgres]
-    experiments, (low,) = experiments_sql(postgres, low)
-    made = f"(select {body_sql(postgres, 'y')} from tracking_run y where y.seq = {{}})"  # noqa: S608 - names of this file
     if few:  # so written that PostgreSQL looks at no other runs
+        fitting = statuses_with(low)
+        holds = _HOLDS[postgres]
+        experiments, (low,) = experiments_sql(postgres, low)
+        made = _made(postgres, seq)
         of_run = f"(select x.{{}} from tracking_run x where x.seq = {seq}) in ({{}})"  # noqa: S608 - names of this file
         kept = f"(select x.body from tracking_text x where x.run_seq = {seq})"  # noqa: S608 - names of this file
-        body = f"case when {seq} in ({_STALE}) then {made.format(seq)} else {kept} end"
+        body = f"case when {seq} in ({_STALE}) then {made} else {kept} end"
         held = [f"{holds.format(body)}", of_run.format("experiment_id", experiments)]
         held += [of_run.format("status", marks(len(fitting)))] if fitting else []
         return f"coalesce({' or '.join(held)}, false)", [low, low, *fitting]
-    kept = f"select x.run_seq from tracking_text x where x.run_seq not in ({_STALE}) and {holds.format('x.body')}"  # noqa: S608 - names of this file; values are bound
+    found, bound = holding_sql(postgres, word)
+    if postgres and not rare:  # it would expect little of them together, and look for each run by itself
+        return f"({' or '.join(f'{seq} in ({one})' for one in found)})", bound
+    alone = "" if rare else "+"
+    return f"({alone}{seq} in ({' union all '.join(found)}))", bound
+
+
+def holding_sql(postgres: bool, word: str) -> tuple[list[str], list[Any]]:
+    """What gives the numbers of the runs that hold `word`, some of them twice: a statement for each place it may be."""
+    low = looked_for(word)
+    fitting = statuses_with(low)
+    holds = _HOLDS[postgres]
+    experiments, (low,) = experiments_sql(postgres, low)
+    kept = f"select x.run_seq from tracking_text x where {holds.format('x.body')} and x.run_seq not in ({_STALE})"  # noqa: S608 - names of this file; values are bound
     # What the stale ones hold is looked up for them alone, whatever the database expects.
-    all_stale, held = "select distinct s.run_seq from tracking_stale s", holds.format(made.format("t.run_seq"))
+    all_stale, held = "select distinct s.run_seq from tracking_stale s", holds.format(_made(postgres, "t.run_seq"))
     stale = f"select t.run_seq from ({all_stale}) t where {held}"  # noqa: S608 - names of this file; values are bound
     runs = "select x.seq from tracking_run x where x."
     found = [kept, stale, f"{runs}experiment_id in ({experiments})"]
     found += [f"{runs}status in ({marks(len(fitting))})"] if fitting else []
-    if postgres and not rare:  # it would expect little of them together, and look for each run by itself
-        return f"({' or '.join(f'{seq} in ({one})' for one in found)})", [low, low, low, *fitting]
-    alone = "" if rare else "+"
-    return f"({alone}{seq} in ({' union all '.join(found)}))", [low, low, low, *fitting]
+    return found, [low, low, low, *fitting]
+
+
+def _made(postgres: bool, seq: str) -> str:
+    """The text of the run of the number `seq`, made on the spot."""
+    return f"(select {body_sql(postgres, 'y')} from tracking_run y where y.seq = {seq})"  # noqa: S608 - names of this file
 
 
 def looked_for(word: str) -> str:

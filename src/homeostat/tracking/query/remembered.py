@@ -226,13 +226,14 @@ class Columns:
         return told
 
     def knows_one_more(self, node: Compare) -> bool:
-        """As `knows`; but of the values that are still to be read one is, so that no search waits for several."""
+        """As `knows`; but of the numbers that are still to be read one is, so that no search waits for several, and no
+        text, of which that takes longest."""
         if not self.knows(node):
             return False
         value = node.right if isinstance(node.left, Constant) else node.left
         key = type(value), value
         if key not in self._here and key not in self._memory.kept:
-            if not self._reads:
+            if not self._reads or value.kind == "text":
                 return False
             self._reads = False
             self._column(value)
@@ -360,8 +361,10 @@ class Columns:
                 cells[seq] = number
             return cells
         column = Texts(cells, old)
+        known = column.known
         for seq, text in found:
-            cells[seq] = column.code_of(text)
+            code = known.get(text)
+            cells[seq] = column.code_of(text) if code is None else code
         return old if _same(before, cells, changed) else column
 
 

@@ -6,18 +6,22 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
+from catboost import CatBoostClassifier, CatBoostRegressor
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from xgboost import XGBClassifier, XGBRegressor
 
 import homeostat as hs
 from homeostat.core.errors import InvalidInput, NotFound, Refused
-from homeostat.explain import compute_importance
+from homeostat.explain import compute_importance, explain_rows
 from homeostat.explain.permutation import permutation
+from homeostat.explain.shapley import shapley
 
 NAMES = ["strong", "weak", "noise"]
+QUIET: dict[str, Any] = {"iterations": 10, "verbose": False, "thread_count": 1, "allow_writing_files": False}
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +82,95 @@ def test_contributions_add_up_to_the_score(any_ws: hs.Workspace, booster: lgb.Bo
             any_ws.explain.explain_row("m", wrong)
 
 
-def test_other_models_say_that_rows_are_not_explained(ws: hs.Workspace, rows: np.ndarray):
-    hs.log_model(ws, "line", LinearRegression().fit(rows, rows[:, 0]), rows)
-    with pytest.raises(Refused, match="'line' version 1 is sklearn"):
-        ws.explain.explain_row("line", {"f0": 1.0})
+def test_trees_of_every_library_explain_themselves(ws: hs.Workspace, rows: np.ndarray):
+    labels = np.digitize(2 * rows[:, 0] + rows[:, 1], [-1.0, 1.0])
+    trees = {
+        "lightgbm": lgb.train({"objective": "multiclass", "num_class": 3, "verbose": -1, "num_threads": 1},
+                              lgb.Dataset(rows, labels, feature_name=NAMES), 10),
+        "xgboost": XGBClassifier(n_estimators=10, n_jobs=1).fit(rows, labels),
+        "xgboost-one": XGBRegressor(n_estimators=10, n_jobs=1).fit(rows, rows[:, 0]),
+        "catboost": CatBoostClassifier(**QUIET).fit(rows, labels),
+        "catboost-one": CatBoostRegressor(**QUIET).fit(rows, rows[:, 0]),
+    }  # fmt: skip
+    row = {"strong": 3.0, "weak": 0.5, "noise": 0.0}
+    for name, model in trees.items():
+        hs.log_model(ws, name, model, pl.DataFrame(rows, schema=NAMES))
+        told, none = explain_rows(ws, name, [row, dict.fromkeys(NAMES)])
+        assert told.base + sum(c.contribution for c in told.contributions) == pytest.approx(told.score)
+        assert told.contributions[0].feature == "strong" and told.contributions[0].contribution > 0
+        answers = hs.load_model(ws, name).predict(np.array([[3.0, 0.5, 0.0]]))[0]
+        assert told.output == (2 if np.ndim(answers) else 0) and told.prediction == pytest.approx(np.max(answers))
+        if not np.ndim(answers):
+            assert told.score == pytest.approx(told.prediction, rel=1e-5)
+        assert {c.value for c in none.contributions} == {None}
+        with pytest.raises(InvalidInput, match="'weak' is a number, not 'much'"):
+            ws.explain.explain_row(name, {**row, "weak": "much"})
+
+
+def test_other_models_are_asked_what_they_answer(ws: hs.Workspace, rows: np.ndarray):
+    table = pl.DataFrame(rows, schema=NAMES)
+    hs.log_model(ws, "line", LinearRegression().fit(rows, 3 * rows[:, 0] - rows[:, 1]), table)
+    told = ws.explain.explain_row("line", {"strong": 2.0, "weak": -0.5, "noise": 1.0})
+    sample = hs.load_model(ws, "line").sample()
+    assert sample is not None
+    mean = sample.head(100).mean().row(0)
+    by_name = {c.feature: c.contribution for c in told.contributions}
+    assert by_name == pytest.approx({"strong": 3 * (2 - mean[0]), "weak": 0.5 + mean[1], "noise": 0}, abs=1e-4)
+    assert told.score == pytest.approx(told.prediction, abs=1e-4) and told.output == 0
+    labels = np.digitize(rows[:, 0], [-1.0, 1.0])
+    hs.log_model(ws, "classes", LogisticRegression().fit(rows, labels), table)
+    told = ws.explain.explain_row("classes", {"strong": -3.0, "weak": 0.0, "noise": 0.0})
+    assert (
+        told.output == 0 and told.contributions[0].feature == "strong" and told.score == pytest.approx(told.prediction)
+    )
+
+
+def test_texts_are_explained_and_what_cannot_be_says_why(ws: hs.Workspace, rows: np.ndarray, tmp_path: Any):
+    words = pl.DataFrame({"carrier": ["AA", "UA"] * 50, "hour": [float(hour) for hour in range(100)]})
+    model = CatBoostRegressor(**QUIET, cat_features=["carrier"])
+    hs.log_model(ws, "words", model.fit(words.to_pandas(), np.tile([0.0, 5.0], 50)), words)
+    told = ws.explain.explain_row("words", {"carrier": "UA", "hour": 3.0})
+    first = told.contributions[0]
+    assert (first.feature, first.value) == ("carrier", "UA") and first.contribution > 1
+    assert told.base + sum(c.contribution for c in told.contributions) == pytest.approx(told.prediction)
+    with pytest.raises(InvalidInput, match="'hour' cannot be 'late'"):
+        ws.explain.explain_row("words", {"carrier": "UA", "hour": "late"})
+    hs.log_model(ws, "own", Doubled(), pl.DataFrame(rows, schema=NAMES))
+    with pytest.raises(Refused, match="rows are not explained for 'own' version 1.*pickle"):
+        ws.explain.explain_row("own", dict.fromkeys(NAMES, 1.0))
+    hs.package_model(LinearRegression().fit(rows, rows[:, 0]), pl.DataFrame(rows, schema=NAMES), tmp_path / "p")
+    hs.log_model(ws, "bare", tmp_path / "p" / "model.onnx", None)
+    names = [field.name for field in ws.registry.get_version("bare").signature.inputs]
+    with pytest.raises(Refused, match="keeps no sample to compare a row with"):
+        ws.explain.explain_row("bare", dict.fromkeys(names, 1.0))
+
+
+class Doubled:
+    def predict(self, rows: Any) -> Any:
+        return 2 * rows[:, 0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(width=st.integers(1, 11), height=st.integers(1, 12), seed=st.integers(0, 2**32))
+def test_shapley_values_add_up_and_are_fair(width: int, height: int, seed: int):
+    lot = np.random.default_rng(seed)
+    names = [f"x{n}" for n in range(width)]
+    row, background = (pl.DataFrame(lot.normal(size=(n, width)), schema=names) for n in (1, height))
+
+    def ask(frame: pl.DataFrame) -> np.ndarray:
+        x = frame.to_numpy()
+        return x[:, 0] * x.sum(axis=1) - (0 if width < 3 else 2 * x[:, 1])
+
+    values, base = shapley(ask, row, background)
+    assert base == pytest.approx(ask(background).mean())
+    assert base + values.sum() == pytest.approx(ask(row)[0])
+    again, _ = shapley(ask, row, background)
+    assert (again == values).all()
+    # A feature that nothing is made of adds nothing, and what is added up is shared by what it is made of.
+    linear, _ = shapley(lambda frame: frame.to_numpy() @ np.arange(float(width)), row, background)
+    assert linear == pytest.approx(np.arange(width) * (row.to_numpy()[0] - background.to_numpy().mean(axis=0)))
+    ignored, _ = shapley(lambda frame: frame.to_numpy()[:, 0] ** 2, row, background)
+    assert ignored[1:] == pytest.approx(0)
 
 
 @settings(max_examples=40, deadline=None)

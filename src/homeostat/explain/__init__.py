@@ -11,5 +11,6 @@ if TYPE_CHECKING:
     from homeostat.explain.model import FeatureImportance as FeatureImportance
     from homeostat.explain.model import RowExplanation as RowExplanation
     from homeostat.explain.row import explain_row as explain_row
+    from homeostat.explain.row import explain_rows as explain_rows
 
 __getattr__, __dir__ = door(__name__)

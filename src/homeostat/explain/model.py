@@ -20,17 +20,19 @@ class FeatureImportance(Record):
 
 
 class Contribution(Record):
-    """What one feature's value did to one prediction, in the unit of the model's raw score."""
+    """What one feature's value did to one prediction, in the unit of the explanation's score."""
 
     feature: str
-    value: float | None
+    value: float | str | bool | None
     contribution: float
 
 
 class RowExplanation(Record):
-    """`base` plus all contributions is `score`, the raw score: log-odds for a classifier, the value otherwise.
+    """`base` plus all contributions is `score`.
 
-    `prediction` is what the model answers. Contributions come largest first.
+    Of a model of trees (LightGBM, XGBoost, CatBoost) that is the raw score: log-odds for a classifier, the value
+    otherwise. Of any other it is `prediction`, what the model answers; the base then is its mean answer to the rows of
+    its sample. `output` is which of several outputs is explained. Contributions come largest first.
     """
 
     model: str
@@ -39,3 +41,4 @@ class RowExplanation(Record):
     score: float
     base: float
     contributions: list[Contribution]
+    output: int = 0

@@ -16,7 +16,7 @@ from homeostat.serving.access import Access, Asked
 from homeostat.serving.asking import REST, Asking, own_timeout_us
 from homeostat.serving.catalog import Catalog, Unloaded
 from homeostat.serving.coding import inflate
-from homeostat.serving.explaining import explain_rows, rows_to_explain
+from homeostat.serving.explaining import explained, rows_to_explain
 from homeostat.serving.facts import Facts
 from homeostat.serving.feedback import read_feedback, record_feedback
 from homeostat.serving.fleet import Fleet
@@ -251,7 +251,7 @@ class App:
         rows = rows_to_explain(self._body(exchange), lane.loaded.contract)
 
         async def work() -> None:
-            found = await asyncio.to_thread(explain_rows, self._ws, actor, model, lane.loaded.version, rows)
+            found = await asyncio.to_thread(explained, self._ws, actor, model, lane.loaded.version, rows)
             exchange.answer(200, JSON, found)
 
         self._later(exchange, work())

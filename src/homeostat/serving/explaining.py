@@ -1,23 +1,22 @@
-"""KServe's `:explain`, answered by the explain slice: exact Shapley values where the model allows them."""
+"""KServe's `:explain`, answered by the explain slice: Shapley values, exact where the model allows them."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
 from homeostat.core.context import acting_as
 from homeostat.core.errors import InvalidInput, TooLarge
 from homeostat.core.workspace import Workspace
-from homeostat.explain import explain_row
+from homeostat.explain import explain_rows
 from homeostat.serving.contract import Contract
 
 MAX_ROWS = 64
-Row = dict[str, float | None]
+Value = float | str | bool | None
+Row = dict[str, Value]
 
 
 class _Instances(msgspec.Struct, gc=False):
-    instances: list[list[float | None] | dict[str, float | None]]
+    instances: list[list[Value] | Row]
 
 
 _decode = msgspec.json.Decoder(_Instances).decode
@@ -43,16 +42,18 @@ def rows_to_explain(body: bytes, contract: Contract) -> list[Row]:
     return rows
 
 
-def explain_rows(ws: Workspace, actor: str, model: str, version: int, rows: list[Row]) -> bytes:
+def explained(ws: Workspace, actor: str, model: str, version: int, rows: list[Row]) -> bytes:
     """The answer's body. Takes as long as loading the model takes: not for the event loop.
 
-    Raises: what `homeostat.explain.explain_row` raises.
+    Raises: what `homeostat.explain.explain_rows` raises.
     """
-    found: list[dict[str, Any]] = []
     with acting_as(actor):
-        for row in rows:
-            one = explain_row(ws, model, row, version)
-            contributions = {part.feature: part.contribution for part in one.contributions}
-            found.append({"prediction": one.prediction, "score": one.score, "base": one.base,
-                          "contributions": contributions})  # fmt: skip
-    return msgspec.json.encode({"explanations": found})
+        found = explain_rows(ws, model, rows, version)
+    told = [
+        {
+            "prediction": one.prediction, "score": one.score, "base": one.base, "output": one.output,
+            "contributions": {part.feature: part.contribution for part in one.contributions},
+        }
+        for one in found
+    ]  # fmt: skip
+    return msgspec.json.encode({"explanations": told})

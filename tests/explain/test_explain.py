@@ -6,6 +6,7 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
+import xgboost
 from catboost import CatBoostClassifier, CatBoostRegressor
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,8 +104,17 @@ def test_trees_of_every_library_explain_themselves(ws: hs.Workspace, rows: np.nd
         if not np.ndim(answers):
             assert told.score == pytest.approx(told.prediction, rel=1e-5)
         assert {c.value for c in none.contributions} == {None}
+        assert explain_rows(ws, name, []) == []
         with pytest.raises(InvalidInput, match="'weak' is a number, not 'much'"):
             ws.explain.explain_row(name, {**row, "weak": "much"})
+
+
+def test_a_class_that_is_the_answer_is_explained(ws: hs.Workspace, rows: np.ndarray):
+    labels = np.digitize(rows[:, 0], [-1.0, 1.0])
+    given = {"objective": "multi:softmax", "num_class": 3, "nthread": 1}
+    hs.log_model(ws, "m", xgboost.train(given, xgboost.DMatrix(rows, labels), 5), pl.DataFrame(rows, schema=NAMES))
+    told = ws.explain.explain_row("m", {"strong": 3.0, "weak": 0.0, "noise": 0.0})
+    assert (told.prediction, told.output) == (2, 2) and told.contributions[0].feature == "strong"
 
 
 def test_other_models_are_asked_what_they_answer(ws: hs.Workspace, rows: np.ndarray):

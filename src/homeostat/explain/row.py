@@ -43,6 +43,8 @@ def explain_rows(ws: Workspace, model: str, rows: Iterable[Row], version: int | 
     given = list(rows)
     for row in given:
         _check(row, names)
+    if not given:
+        return []
     loaded = _trees(ws, found)
     if loaded is not None:
         return _of_trees(found, loaded, names, given)
@@ -72,13 +74,13 @@ def _of_trees(found: ModelVersion, loaded: LoadedModel, names: list[str], rows: 
     from homeostat.explain.trees import shapley_of_trees
 
     features = np.array([[_number(name, row[name]) for name in names] for row in rows], dtype=np.float64)
-    features = features.reshape(len(rows), len(names))
     parts = shapley_of_trees(found.flavor, loaded.original, features)
     answers = _numbers(found, loaded.predict(features))
     told: list[RowExplanation] = []
     for row, answer, every in zip(rows, answers, parts, strict=True):
-        output = int(np.argmax(answer))
-        told.append(_told(found, names, row, answer, output, every[output if len(every) > 1 else 0]))
+        # Where the answer is the class itself, that is the one with the greatest score.
+        output = int(np.argmax(answer if len(answer) == len(every) else every.sum(axis=1)))
+        told.append(_told(found, names, row, float(answer[output % len(answer)]), output, every[output]))
     return told
 
 
@@ -123,19 +125,19 @@ def _of_answers(
             return _numbers(found, loaded.predict(frame))[:, output]
 
         values, base = shapley(ask, table, sample)
-        told.append(_told(found, names, row, answer, output, np.append(values, base)))
+        told.append(_told(found, names, row, float(answer[output]), output, np.append(values, base)))
     return told
 
 
 def _told(
-    found: ModelVersion, names: list[str], row: Row, answer: Any, output: int, parts: NDArray[np.float64]
+    found: ModelVersion, names: list[str], row: Row, answer: float, output: int, parts: NDArray[np.float64]
 ) -> RowExplanation:
     made = [
         Contribution(feature=name, value=row[name], contribution=float(part))
         for name, part in zip(names, parts[:-1], strict=True)
     ]
     return RowExplanation(
-        model=found.model, version=found.version, prediction=float(answer[output]), score=float(parts.sum()),
+        model=found.model, version=found.version, prediction=answer, score=float(parts.sum()),
         base=float(parts[-1]), contributions=sorted(made, key=lambda c: (-abs(c.contribution), c.feature)),
         output=output,
     )  # fmt: skip

@@ -25,8 +25,8 @@ def word_sql(postgres: bool, word: str, seq: str, few: bool, rare: bool = False)
     of a parameter's or tag's value, in any case of A to Z. With `few`, it is told for each run; where it is `rare`,
     a search may begin with the runs that hold it.
     """
-    low = looked_for(word)
     if few:  # so written that PostgreSQL looks at no other runs
+        low = looked_for(word)
         fitting = statuses_with(low)
         holds = _HOLDS[postgres]
         experiments, (low,) = experiments_sql(postgres, low)

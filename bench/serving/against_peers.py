@@ -12,7 +12,8 @@ A peer whose environment is not there is left out, and the table says so. All se
 another is asked; a cell is the median of its rounds. CPU is that of the server's whole process tree, per request. Every
 server counts its requests as it does by default, and none writes a line for each. nginx, where it is installed, answers
 every request with a constant: what HTTP costs by itself on this machine. For gRPC the columns p50 and p99 are the mean
-and the longest time, which is what its load tool tells.
+and the longest time, which is what its load tool tells. One request in flight is measured twice: by a client that stays
+awake ("1"), and by wrk, whose core sleeps while the server works and has to be woken for each answer ("1 wrk").
 """
 
 from __future__ import annotations
@@ -198,7 +199,7 @@ def wait(target: Target, kind: str, body: Path, timeout_s: float = 120) -> None:
 def ask(
     target: Target, kind: str, form: str, rows: int, connections: int, seconds: float, scratch: Path
 ) -> dict[str, float]:
-    """One cell of one round."""
+    """One cell of one round. `connections` is 0 for the one of a client that stays awake."""
     before = sum(map(cpu_s, target.pids))
     if form == "grpc":
         path = "/inference.GRPCInferenceService/ModelInfer"
@@ -209,15 +210,20 @@ def ask(
             length = (scratch / f"binary-{rows}.length").read_text()
             headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": length}
         body = scratch / f"{form}-{rows}{'' if form == 'binary' else '.json'}"
-        found = load.http(target.port, target.paths[kind], body, headers, connections, seconds)
+        if connections:
+            found = load.http(target.port, target.paths[kind], body, headers, connections, seconds)
+        else:
+            found = load.awake(target.port, target.paths[kind], body, headers, seconds)
     found["cpu_us"] = (sum(map(cpu_s, target.pids)) - before) / max(found["requests"], 1) * 1e6
     return found
 
 
 # What is asked: the model, the rows of a request, the requests in flight, and in which forms beside the server's own.
+# 0 in flight is one, of a client that stays awake.
 CELLS = [
-    ("onnx", 1, 1, ["grpc"]), ("onnx", 1, 16, ["grpc"]), ("onnx", 1, 64, ["grpc"]),
-    ("onnx", 32, 1, ["binary"]), ("onnx", 32, 16, ["binary"]), ("onnx", 32, 64, ["binary"]), ("sklearn", 1, 64, []),
+    ("onnx", 1, 0, []), ("onnx", 1, 1, ["grpc"]), ("onnx", 1, 16, ["grpc"]), ("onnx", 1, 64, ["grpc"]),
+    ("onnx", 32, 0, ["binary"]), ("onnx", 32, 1, ["binary"]), ("onnx", 32, 16, ["binary"]),
+    ("onnx", 32, 64, ["binary"]), ("sklearn", 1, 64, []),
 ]  # fmt: skip
 
 
@@ -285,14 +291,15 @@ def _speaks(target: Target, form: str) -> bool:
 
 def show(results: dict[tuple[str, int, int, str], list[dict[str, float]]]) -> None:
     """The table, with how many times the peer's rate ours is."""
-    print(f"{'model':8} {'rows':>4} {'flight':>6} {'server':17} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} "
+    print(f"{'model':8} {'rows':>4} {'flight':>8} {'server':17} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} "
           f"{'cpu us':>8} {'failed':>6} {'we are':>7}")  # fmt: skip
     for (kind, rows, connections, name), found in results.items():
         median = {key: statistics.median(entry[key] for entry in found) for key in found[0]}
         mine = "homeostat grpc" if name.endswith(" grpc") else "homeostat"
         own = statistics.median(entry["per_s"] for entry in results[kind, rows, connections, mine])
         times = "" if name.startswith("homeostat") else f"{own / max(median['per_s'], 1e-9):6.1f}x"
-        print(f"{kind:8} {rows:4} {connections:6} {name:17} {median['per_s']:8.0f} {median['p50_ms']:8.2f} "
+        flight = {0: "1", 1: "1 h2load" if mine.endswith("grpc") else "1 wrk"}.get(connections, str(connections))
+        print(f"{kind:8} {rows:4} {flight:>8} {name:17} {median['per_s']:8.0f} {median['p50_ms']:8.2f} "
               f"{median['p99_ms']:8.1f} {median['cpu_us']:8.0f} "
               f"{median['failed']:6.0f} {times:>7}", flush=True)  # fmt: skip
 

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -36,11 +37,13 @@ from homeostat.serving.http2.connection import Http2
 from homeostat.serving.http2.frames import PREFACE
 from homeostat.serving.oip import WireRequest, read_request
 from homeostat.serving.one_line import one_line
+from homeostat.serving.polling import Polling
 from homeostat.serving.rpc_infer import InferCall
 from homeostat.serving.rpc_wire import field, number, packed
 from homeostat.serving.scoring import read_csv, read_json
 
 SLOW_S = 2.0
+ASLEEP: Any = SimpleNamespace(call_soon=lambda _: None)  # a loop that never turns
 
 
 def _asked() -> AskedContract:
@@ -181,7 +184,7 @@ def _told(data: bytes, cuts: list[int], heads: Heads[Head]) -> tuple[list[tuple[
         exchange.answer(200, b"application/json", b"{}")
 
     transport = _Transport()
-    server = Server(handle, Limits(body=500, head=600, in_flight=8))
+    server = Server(handle, Limits(body=500, head=600, in_flight=8), Polling(ASLEEP))
     server.heads = heads
     connection = Connection(server)
     connection.connection_made(transport)
@@ -251,7 +254,7 @@ def http2(dice: random.Random, data: bytes) -> None:
         call.answer(call.body)
 
     transport = _Transport()
-    server = Server(lambda _: None, Limits(body=500, head=600, in_flight=8))
+    server = Server(lambda _: None, Limits(body=500, head=600, in_flight=8), Polling(ASLEEP))
     connection = Http2(server, handle)
     connection.connection_made(transport)
     data = PREFACE + data

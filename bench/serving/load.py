@@ -1,16 +1,24 @@
-"""The load of the comparisons: `wrk` for HTTP/1.1 and `h2load` for gRPC, in processes of their own.
+"""The load of the comparisons: `wrk` for HTTP/1.1 and `h2load` for gRPC, in processes of their own, and a client that
+stays awake.
 
-Both cost a few microseconds for each request, so that what is compared is the servers (Debian's packages `wrk` and
+All cost a few microseconds for each request, so that what is compared is the servers (Debian's packages `wrk` and
 `nghttp2-client`). A request is sent as soon as its connection's answer is whole.
+
+With one request in flight `wrk` sleeps while the server works, and so does its core: to wake it costs, on a virtual
+machine, as much as a small model's whole answer. That time is the client's, and it is in `wrk`'s figures for every
+server alike. `awake` looks for its answer without a pause, so that what is counted is the server's time.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 _WRK = """
@@ -46,6 +54,51 @@ def http(
                f"http://127.0.0.1:{port}{path}"]  # fmt: skip
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return json.loads(said.splitlines()[-1])
+
+
+def awake(port: int, path: str, body: Path, headers: dict[str, str], seconds: float) -> dict[str, float]:
+    """As `http` on one connection, from this process, which takes a core for itself meanwhile."""
+    content = body.read_bytes()
+    head = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(content)), **headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    request = f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + content
+    clock, took, failed = time.perf_counter_ns, list[int](), 0
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setblocking(False)
+        gc.disable()
+        began = sent = clock()
+        end = began + round(seconds * 1e9)
+        while sent < end:
+            connection.send(request)
+            failed += not _answer(connection).startswith(b"HTTP/1.1 200 ")
+            now = clock()
+            took.append(now - sent)
+            sent = now
+        gc.enable()
+    took.sort()
+    return {"requests": len(took), "per_s": len(took) / (sent - began) * 1e9, "failed": failed,
+            "p50_ms": took[len(took) // 2] / 1e6, "p99_ms": took[len(took) * 99 // 100] / 1e6}  # fmt: skip
+
+
+def _answer(connection: socket.socket) -> bytes:
+    """One whole answer, looked for without sleeping."""
+    read, whole = b"", 1 << 62
+    while len(read) < whole:
+        try:
+            part = connection.recv(1 << 16)
+        except BlockingIOError:
+            continue
+        if not part:
+            sys.exit("a server closed the connection in the middle of an answer")
+        read += part
+        end = read.find(b"\r\n\r\n")
+        if whole == 1 << 62 and end >= 0:
+            length = re.search(rb"\r\ncontent-length: *(\d+)", read[:end], re.IGNORECASE)
+            if length is None:
+                sys.exit("a server does not say how long its answer is")
+            whole = end + 4 + int(length[1])
+    return read
 
 
 def grpc(port: int, path: str, body: Path, in_flight: int, seconds: float) -> dict[str, float]:

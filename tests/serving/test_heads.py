@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from homeostat.core import heads
 from homeostat.core.heads import Heads
 from homeostat.serving.http1 import Connection, Exchange, Head, Server
-from tests.serving.test_http1 import LIMITS, Transport
+from tests.serving.test_http1 import LIMITS, Transport, asleep
 
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b"
 PACKETS = [
@@ -27,6 +27,7 @@ PACKETS = [
     b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nX-Request-Id: 7\r\n\r\nabc",
     b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
     b"GET /g HTTP/1.1\nHost: a\n\n", b"abc", b"\r\n", b"\r", b"P", b"\x00",
+    POST % (99, b"y" * 99), b"\r\n\r\n" + POST % (99, b"z" * 99), POST % (99, b""), b"v" * 99, b"w" * 40,
 ]  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def told(connections: Sequence[Sequence[bytes]], known: Heads[Head]) -> tuple[li
         heard.append((exchange.method, exchange.target, dict(exchange.headers), exchange.body))
         exchange.answer(200, b"text/plain", exchange.body)
 
-    server = Server(handle, LIMITS)
+    server = Server(handle, LIMITS, asleep())
     server.heads = known
     found: list[tuple[bytes, bool]] = []
     for packets in connections:
@@ -61,11 +62,16 @@ def told(connections: Sequence[Sequence[bytes]], known: Heads[Head]) -> tuple[li
     return found, heard
 
 
+HEAD, BODY = POST % (99, b""), b"v" * 99
 packets = st.lists(st.sampled_from(PACKETS) | st.sampled_from(PACKETS[:3]), max_size=8)
 
 
 @given(st.lists(packets, min_size=1, max_size=4))
 @example([[PACKETS[0], PACKETS[1], b"\r", PACKETS[0], b"P", PACKETS[0]], [PACKETS[1]]])
+@example([[HEAD, BODY], [HEAD, BODY[:9], BODY[9:]], [HEAD + BODY[:9], BODY[9:] + HEAD, BODY + HEAD + BODY]])
+@example([[b"\r\n\r\n" + HEAD, BODY], [b"\r\n\r\nGET /g HTTP/1.1\r\nHost: a\r\n\r\n"]])
+@example([[HEAD, BODY + b"GET /g HTTP/1.1\r\nHost: a\r\n\r\n"], [HEAD, BODY]])
+@example([[HEAD, BODY], [HEAD, BODY[:9]], [HEAD, BODY[:9] + BODY + HEAD, BODY]])
 def test_known_heads_are_understood_as_the_parser_would(connections: list[list[bytes]]) -> None:
     assert told(connections, Heads[Head]()) == told(connections, Never())
 
@@ -90,9 +96,14 @@ def test_what_is_learned_is_one_whole_request_that_comes_again() -> None:
         known = Heads[Head]()
         told([[packet]], known)
         assert (known.find(packet) is not None) == learned, packet
-    known = Heads[Head]()
-    told([[PACKETS[0][:20], PACKETS[0][20:]]], known)
-    assert known.find(PACKETS[0]) is None
+    for packets, learned in (
+        ([PACKETS[0][:20], PACKETS[0][20:]], False), ([HEAD + BODY[:9], BODY[9:]], False), ([HEAD, BODY], True),
+        ([HEAD, BODY[:9], BODY[9:]], True), ([HEAD, BODY + b"G"], False), ([b"\r\n\r\n" + HEAD, BODY], False),
+    ):  # fmt: skip
+        known = Heads[Head]()
+        told([packets], known)
+        assert (known.find(HEAD if HEAD in packets[0] else PACKETS[0]) is not None) == learned, packets
+        assert known.find(b"\r\n\r\n") is None
 
 
 def test_heads_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.serving.http1 import JSON, Connection, Exchange, Limits, Server
+from homeostat.serving.polling import Polling
 
 LIMITS = Limits(body=200, head=400, in_flight=8)
 
@@ -46,6 +48,12 @@ class Transport(asyncio.Transport):
         self.reading = True
 
 
+def asleep() -> Polling:
+    """Of a loop that never turns."""
+    loop: Any = SimpleNamespace(call_soon=lambda call: None)
+    return Polling(loop)
+
+
 def talk(chunks: list[bytes], *, later: bool = False, limits: Limits = LIMITS) -> tuple[Transport, list[Exchange]]:
     """Feed the chunks to a connection that echoes method, target and body; `later` answers at the end, newest first."""
     heard: list[Exchange] = []
@@ -59,7 +67,7 @@ def talk(chunks: list[bytes], *, later: bool = False, limits: Limits = LIMITS) -
             echo(exchange)
 
     transport = Transport()
-    connection = Connection(Server(handle, limits))
+    connection = Connection(Server(handle, limits, asleep()))
     connection.connection_made(transport)
     for chunk in chunks:
         connection.data_received(chunk)
@@ -199,7 +207,7 @@ def test_a_client_that_pipelines_too_much_is_not_read_until_it_is_answered() -> 
     assert transport.reading
     waiting = Transport()
     held: list[Exchange] = []
-    connection = Connection(Server(held.append, LIMITS))
+    connection = Connection(Server(held.append, LIMITS, asleep()))
     connection.connection_made(waiting)
     connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 8)
     assert not waiting.reading
@@ -211,7 +219,7 @@ def test_a_client_that_pipelines_too_much_is_not_read_until_it_is_answered() -> 
 
 def test_a_client_that_does_not_read_is_not_read_either() -> None:
     transport = Transport()
-    connection = Connection(Server(lambda exchange: None, LIMITS))
+    connection = Connection(Server(lambda exchange: None, LIMITS, asleep()))
     connection.connection_made(transport)
     connection.pause_writing()
     assert not transport.reading
@@ -221,7 +229,7 @@ def test_a_client_that_does_not_read_is_not_read_either() -> None:
 
 def test_draining_answers_what_was_asked_and_then_closes() -> None:
     held: list[Exchange] = []
-    server = Server(held.append, LIMITS)
+    server = Server(held.append, LIMITS, asleep())
     busy, idle = Transport(), Transport()
     asked, silent = Connection(server), Connection(server)
     asked.connection_made(busy)
@@ -238,7 +246,7 @@ def test_draining_answers_what_was_asked_and_then_closes() -> None:
 
 
 def test_time_runs_out_for_idle_connections_and_for_half_requests() -> None:
-    server = Server(lambda exchange: None, LIMITS)
+    server = Server(lambda exchange: None, LIMITS, asleep())
     idle, half = Transport(), Transport()
     first, second = Connection(server), Connection(server)
     first.connection_made(idle)
@@ -254,7 +262,7 @@ def test_time_runs_out_for_idle_connections_and_for_half_requests() -> None:
 
 
 def test_connections_beyond_the_limit_are_refused() -> None:
-    server = Server(lambda exchange: None, Limits(connections=1))
+    server = Server(lambda exchange: None, Limits(connections=1), asleep())
     first, second = Transport(), Transport()
     Connection(server).connection_made(first)
     Connection(server).connection_made(second)
@@ -268,7 +276,7 @@ def test_a_handler_that_raises_is_an_answered_failure(caplog: pytest.LogCaptureF
         raise RuntimeError("broken")
 
     transport = Transport()
-    connection = Connection(Server(broken, LIMITS))
+    connection = Connection(Server(broken, LIMITS, asleep()))
     connection.connection_made(transport)
     connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"500 Internal Server Error" in transport.written

@@ -15,6 +15,7 @@ from homeostat.serving.http2.call import Call
 from homeostat.serving.http2.connection import Http2
 from homeostat.serving.http2.frames import PREFACE
 from tests.serving.test_http1 import Transport as Recorder
+from tests.serving.test_http1 import asleep
 
 LIMITS = Limits(body=70_000, head=2000, in_flight=8)
 DATA, HEADERS, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
@@ -40,7 +41,7 @@ class Client:
         self.heard: list[Call] = []
         self.encoder = hpack.Encoder()
         self.transport = Transport()
-        self.server = Server(lambda exchange: None, limits)
+        self.server = Server(lambda exchange: None, limits, asleep())
 
         def handle(call: Call) -> None:
             self.heard.append(call)

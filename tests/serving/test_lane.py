@@ -61,7 +61,7 @@ def slow_lane(model: Slow) -> Lane:
     loop = asyncio.get_running_loop()
     log: Any = SimpleNamespace(add=lambda *_: None)
     shadow: Any = None
-    return Lane(loaded, loop, Delivery(loaded, log, shadow))
+    return Lane(loaded, loop, Delivery(loaded, log, shadow), loop.call_soon)
 
 
 def ask(lane: Lane) -> Sink:

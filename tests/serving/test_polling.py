@@ -97,3 +97,70 @@ def test_where_several_come_at_once_the_loop_may_sleep(loop: Loop, polling: Poll
             polling.heard()
         assert len(loop.soon) == 1, "one look a pass, however much is heard"
         assert loop.rest() == 2
+
+
+def lone(loop: Loop, polling: Polling) -> None:
+    """A packet that is read, and a pass that finds nothing more."""
+    polling.heard()
+    polling.understood()
+    loop.turn()
+
+
+def test_who_asks_alone_is_answered_as_soon_as_the_packet_is_read(loop: Loop, polling: Polling) -> None:
+    done: list[str] = []
+    for _ in range(2):
+        polling.heard()
+        polling.soon(lambda: done.append("a"))
+        polling.understood()
+        assert not done, "others may come in the same pass"
+        loop.turn()
+        assert done.pop() == "a"
+    polling.heard()
+    polling.soon(lambda: done.append("first"))
+    polling.soon(lambda: done.append("second"))
+    assert not done, "the packet may bring more"
+    polling.understood()
+    assert done == ["first", "second"]
+    polling.understood()
+    assert done == ["first", "second"], "once"
+
+
+def test_where_several_come_in_a_pass_they_are_waited_for(loop: Loop, polling: Polling) -> None:
+    for _ in range(3):
+        lone(loop, polling)
+    for _ in range(2):  # the first pass with two is a surprise
+        polling.heard()
+        polling.understood()
+    loop.turn()
+    done: list[int] = []
+    for at in range(2):
+        polling.heard()
+        polling.soon(lambda at=at: done.append(at))
+        polling.understood()
+    assert not done
+    loop.turn()
+    assert done == [0, 1]
+
+
+def test_what_is_put_outside_of_a_packet_waits_for_the_end_of_the_pass(loop: Loop, polling: Polling) -> None:
+    for _ in range(3):
+        lone(loop, polling)
+    done: list[int] = []
+    polling.soon(lambda: done.append(1))
+    assert not done
+    loop.turn()
+    assert done == [1]
+
+
+def test_after_a_sleep_it_is_not_known_who_else_comes(loop: Loop, polling: Polling) -> None:
+    for _ in range(3):
+        lone(loop, polling)
+    loop.turn()
+    loop.now += NEAR_NS
+    loop.turn()
+    assert not loop.soon, "it sleeps"
+    done: list[int] = []
+    polling.heard()
+    polling.soon(lambda: done.append(1))
+    polling.understood()
+    assert not done

@@ -27,6 +27,7 @@ from homeostat.serving.contract import MatrixContract, TensorSpec
 from homeostat.serving.follower import Follower
 from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.model import Deployment, Route
+from homeostat.serving.polling import Polling
 from homeostat.serving.question import Question
 from homeostat.serving.residency import deadline_ns
 from homeostat.serving.runtimes.runtime import Runtime
@@ -128,7 +129,7 @@ async def plane(ws: hs.Workspace, depot: Depot, budget: int) -> AsyncIterator[tu
     """A catalog that follows the workspace and loads from `depot`."""
     log: Any = SimpleNamespace(add=lambda *_: None)
     shadow: Any = SimpleNamespace(barrier=lambda done: done())
-    server: Any = SimpleNamespace()
+    server: Any = SimpleNamespace(polling=Polling(asyncio.get_running_loop()))
     catalog = Catalog(server, log, shadow, budget)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(following, "load_version", depot.load)

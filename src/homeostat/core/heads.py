@@ -47,11 +47,13 @@ class Heads(Generic[H]):
             return None
         return head, data[end:]
 
-    def learn(self, data: bytes, head: H) -> None:
-        """Remember the head that the parser found in `data`, if there is that, and at most its body behind it."""
+    def learn(self, data: bytes, head: H, *, alone: bool = False) -> None:
+        """Remember the head that the parser found in `data`, if there is that, and at most its body behind it; with
+        `alone`, when the body came later, nothing behind it."""
         end = data.find(_END, 0, LONGEST) + 4
-        # Of several requests in `data`, whichever `head` is of, more than its body is behind the first one's head.
-        if end < 4 or len(data) - end > head.length:
+        # Of several requests in `data`, whichever `head` is of, more than its body is behind the first one's head. Two
+        # line ends before the first one are no head: what is behind them is one, and more than nothing.
+        if end < 4 or len(data) - end > (0 if alone else head.length):
             return
         if len(self._known) >= MOST:
             self._known.clear()

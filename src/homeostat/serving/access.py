@@ -95,12 +95,18 @@ class Access:
             self._authenticate = lambda token: _listed(token_file, token)
         elif ws is not None and not is_loopback(host) and not open_to_all:
             self._authenticate = lambda token: _of_workspace(ws, token)
+        self._trusting = self._authenticate is None and not open_to_all
         self._attempts = Attempts()
         self._good_hosts: set[bytes] = set()
         # By the header that was sent, changed on the event loop only. Wrong ones have a place of their own: however
         # many somebody sends, those of others are not forgotten for them.
         self._good: OrderedDict[bytes, _Verdict] = OrderedDict()
         self._wrong: OrderedDict[bytes, _Verdict] = OrderedDict()
+
+    def familiar(self, exchange: Asked) -> bool:
+        """Whether nothing need be looked at: this machine asks itself, by a name that was good before."""
+        headers = exchange.headers
+        return self._trusting and headers.get(b"host") in self._good_hosts and b"origin" not in headers
 
     def known(self, exchange: Asked) -> bool:
         """Whether `refusal` can answer from memory; if not, `look_up` goes first."""
@@ -156,8 +162,6 @@ class Access:
         if self._open:
             return None
         named, origin = headers.get(b"host", b""), headers.get(b"origin")
-        if named in self._good_hosts and origin is None:
-            return None
         host = named.decode("latin-1")
         if _name_of(host) not in _LOOPBACK_NAMES:
             return Refusal(403, f"the Host header names '{host[:80]}', which is not this machine (DNS rebinding?)")

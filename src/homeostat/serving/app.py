@@ -51,7 +51,8 @@ class App:
             (REST, PREDICTIONS) if tracer is None else (tracer.form(REST), tracer.form(PREDICTIONS))
         )
         self._tasks: set[asyncio.Task[None]] = set()
-        self.server = Server(self.handle, limits)
+        self._loop = asyncio.get_running_loop()
+        self.server = Server(self.handle, limits, Polling(self._loop))
         if tracer is not None:
             self.server.exchange = tracer.exchange
         self.catalog = Catalog(self.server, predictions, shadow, ws.settings.memory_budget_mb << 20)
@@ -63,9 +64,7 @@ class App:
         self.fleet = Fleet(self.catalog, self.pages)
         self.repository = Repository(ws, self.catalog)
         self.asking = Asking(self.catalog)
-        self._loop = asyncio.get_running_loop()
         self.since_ns = 0  # while a request that was held is asked again: when it came
-        self.server.heard = Polling(self._loop).heard
         self._handlers: dict[bytes, tuple[dict[bytes, Handler], bool]] = {}
 
     def handle(self, exchange: Exchange) -> None:
@@ -76,7 +75,7 @@ class App:
             self._fail(exchange, 404, f"there is nothing at {target} (the models are under /v2/models/MODEL)")
             return
         handlers, open_to_all = entry
-        if not open_to_all:
+        if not (open_to_all or self.access.familiar(exchange)):
             if not self.access.known(exchange):
                 self.access.look_up(exchange, partial(self.handle, exchange))
                 return
@@ -190,7 +189,7 @@ class App:
 
     def admitted(self, model: str, asked: Asked) -> Served:
         """The model, for a request for predictions. Raises as `Catalog.served` and `Admission.check`."""
-        served = self.catalog.served(model)
+        served = self.catalog.models.get(model) or self.catalog.served(model)
         if served.admission is not None and not self.since_ns:
             served.admission.check(self.access.actor(asked, "serving:read"))
         return served

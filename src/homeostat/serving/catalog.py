@@ -38,7 +38,8 @@ class Catalog:
 
     def new_lane(self, loaded: LoadedVersion, loop: asyncio.AbstractEventLoop) -> Lane:
         """A lane for a version of a model."""
-        return Lane(loaded, loop, self.deliveries(loaded, self.predictions, self.shadow))
+        delivery = self.deliveries(loaded, self.predictions, self.shadow)
+        return Lane(loaded, loop, delivery, self.server.polling.soon)
 
     def served(self, model: str) -> Served:
         """The model if it is deployed here. Raises NotFound, or Unavailable before the deployments are known."""

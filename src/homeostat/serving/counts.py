@@ -37,11 +37,16 @@ class VersionCounts:
         """The requests that began then were answered together: so long it took from the parsed question to the written
         answer."""
         many = len(started)
+        if many == 1:
+            self.requests += 1
+            self.total_ns += (took := ended - started[0])
+            self.buckets[bisect_left(BOUNDS_US, took // 1000)] += 1
+            return
         self.requests += many
         self.total_ns += many * ended - sum(started)
         # They have come within one pass of the event loop: mostly one bucket holds them all.
         first = bisect_left(BOUNDS_US, (ended - max(started)) // 1000)
-        if many == 1 or first == bisect_left(BOUNDS_US, (ended - min(started)) // 1000):
+        if first == bisect_left(BOUNDS_US, (ended - min(started)) // 1000):
             self.buckets[first] += many
             return
         for began in started:

@@ -36,35 +36,36 @@ class Delivery:
     def deliver(self, group: list[Question], payload: object, outputs: Outputs, started: int) -> None:
         """Answer a group with what was computed for it from `started` (ns) on, and log it."""
         loaded, counts = self.loaded, self.loaded.counts
-        batchable = self.loaded.contract.batchable
+        batchable = loaded.contract.batchable
         computed = time.perf_counter_ns()
-        touched: set[Line] = set()
+        touched: list[Line] = []
+        began: list[int] = []
+        mirrored = False
         at = 0
         for question in group:
-            stop = at + question.rows if batchable else None
             exchange = question.exchange
+            rows = question.rows
             try:
                 if exchange is not None:
-                    question.form.put(question, exchange, loaded, outputs, at, stop)
-                    touched.add(exchange.connection)
+                    question.form.put(question, exchange, loaded, outputs, at, at + rows if batchable else None)
+                    touched.append(exchange.connection)
                     question.exchange = None
             except HomeostatError as error:
                 self.refuse(question, error.status, one_line(error))
-            finally:
-                at += question.rows
-        for connection in touched:
+            at += rows
+            began.append(question.started_ns)
+            mirrored = mirrored or bool(question.shadows)
+        for connection in touched if len(touched) == 1 else set(touched):
             connection.write_ready()
-        ended = time.perf_counter_ns()
-        self.last_ns = ended
+        self.last_ns = ended = time.perf_counter_ns()
         counts.batches += 1
         counts.compute_ns += computed - started
         counts.rows += at
-        began = [question.started_ns for question in group]
         counts.queue_ns += len(group) * started - sum(began)
         counts.answered(began, ended)
         self.log(group, payload, outputs, ended, 200)
-        if any(question.shadows for question in group):
-            self.shadow.mirror(self.loaded, group, payload)
+        if mirrored:
+            self.shadow.mirror(loaded, group, payload)
         if self._barriers:
             self.settle(group)
 

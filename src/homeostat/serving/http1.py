@@ -17,8 +17,9 @@ from typing import NamedTuple, NoReturn, Protocol, cast
 import httptools
 import msgspec
 
-from homeostat.core.heads import Heads, comes_again
+from homeostat.core.heads import LONGEST, Heads, comes_again
 from homeostat.core.records import Record
+from homeostat.serving.polling import Polling
 
 log = logging.getLogger("homeostat.serving")
 
@@ -63,6 +64,14 @@ class Head(NamedTuple):
     length: int
 
 
+class _Awaited(NamedTuple):
+    """A known head, what is there of its body, and how many bytes are not."""
+
+    head: Head
+    parts: list[bytes]
+    missing: int
+
+
 class _Stop(Exception):
     """Leaves the parser from inside one of its callbacks."""
 
@@ -82,28 +91,21 @@ _FULL = (
 ) % (len(error_body("too many connections are open")), error_body("too many connections are open"))
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """One request and the place of its answer in the connection's line.
 
     `answer(...)` may be called at any later time, once. To answer many at once, set `data` (from `compose`) on each and
     call `write_ready()` once for every connection concerned.
     """
 
-    __slots__ = ("body", "connection", "data", "head_only", "headers", "last", "method", "persistent", "target")
-
-    def __init__(
-        self, connection: Connection, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes,
-        persistent: bytes | None,
-    ) -> None:  # fmt: skip
-        self.connection = connection
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.body = body
-        self.persistent = persistent  # the Connection header to answer with; None: this answer is the last one
-        self.head_only = method == b"HEAD"
-        self.data: bytes | None = None
-        self.last = False
+    connection: Connection
+    method: bytes
+    target: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+    persistent: bytes | None  # the Connection header to answer with; None: this answer is the last one
+    data: bytes | None = None
+    last: bool = False
 
     def compose(self, status: int, media: bytes, body: bytes, extra: bytes = b"") -> bytes:
         """The whole answer as bytes; `extra` holds further header lines, each with its line end."""
@@ -112,7 +114,7 @@ class Exchange:
             self.last = True
             persistence = b"Connection: close\r\n"
         return b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
-            REASONS[status], media, len(body), extra, persistence, b"" if self.head_only else body,
+            REASONS[status], media, len(body), extra, persistence, b"" if self.method == b"HEAD" else body,
         )  # fmt: skip
 
     def answer(self, status: int, media: bytes, body: bytes, extra: bytes = b"") -> None:
@@ -152,6 +154,9 @@ class Connection(asyncio.Protocol):
         self._newer = True  # HTTP/1.1, not 1.0
         self._fresh = True  # no request has been read yet
         self._whole: Head | None = None  # of the last request that was read whole and may be followed by others
+        self._first = b""  # the packet that a message began with which is parsed
+        self._completed = 0  # messages since
+        self._awaited: _Awaited | None = None  # a request whose head is known and whose body is still to come
 
     # --- asyncio ---
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -169,21 +174,59 @@ class Connection(asyncio.Protocol):
         self.transport = None
         self.line.clear()
         self._parts.clear()
+        self._awaited = None
 
     def data_received(self, data: bytes) -> None:
         if self.deaf:
             return
         server = self.server
         self.active = server.now
-        server.heard()
+        polling = server.polling
+        polling.heard()
+        try:
+            self._read(data, server)
+        finally:
+            polling.understood()
+
+    def _read(self, data: bytes, server: Server) -> None:
+        if self._awaited is not None:
+            self._more(data, self._awaited)
+            return
         begins = self.began is None
         if begins:
             known = server.heads.find(data)
-            if known is not None and len(known[1]) == known[0].length:
-                (method, target, headers, _), body = known
+            if known is not None:
+                head, body = known
                 self._fresh = False
-                self._ask(method, target, headers, body, b"")
+                if len(body) == head.length:
+                    self._ask(head.method, head.target, head.headers, body, b"")
+                else:
+                    self.began = server.now
+                    self._awaited = _Awaited(head, [body], head.length - len(body))
                 return
+            self._first, self._completed = data, 0
+        self._parse(data, server)
+        if self.began is not None:
+            if len(self._first) > LONGEST:
+                self._first = b""  # no head by itself
+        elif self._completed == 1 and self._whole is not None and comes_again(self._whole.headers):
+            # One message, and nothing of another, began with that packet.
+            server.heads.learn(self._first, self._whole, alone=self._first is not data)
+            self._first = b""
+
+    def _more(self, data: bytes, awaited: _Awaited) -> None:
+        """More of a body whose head is known, and what comes behind it."""
+        head, parts, missing = awaited
+        parts.append(data[:missing])
+        if len(data) < missing:
+            self._awaited = _Awaited(head, parts, missing - len(data))
+            return
+        self._awaited = self.began = None
+        self._ask(head.method, head.target, head.headers, b"".join(parts), b"")
+        if len(data) > missing and not self.deaf:
+            self._read(data[missing:], self.server)
+
+    def _parse(self, data: bytes, server: Server) -> None:
         head_was_open = self._in_head
         self._whole = None
         try:
@@ -199,8 +242,6 @@ class Connection(asyncio.Protocol):
                 self._hand_over(self.server.second(), data)
                 return
             self._refuse_later(400, f"malformed HTTP: {error}")
-        if begins and self._whole is not None and comes_again(self._whole.headers):
-            server.heads.learn(data, self._whole)
         if head_was_open and self._in_head and not self.deaf:
             # The parser hands over whole headers only: one that never ends is bounded here.
             self._fed += len(data)
@@ -302,6 +343,7 @@ class Connection(asyncio.Protocol):
             self._parts = []
         self.began = None
         self._fresh = False
+        self._completed += 1
         persistent: bytes | None = None
         if parser.should_keep_alive():
             persistent = b"" if self._newer else b"Connection: keep-alive\r\n"
@@ -430,15 +472,13 @@ class Link(Protocol):
         ...
 
 
-def _nothing() -> None: ...
-
-
 class Server:
-    """What the connections of one process share: the handler, the limits, the clock, the counts."""
+    """What the connections of one process share: the handler, the limits, the clock, the counts. Of one event loop."""
 
-    def __init__(self, handle: Callable[[Exchange], None], limits: Limits) -> None:
+    def __init__(self, handle: Callable[[Exchange], None], limits: Limits, polling: Polling) -> None:
         self.handle = handle
         self.limits = limits
+        self.polling = polling  # told of every packet
         self.connections: set[Link] = set()
         # Makes the protocol of connections that begin as HTTP/2 does; without it they are refused.
         self.second: Callable[[], asyncio.Protocol] | None = None
@@ -446,7 +486,6 @@ class Server:
         self.exchange: Callable[[Connection, bytes, bytes, dict[bytes, bytes], bytes, bytes | None], Exchange] = (
             Exchange
         )
-        self.heard: Callable[[], None] = _nothing  # told of every packet
         self.heads = Heads[Head]()
         self.now = 0.0
         self.refused = 0

@@ -1,8 +1,8 @@
 """The queue of one model version: what arrives in one pass of the event loop is computed together.
 
 The first request of a pass schedules the flush for the end of the pass, so a lone request waits for nobody, and under
-load batches grow by themselves because sockets fill while the model runs. Requests that would hold the event loop for
-too long go to the `Batcher`, which has them computed in threads.
+load batches grow by themselves because sockets fill while the model runs (`soon` says when: see `Polling.soon`).
+Requests that would hold the event loop for too long go to the `Batcher`, which has them computed in threads.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ class Lane:
     `may_grow`: whether there is memory for one more replica; `released`: told when its memory is given back.
     """
 
-    def __init__(self, loaded: LoadedVersion, loop: asyncio.AbstractEventLoop, delivery: Delivery) -> None:
+    def __init__(
+        self, loaded: LoadedVersion, loop: asyncio.AbstractEventLoop, delivery: Delivery,
+        soon: Callable[[Callable[[], object]], None],
+    ) -> None:  # fmt: skip
         self.loaded = loaded
         self.may_grow: Callable[[Lane], bool] = _always
         self.released: Callable[[Lane], None] = _nobody
         self.retired = False
         self._loop = loop
+        self._soon = soon
         self._delivery = delivery
         self._batcher = Batcher(loaded, loop, delivery, lambda: self.may_grow(self))
         self._pending: list[Question] = []
@@ -66,7 +70,7 @@ class Lane:
             self._turn_away(question)
             return
         if not pending:
-            self._loop.call_soon(self._flush)
+            self._soon(self._flush)
         pending.append(question)
 
     def _turn_away(self, question: Question) -> None:

@@ -52,6 +52,8 @@ class LoadedVersion:
         self.loop_rows = 0
         self.log_policy = LogPolicy()
         self.weight = 0  # bytes that loading it took in this process, where that was measured
+        self._matrix = isinstance(contract, MatrixContract)
+        self._last = 0  # size of the last matrix that no memory was bound for
         self.sample: Any = None  # a payload of some recorded rows, to show what a request looks like
 
     @property
@@ -64,8 +66,22 @@ class LoadedVersion:
 
         Raises: Corrupt when the model gives something else than its signature says.
         """
-        results = self.runtime.run(self.contract.feed(payload))
-        return [_fit(spec, array) for spec, array in zip(self.outputs, results, strict=True)]
+        if self._matrix:
+            found = self.runtime.run_bound(payload)
+            if found is not None:
+                return found
+        arrays = self.contract.feed(payload)
+        results = self.runtime.run(arrays)
+        found = [_fit(spec, array) for spec, array in zip(self.outputs, results, strict=True)]
+        if self._matrix:
+            self._bind(arrays[0], results, found)
+        return found
+
+    def _bind(self, matrix: tensors.Array, results: list[tensors.Array], fitted: list[tensors.Array]) -> None:
+        # The second of a size running: more of them may come.
+        if matrix.nbytes == self._last and all(one is other for one, other in zip(results, fitted, strict=True)):
+            self.runtime.bind(matrix, results)
+        self._last = matrix.nbytes
 
     def warm_up(self, payload: Any, rows: int) -> None:
         """Compute the sample a few times, and measure how many rows the event loop may compute at once."""

@@ -84,19 +84,19 @@ class Outputs:
     def __init__(self, specs: list[TensorSpec], arrays: list[tensors.Array]) -> None:
         self.specs = specs
         self.arrays = arrays
-        self._bytes: list[bytes | None] = [None] * len(arrays)
-        self._values: list[list[Any] | None] = [None] * len(arrays)
+        self._bytes: dict[int, bytes] = {}
+        self._values: dict[int, list[Any]] = {}
 
     def values(self, at: int) -> list[Any]:
         """Output `at` of all rows, as Python has it."""
-        found = self._values[at]
+        found = self._values.get(at)
         if found is None:
             found = self._values[at] = self.arrays[at].tolist()
         return found
 
     def bytes_of(self, at: int) -> bytes:
         """Output `at` of all rows, in the protocol's bytes."""
-        data = self._bytes[at]
+        data = self._bytes.get(at)
         if data is None:
             data = self._bytes[at] = tensors.to_bytes(self.specs[at].datatype, self.arrays[at])
         return data
@@ -149,7 +149,7 @@ class AnswerWriter:
         blocks: list[bytes] = []
         for place, binary in wanted:
             array = outputs.arrays[place]
-            if not binary and stop is not None and array.ndim == 1 and self._numbers[place]:
+            if not binary and array.ndim == 1 and self._numbers[place]:
                 values = outputs.values(place)[start:stop]  # a number for each row
                 parts.append(b'%b%d],"data":%b}' % (self._openings[place], len(values), _encode(values)))
                 continue

@@ -93,6 +93,7 @@ class Plane:
         for listener in listeners:
             await listener.start_serving()
         app.fleet.listening = True
+        gc.freeze()  # what is there by now stays: to look through it for cycles would hold up requests for 50 ms
         if not supervised:  # `homeostat up` says it in a line of its own
             log.info("data plane on %s", url)
         sweeping = loop.create_task(_sweep(app))

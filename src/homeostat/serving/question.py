@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     from homeostat.serving.loaded import LoadedVersion
     from homeostat.serving.oip import Outputs, WireRequest
@@ -40,30 +42,21 @@ class Form(Protocol):
         ...
 
 
-class Question:
+class Question(msgspec.Struct, eq=False):
     """What a lane needs of a request. `exchange` is dropped with the answer; the rest stays until it is logged."""
 
-    __slots__ = (
-        "deadline_ns", "exchange", "form", "id", "key", "mirror", "parameters", "payload", "role", "rows", "shadows",
-        "started_ns", "times", "wanted",
-    )  # fmt: skip
-
-    def __init__(
-        self, exchange: Waiting, form: Form, id: str, role: str, rows: int, payload: Any, key: list[Any] | None,
-        times: bytes | None, wanted: list[tuple[int, bool]], started_ns: int,
-    ) -> None:  # fmt: skip
-        self.exchange: Waiting | None = exchange
-        self.form = form
-        self.id = id
-        self.role = role
-        self.rows = rows
-        self.payload = payload
-        self.key = key
-        self.times = times
-        self.wanted = wanted
-        self.started_ns = started_ns
-        self.deadline_ns = 0  # when the answer is of no use any more; 0: the deployment's time limit holds
-        self.shadows: list[LoadedVersion] | None = None
-        # The request as it came, kept only while shadows want it.
-        self.mirror: tuple[WireRequest, bytes, int] | None = None
-        self.parameters: dict[str, Any] | None = None  # of the request, for graphs that switch on them
+    exchange: Waiting | None
+    form: Form
+    id: str
+    role: str
+    rows: int
+    payload: Any
+    key: list[Any] | None
+    times: bytes | None
+    wanted: list[tuple[int, bool]]
+    started_ns: int
+    deadline_ns: int = 0  # when the answer is of no use any more; 0: the deployment's time limit holds
+    shadows: list[LoadedVersion] | None = None
+    # The request as it came, kept only while shadows want it.
+    mirror: tuple[WireRequest, bytes, int] | None = None
+    parameters: dict[str, Any] | None = None  # of the request, for graphs that switch on them

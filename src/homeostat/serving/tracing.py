@@ -33,8 +33,17 @@ class Tracer:
     def __init__(self, exporter: Exporter, sampler: Sampler) -> None:
         self.exporter = exporter
         self._sampler = sampler
-        self.exchange = partial(TracedExchange, self)
         self.call = partial(TracedCall, self)
+
+    def exchange(
+        self, connection: Connection, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes,
+        persistent: bytes | None,
+    ) -> Exchange:  # fmt: skip
+        """A request that begins now."""
+        span = self.begin(headers)
+        if span is not None:
+            span.method, span.target = method, target
+        return TracedExchange(connection, method, target, headers, body, persistent, tracer=self, span=span)
 
     def form(self, inner: Form) -> Form:
         """`inner`, telling the span which version answered."""
@@ -60,20 +69,11 @@ class Tracer:
         self.exporter.add(span)
 
 
-class TracedExchange(Exchange):
+class TracedExchange(Exchange, eq=False, kw_only=True):
     """An exchange that is a span from its whole request to its answer."""
 
-    __slots__ = ("span", "tracer")
-
-    def __init__(
-        self, tracer: Tracer, connection: Connection, method: bytes, target: bytes, headers: dict[bytes, bytes],
-        body: bytes, persistent: bytes | None,
-    ) -> None:  # fmt: skip
-        super().__init__(connection, method, target, headers, body, persistent)
-        self.tracer = tracer
-        self.span = span = tracer.begin(headers)
-        if span is not None:
-            span.method, span.target = method, target
+    tracer: Tracer
+    span: Span | None
 
     def compose(self, status: int, media: bytes, body: bytes, extra: bytes = b"") -> bytes:
         """See `Exchange.compose`; the answer says where it is to be found in its trace."""

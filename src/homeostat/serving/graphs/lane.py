@@ -47,7 +47,8 @@ class GraphLane(Lane):
         self._told = NodesTold(opened.graph, opened.loaded.counts, self._traced)
         self._runs: dict[Question, Run] = {}
         self._shadow = catalog.shadow
-        super().__init__(opened.loaded, loop, GraphDelivery(opened.loaded, catalog, self._told, self._runs))
+        delivery = GraphDelivery(opened.loaded, catalog, self._told, self._runs)
+        super().__init__(opened.loaded, loop, delivery, catalog.server.polling.soon)
         self.lookups: list[LookupTable] = list(opened.lookups.values())
         self.members = opened.members
         self._catalog = catalog

@@ -113,7 +113,7 @@ class Http2(asyncio.Protocol):
             return
         answers = self.answers
         answers.active = self.server.now
-        self.server.heard()
+        self.server.polling.heard()
         if self._buffer:
             data = self._buffer + data
         try:
@@ -127,6 +127,8 @@ class Http2(asyncio.Protocol):
         else:
             if answers.ready:
                 answers.write_ready()
+        finally:
+            self.server.polling.understood()
 
     def _read(self, data: bytes) -> bytes:
         at, end = 0, len(data)

@@ -30,6 +30,14 @@ class Runtime(ABC):
         middle of this batch (it may be one request of it that ends it); any other exception is the model's own failure.
         """
 
+    def run_bound(self, matrix: bytes) -> list[Array] | None:
+        """As `run`, for the bytes of one matrix of FP32, where memory is bound for one of its size (see `bind`); else
+        None, and `run` is to be asked. Here: None."""
+        return None
+
+    def bind(self, matrix: Array, outputs: list[Array]) -> None:  # noqa: B027 (most runtimes gain nothing by it)
+        """Matrices of the size of this one, which gave `outputs`, come again and again: be ready for them."""
+
     def scale(self, wanted: int) -> None:
         """Compute so many batches at once. Here: in so many threads. May take long; for one thread at a time."""
         self.replicas = wanted

@@ -125,6 +125,17 @@ def test_who_asks_alone_is_answered_as_soon_as_the_packet_is_read(loop: Loop, po
     assert done == ["first", "second"], "once"
 
 
+def test_one_that_fails_does_not_keep_the_others_waiting(loop: Loop, polling: Polling) -> None:
+    for _ in range(3):
+        lone(loop, polling)
+    done: list[int] = []
+    polling.heard()
+    polling.soon(lambda: done.append(1 // 0))
+    polling.soon(lambda: done.append(2))
+    polling.understood()
+    assert done == [2]
+
+
 def test_where_several_come_in_a_pass_they_are_waited_for(loop: Loop, polling: Polling) -> None:
     for _ in range(3):
         lone(loop, polling)

@@ -11,10 +11,12 @@ be saved, but much by computing them together.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable
 
+log = logging.getLogger("homeostat.serving")
 NEAR_NS = 400_000
 
 
@@ -53,7 +55,10 @@ class Polling:
         if self._due:
             due, self._due = self._due, []
             for call in due:
-                call()
+                try:
+                    call()
+                except Exception:  # the others are not to wait for it, nor is the connection to end
+                    log.exception("what a request asked for could not be done")
 
     def soon(self, call: Callable[[], object]) -> None:
         """Have `call` done at the end of this pass of the loop, for all that it brings; where requests come one at a

@@ -376,10 +376,7 @@ class Connection(asyncio.Protocol):
             return
         ready: list[bytes] = []
         last = False
-        while line and not last:
-            data = line[0].data
-            if data is None:
-                break
+        while line and not last and (data := line[0].data) is not None:
             ready.append(data)
             last = line.popleft().last
         if ready:

@@ -108,6 +108,9 @@ class Lane:
             self._batcher.waiting += questions
             self._batcher.feed()
             return
+        if len(questions) == 1 and not self._batcher.waiting and questions[0].rows <= limit:
+            self._compute(questions)
+            return
         if not self.loaded.contract.batchable:
             for question in questions:
                 self._compute([question])
@@ -131,7 +134,7 @@ class Lane:
     def _compute(self, group: list[Question]) -> None:
         started = time.perf_counter_ns()
         contract = self.loaded.contract
-        payload = contract.merge([question.payload for question in group])
+        payload = group[0].payload if len(group) == 1 else contract.merge([question.payload for question in group])
         try:
             outputs = Outputs(self.loaded.outputs, self.loaded.compute(payload))
         except Exception as error:  # the model is the user's: whatever it raises is answered

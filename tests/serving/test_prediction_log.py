@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +125,24 @@ def test_answers_whose_rows_differ_in_shape_are_logged_each_with_its_own(tmp_pat
     frames = [to_frame(batch, None, None, None) for batch in read(tmp_path)]
     found = {id: list(score) for frame in frames for id, score in frame.select("request_id", "score").iter_rows()}
     assert found == {f"r{at:04}": [float(at)] * width for at, width in enumerate(widths)}
+
+
+def test_versions_of_which_one_gives_a_number_and_another_several_are_read_together() -> None:
+    frames: list[pl.DataFrame] = []
+    for number, answer in enumerate([np.full(1, 0.5), np.array([[0.25, 0.75]]), np.array([b"no"], object)], 1):
+        one = question(number, 1)
+        spec = TensorSpec(name="score", datatype="BYTES" if answer.dtype == object else "FP64", shape=[-1])
+        outputs = Outputs([spec], [answer])
+        frames.append(to_frame(batch_of(version(version=number), [([one], one.payload, outputs)]), None, None, None))
+    assert newest(frames[:2], ALL).sort("version")["score"].to_list() == [[0.5], [0.25, 0.75]]
+    assert newest(frames, ALL).sort("version")["score"].to_list() == [["0.5"], ["0.25", "0.75"], ["no"]]
+
+
+def test_an_input_of_an_outputs_name_does_not_stand_in_for_the_answer() -> None:
+    loaded, one = version(), question(7, 1)
+    outputs = Outputs([TensorSpec(name=COLUMNS[0].name, datatype="FP64", shape=[-1])], [np.array([0.5])])
+    frame = to_frame(batch_of(loaded, [([one], one.payload, outputs)]), None, None, None)
+    assert frame.select(one.name for one in COLUMNS).row(0) == (0.5, 7.0)
 
 
 def test_requests_that_are_not_joined_are_told_apart_by_their_shapes(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from homeostat.serving import (
 )
 from homeostat.serving.spool import MAGIC, is_finished, read_spool, spool_files
 from tests.serving.conftest import PlaneProcess
-from tests.serving.models import COLUMNS, expected, register_logistic
+from tests.serving.models import COLUMNS, expected, register_logistic, register_tensor
 from tests.serving.test_plane import WEIGHTS, deployed
 
 Requests = list[tuple[str, dict[str, list[object]], np.ndarray]]
@@ -240,3 +240,21 @@ def test_what_was_answered_is_durable_soon_without_a_flush(
         pass
     plane.kill()
     check(predictions(ws, "delay"), asked)
+
+
+def test_rows_of_several_texts_are_read_back_and_folded(ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path) -> None:
+    from onnx import TensorProto
+
+    register_tensor(ws, tmp_path, "labels", TensorProto.STRING, "BYTES")
+    deploy(ws, "labels")
+    wait_ready(ws, "labels")
+    texts = [["a", "b", "ç"], ["", "d", "e"]]
+    for at, row in enumerate(texts):
+        x = {"name": "x", "datatype": "BYTES", "shape": [1, 3], "data": row}
+        assert plane.infer("labels", {"id": f"r{at}", "inputs": [x]})[0] == 200
+    plane.flush("labels")
+    before = predictions(ws, "labels", columns=["y"])
+    assert before["y"].to_list() == texts
+    plane.stop()
+    assert fold(ws).rows == 2
+    assert predictions(ws, "labels", columns=["y"]).equals(before)

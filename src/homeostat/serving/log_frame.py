@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -63,7 +64,8 @@ def _add_block(data: dict[str, Any], block: Block, total: int, columns: set[str]
         if wanted:
             matrix = tensors.from_bytes("", block.datatype, [total, len(block.names)], block.data)
             for at, name in wanted:
-                data[column_name(name)] = np.ascontiguousarray(matrix[:, at])
+                # What was answered stands: an input of an output's name is not kept.
+                data.setdefault(column_name(name), np.ascontiguousarray(matrix[:, at]))
         return
     (name,) = block.names
     name = column_name(name)
@@ -72,8 +74,8 @@ def _add_block(data: dict[str, Any], block: Block, total: int, columns: set[str]
     tail = [] if block.tail == [1] else block.tail
     array = tensors.from_bytes("", block.datatype, [total, *tail], block.data)
     if block.datatype == "BYTES":
-        texts = [item.decode("utf-8", "replace") for item in array.reshape(-1).tolist()]
-        data[name] = pl.Series(texts, dtype=pl.String) if not tail else texts
+        texts = pl.Series([item.decode("utf-8", "replace") for item in array.reshape(-1).tolist()], dtype=pl.String)
+        data[name] = texts.reshape((total, math.prod(tail))) if tail else texts
     elif name.startswith(NODE_TIME):
         data[name] = pl.Series(array).set(pl.Series(array < 0), None)  # nodes that were not asked, or did not answer
     elif not tail:
@@ -95,7 +97,7 @@ def newest(frames: Sequence[pl.DataFrame], routes: Iterable[str] | None) -> pl.D
     beside it. Ordered by time, then request and row, so that equal logs give equal frames."""
     if not frames:
         return pl.DataFrame(schema=SCHEMA)
-    frame = pl.concat(frames, how="diagonal_relaxed") if len(frames) > 1 else frames[0]
+    frame = pl.concat(_alike(frames), how="diagonal_relaxed") if len(frames) > 1 else frames[0]
     if routes is not None:
         frame = frame.filter(pl.col("route").is_in(list(routes)))
     shadowing = pl.when(pl.col("route") == "shadow").then(pl.col("version"))
@@ -106,3 +108,19 @@ def newest(frames: Sequence[pl.DataFrame], routes: Iterable[str] | None) -> pl.D
         .drop("_shadow")
         .sort("time_ms", "request_id", "row", "version")
     )
+
+
+def _alike(frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """The frames with lists in every column that has lists in one of them: a number where another version of the model
+    gave several is a list of one."""
+    many = {name for frame in frames for name, dtype in frame.schema.items() if dtype.is_nested()}
+    if not many:
+        return list(frames)
+    return [
+        frame.with_columns(
+            pl.when(pl.col(name).is_not_null()).then(pl.concat_list(name)).alias(name)
+            for name, dtype in frame.schema.items()
+            if name in many and not dtype.is_nested()
+        )
+        for frame in frames
+    ]

@@ -41,7 +41,9 @@ def predictions(
     Columns: request_id, row (its place in the request), key, time_ms (the request's own, else when it was logged),
     logged_ms, model, version, route, latency_us, status (200; 500 where the model failed), then the outputs and the
     inputs. `columns` keeps only those named beside the log's own; an input that has the name of a log column is
-    called `input:NAME`. Requests that were repeated count once: of equal (request_id, row) the newest is kept.
+    called `input:NAME`, one that has the name of an output is left out. Where an output has several values for a row,
+    or had in one of the versions, it is a column of lists. Requests that were repeated count once: of equal
+    (request_id, row) the newest is kept.
     `routes` may add "shadow" (mirrored requests) and "direct" (requests that named a version).
 
     What was answered is in the log at most 200 ms later, at once after `POST /v2/models/MODEL/flush`.

@@ -77,7 +77,7 @@ class App:
         handlers, open_to_all = entry
         if not (open_to_all or self.access.familiar(exchange)):
             if not self.access.known(exchange):
-                self.access.look_up(exchange, partial(self.handle, exchange))
+                self.access.look_up(exchange, partial(self.guarded, self.handle, exchange))
                 return
             refusal = self.access.refusal(exchange)
             if refusal is not None:
@@ -97,10 +97,19 @@ class App:
         except HomeostatError as error:
             self._fail(exchange, error.status, one_line(error), _retry_after(error))
 
+    def guarded(self, handle: Callable[[Any], None], waiting: Any) -> None:
+        """`handle(waiting)`, begun by no connection, which would answer for what it raises: whoever waits hears of it,
+        and those who waited for the same thing are not kept waiting."""
+        try:
+            handle(waiting)
+        except Exception:
+            log.exception("a request could not be handled")
+            waiting.fail(500, "internal error; the server's log has the details")
+
     def hold(self, served: Served, handler: Callable[[Any], None], waiting: Any, own_us: int) -> None:
         """Have a request handled when its model is in memory again, within its own time limit if it has one."""
         since_ns = time.perf_counter_ns()
-        resume = partial(self._again, since_ns, handler, waiting)
+        resume = partial(self.guarded, partial(self._again, since_ns, handler), waiting)
         self.catalog.residency.hold(served, Held(resume, waiting.fail, deadline_ns(served, since_ns, own_us)))
 
     def _again(self, since_ns: int, handler: Callable[[Any], None], waiting: Any) -> None:

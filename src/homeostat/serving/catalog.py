@@ -69,7 +69,7 @@ class Catalog:
         if version is None:
             assert served.deployment is not None
             return table.versions[served.deployment.champion]
-        lane = table.versions.get(int(version)) if version.isdigit() and len(version) < 12 else None
+        lane = table.versions.get(int(version)) if version.isdecimal() and len(version) < 12 else None
         if lane is None:
             raise NotFound(
                 f"model '{served.model}' has no version '{version[:20]}' here",

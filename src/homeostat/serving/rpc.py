@@ -7,6 +7,7 @@ edition of the service, which clients of this protocol expect.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -23,6 +24,7 @@ from homeostat.serving.rpc_wire import bytes_of, field, fields, number, packed, 
 if TYPE_CHECKING:
     from homeostat.serving.app import App
 
+log = logging.getLogger("homeostat.serving")
 SERVICE = b"/inference.GRPCInferenceService/"
 _TYPES = ["INVALID", "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32",
           "FP64", "STRING", "BF16"]  # fmt: skip
@@ -69,7 +71,7 @@ class Rpc:
         access = self._app.access
         if not (open_to_all or access.familiar(call)):
             if not access.known(call):
-                access.look_up(call, partial(self.handle, call))
+                access.look_up(call, partial(self._app.guarded, self.handle, call))
                 return
             refusal = access.refusal(call)
             if refusal is not None:
@@ -180,6 +182,9 @@ class Rpc:
                 await work
             except HomeostatError as error:
                 self._fail(call, error.status, one_line(error))
+            except Exception:
+                log.exception("a call could not be handled")
+                self._fail(call, 500, "internal error; the server's log has the details")
             else:
                 call.answer(b"")
 

@@ -26,6 +26,7 @@ NUMPY: dict[str, np.dtype[Any]] = {
     "BF16": np.dtype("<f4"), "BYTES": np.dtype("O"),
 }  # fmt: skip
 _OF_NUMPY = {dtype: name for name, dtype in NUMPY.items() if name != "BF16"}
+_MOST = 1 << 31  # elements of a tensor, those beside an empty dimension
 _SIZES = {name: 2 if name == "BF16" else dtype.itemsize for name, dtype in NUMPY.items() if name != "BYTES"}
 
 
@@ -51,10 +52,13 @@ def check_datatype(name: str, datatype: str) -> None:
 
 
 def count_of(name: str, shape: Sequence[int]) -> int:
-    """The number of elements of `shape`; InvalidInput for a negative dimension."""
+    """The number of elements of `shape`; InvalidInput for a negative dimension, or dimensions beyond any tensor."""
     if shape and min(shape) < 0:
         raise InvalidInput(f"input '{name}': the shape {list(shape)} has a negative dimension")
-    return math.prod(shape)
+    count = math.prod(shape)
+    if not count and math.prod([size or 1 for size in shape]) > _MOST:  # no data is missing, and no array can be so
+        raise InvalidInput(f"input '{name}': the shape {list(shape)} is larger than any tensor may be")
+    return count
 
 
 def from_bytes(name: str, datatype: str, shape: Sequence[int], data: bytes) -> Array:

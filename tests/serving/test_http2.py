@@ -222,6 +222,25 @@ def test_a_cancelled_call_is_not_answered_and_too_many_are_refused() -> None:
     assert answers[3][1][b"grpc-status"] == b"14"
 
 
+def test_whoever_takes_back_each_call_at_once_is_sent_away_and_whoever_reads_answers_is_not() -> None:
+    cancelled = struct.pack(">I", 8)
+    attacker, patient = Client(later=True), Client(later=True)
+    for client in (attacker, patient):
+        client.send(HELLO)
+        stream = 1
+        while client.goodbye() is None and stream < 5000:
+            for _ in range(50):  # a call that is taken back, and one that is waited for
+                client.send(client.call(stream), frame(RST, 0, stream, cancelled))
+                if client is patient:
+                    client.send(client.call(stream + 2))
+                    client.heard[-1].answer(b"done")
+                stream += 4
+    assert attacker.goodbye() == 11  # ENHANCE_YOUR_CALM
+    assert len(attacker.heard) < 1100
+    assert patient.goodbye() is None
+    assert len(patient.heard) == 2500
+
+
 def test_draining_answers_what_was_asked_and_then_closes() -> None:
     client = Client(later=True)
     client.send(HELLO, client.call(1))

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 class Answers:
     """Sends what is `ready`, small answers whole and at once, large ones piece by piece. `calls` are those that are
-    not answered to their end. `draining`: the connection ends with the last of them."""
+    not answered to their end, `answered` the number of those that were, as far as nobody has looked. `draining`: the
+    connection ends with the last of them."""
 
     def __init__(self, server: Server) -> None:
         self.calls: dict[int, Call] = {}
@@ -40,6 +41,7 @@ class Answers:
         self.call_window = INITIAL_WINDOW  # of a call that begins now
         self.transport: asyncio.Transport | None = None
         self.draining = False
+        self.answered = 0
         self.active = server.now  # when something was last heard, or the last call answered
         self._server = server
         self._window = INITIAL_WINDOW  # what may be sent on the connection
@@ -105,6 +107,7 @@ class Answers:
 
     def _forget(self, call: Call) -> None:
         self.calls.pop(call.stream, None)
+        self.answered += 1
         if not self.calls:
             self.active = self._server.now
 

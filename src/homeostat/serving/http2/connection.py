@@ -286,7 +286,6 @@ class Http2(asyncio.Protocol):
             if whole[0]:
                 message = inflate(call.headers.get(b"grpc-encoding", b"identity"), message, self.limits.body)
             call.body = message
-            self._idle_frames = max(0, self._idle_frames - 10)
             self.handle(call)
         except HomeostatError as error:
             call.fail(error.status, error.message)
@@ -302,7 +301,9 @@ class Http2(asyncio.Protocol):
             call.parts = []
 
     def _wasted(self, cost: int = 1) -> None:
-        self._idle_frames += cost
+        # What was answered made sense; what is only asked does not: who takes each call back at once has it computed.
+        self._idle_frames = max(0, self._idle_frames - 10 * self.answers.answered) + cost
+        self.answers.answered = 0
         if self._idle_frames > _PATIENCE * 10:
             raise Broken(ENHANCE_YOUR_CALM, "too many frames that ask for nothing")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -23,8 +24,8 @@ from homeostat.serving import (
 )
 from homeostat.serving.routes import RouteTable
 from tests.serving.conftest import PlaneProcess, features
-from tests.serving.models import register_logistic
-from tests.serving.test_plane import deployed
+from tests.serving.models import COLUMNS, expected, register_logistic
+from tests.serving.test_plane import WEIGHTS, deployed
 
 ROW = np.ones((1, 3), "f4")
 
@@ -64,6 +65,21 @@ def test_hundreds_of_swaps_under_load_fail_no_request(ws: hs.Workspace, plane: P
     assert answered
     assert len(answered) % 100 == 0  # every batch was answered whole
     assert {round(value, 2) for value in answered} == {0.5, 1.0}
+
+
+def test_requests_are_read_as_the_champion_takes_them_in_whatever_order_the_routes_are(
+    ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path
+) -> None:
+    deployed(ws, tmp_path)
+    register_logistic(ws, tmp_path, "delay", WEIGHTS[::-1], COLUMNS[::-1])
+    routes = [Route(version=2, weight=1, role="shadow"), Route(version=1)]
+    wait_ready(ws, "delay", set_routes(ws, "delay", routes).generation)
+    frame = {"columns": COLUMNS, "data": [[1.0, 0.0, 0.0]]}
+    body = msgspec.json.encode({"dataframe_split": frame})
+    _, told, answer = plane.request("POST", "/v2/models/delay/invocations", body)
+    wanted = expected(WEIGHTS, np.array([[1, 0, 0]], "f4"))
+    np.testing.assert_allclose(msgspec.json.decode(answer)["predictions"], wanted, rtol=1e-5)
+    assert told["x-model-version"] == "1"
 
 
 def test_the_canarys_share_is_the_one_that_the_hash_says(ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path) -> None:

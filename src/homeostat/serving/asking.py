@@ -49,14 +49,14 @@ class Asking:
         self._numbers = itertools.count()
 
     def first(self, served: Served, version: str | None) -> Lane:
-        """The lane whose contract a request is read by, before it is known which version answers.
+        """The lane whose contract a request is read by, before it is known which version answers: the champion's.
 
         Raises: Unavailable while nothing is loaded; NotFound for a version without a route.
         """
         table = served.table
         if table is None or version is not None:
             return self.catalog.lane(served, version)
-        return next(iter(table.versions.values()))
+        return table.champion
 
     def ask(
         self, served: Served, version: str | None, lane: Lane, request: WireRequest, body: bytes, at: int,

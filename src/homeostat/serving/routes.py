@@ -59,12 +59,13 @@ class RouteTable(Generic[V]):
     True
     """
 
-    __slots__ = ("_arms", "_ends", "_shadows", "generation", "mirrored", "only", "salt", "versions")
+    __slots__ = ("_arms", "_ends", "_shadows", "champion", "generation", "mirrored", "only", "salt", "versions")
 
     def __init__(self, routes: Sequence[Route], versions: dict[int, V], salt: str, generation: int) -> None:
         self.generation = generation
         self.salt = salt
         self.versions = versions
+        self.champion = next(versions[route.version] for route in routes if route.role == "champion")
         self._ends: list[int] = []
         self._arms: list[tuple[V, str]] = []
         share = 0.0

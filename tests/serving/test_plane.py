@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import tritonclient.http as triton
+from onnx import TensorProto, helper
 
 import homeostat as hs
+from homeostat.registry import Field, Signature, put_package, register
 from homeostat.serving import PredictionClient, deploy, wait_ready
 from tests.serving.conftest import PlaneProcess, features
-from tests.serving.models import COLUMNS, expected, register_logistic
+from tests.serving.models import COLUMNS, expected, register_logistic, serialised, write_package
 
 WEIGHTS = np.array([0.5, -0.25, 1.0])
 
@@ -85,3 +89,44 @@ def test_our_client_gives_outputs_in_order(ws: hs.Workspace, plane: PlaneProcess
         assert len(outputs) == 3000
         np.testing.assert_allclose(np.concatenate(outputs), expected(WEIGHTS, np.concatenate(batches)), rtol=1e-4)
         assert client.flush("delay") == sum(len(rows) for rows in batches)
+
+
+def words_of(words: list[list[float]]) -> dict[str, Any]:
+    return {"name": "x", "datatype": "FP32", "shape": [len(words), 2], "data": [n for row in words for n in row]}
+
+
+def detector() -> bytes:
+    """An ONNX graph that tells where in its tensor "x" [n, 2] numbers above zero are, as rows of "y" [found, 2]."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Greater", ["x", "zero"], ["above"]),
+            helper.make_node("NonZero", ["above"], ["columns"]),
+            helper.make_node("Transpose", ["columns"], ["y"]),
+        ],
+        "detector",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.INT64, [None, 2])],
+        [helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0])],
+    )
+    return serialised(graph)
+
+
+def test_a_model_that_finds_many_things_or_none_in_a_row_answers_all_of_them(
+    ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path
+) -> None:
+    signature = Signature(
+        inputs=[Field(name="x", dtype="FP32", shape=[-1, 2])], outputs=[Field(name="y", dtype="INT64", shape=[-1, 2])],
+        tensor=None,
+    )  # fmt: skip
+    folder = write_package(tmp_path / "detector", "model.onnx", detector(), "onnx", signature)
+    register(ws, "detector", put_package(ws, folder))
+    wait_ready(ws, "detector", deploy(ws, "detector").generation)
+    for words in ([[0, 0]], [[1, 0]], [[1, 1]], [[0, 1], [1, 1], [0, 0]]):
+        wanted = np.argwhere(np.array(words) > 0)
+        status, answer = plane.infer("detector", {"inputs": [words_of(words)]})
+        assert (status, answer["outputs"][0]["shape"]) == (200, list(wanted.shape))
+        assert answer["outputs"][0]["data"] == wanted.reshape(-1).tolist()
+        body = msgspec.json.encode({"inputs": [words_of(words)], "parameters": {"binary_data_output": True}})
+        status, told, data = plane.request("POST", "/v2/models/detector/infer", body)
+        assert status == 200
+        assert data[int(told["inference-header-content-length"]) :] == wanted.astype("<i8").tobytes()

@@ -77,19 +77,9 @@ def test_a_request_that_does_not_fit_is_told_why(plane: PlaneProcess, name: str)
     assert "\n" not in answer["error"]
 
 
-def test_a_version_that_is_no_number_and_a_shape_beyond_any_array_are_told_so(
-    plane: PlaneProcess, tmp_path: Path
-) -> None:
+def test_a_version_that_is_a_digit_and_no_number_is_not_there(plane: PlaneProcess) -> None:
     status, answer = plane.get("/v2/models/delay/versions/%C2%B2")
     assert (status, answer["error"].partition(" here")[0]) == (404, "model 'delay' has no version '²'")
-    register_tensor(plane.ws, tmp_path, "empty", 11, "FP64")
-    deploy(plane.ws, "empty")
-    wait_ready(plane.ws, "empty")
-    for shape in ([0, 1 << 62], [1 << 70, 0]):
-        x = {"name": "x", "datatype": "FP64", "shape": shape, "data": []}
-        status, answer = plane.infer("empty", {"inputs": [x]})
-        assert (status, "is larger than any tensor may be" in answer["error"]) == (400, True)
-    assert plane.infer("empty", {"inputs": [{**x, "shape": [0, 5]}]})[0] == 200
 
 
 def binary(inputs: list[Tensor], tail: bytes, length: str | None = None) -> tuple[bytes, dict[str, str]]:

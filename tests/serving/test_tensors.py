@@ -138,3 +138,14 @@ def test_every_datatype_has_a_name_and_back() -> None:
     assert tensors.datatype_of(">f4") == "FP32"
     with pytest.raises(InvalidInput, match="no datatype"):
         tensors.datatype_of("complex64")
+
+
+@pytest.mark.parametrize("shape", [(0, 1 << 62), (1 << 70, 0), (0, 1 << 31, 1 << 31), (1 << 62, 1, 0)])
+@pytest.mark.parametrize("datatype", ["FP32", "BYTES"])
+def test_a_shape_that_no_array_can_have_beside_an_empty_dimension_is_refused(
+    datatype: str, shape: tuple[int, ...]
+) -> None:
+    for read, data in ((tensors.from_bytes, b""), (tensor_json.from_json, b"[]")):
+        with pytest.raises(InvalidInput, match="is larger than any tensor may be"):
+            read("x", datatype, shape, data)
+        assert read("x", datatype, (0, 5), data).shape == (0, 5)

@@ -36,6 +36,10 @@ LOOP_NS = 2_000_000
 MAX_ROWS = 4096
 
 
+class OtherRows(Corrupt):
+    """A model does not give a row for each that it is asked: nobody knows which of them are whose."""
+
+
 class LoadedVersion:
     """What the data plane keeps of a version. `loop_rows`: rows that the event loop computes at once; 0 for none."""
 
@@ -64,7 +68,8 @@ class LoadedVersion:
     def compute(self, payload: Any) -> list[tensors.Array]:
         """The outputs for a merged payload, in the shapes that the signature states.
 
-        Raises: Corrupt when the model gives something else than its signature says.
+        Raises: Corrupt when the model gives something else than its signature says; OtherRows when it gives another
+        number of rows than it was asked, where those of several requests are computed together.
         """
         if self._matrix:
             found = self.runtime.run_bound(payload)
@@ -73,9 +78,19 @@ class LoadedVersion:
         arrays = self.contract.feed(payload)
         results = self.runtime.run(arrays)
         found = [_fit(spec, array) for spec, array in zip(self.outputs, results, strict=True)]
+        if self.contract.batchable:
+            self._check_rows(len(arrays[0]), found)
         if self._matrix:
             self._bind(arrays[0], results, found)
         return found
+
+    def _check_rows(self, rows: int, found: list[tensors.Array]) -> None:
+        for spec, array in zip(self.outputs, found, strict=True):
+            if array.shape[:1] != (rows,):
+                raise OtherRows(
+                    f"the output '{spec.name}' has the shape {list(array.shape)} for {rows} rows",
+                    hint="a model answers each row with one",
+                )
 
     def _bind(self, matrix: tensors.Array, results: list[tensors.Array], fitted: list[tensors.Array]) -> None:
         # The second of a size running: more of them may come.
@@ -144,11 +159,24 @@ def load(
 
 def _warm_up(loaded: LoadedVersion, payload: Any, rows: int, shown: bool) -> None:
     try:
+        if isinstance(loaded.contract, TensorsContract):
+            _see_rows(loaded, payload)
         loaded.warm_up(payload, rows)
     except StepFailed:
         # Own code may well refuse rows that were made up, and answer real ones.
         if shown or loaded.runtime.in_loop:
             raise
+
+
+def _see_rows(loaded: LoadedVersion, payload: Any) -> None:
+    """Have each request computed alone where the model does not give a row for each, as those that find what is in an
+    image: their signature does not tell that its first dimension is no request's."""
+    contract = loaded.contract
+    if contract.batchable:
+        try:
+            loaded.compute(contract.merge([payload, payload]))
+        except OtherRows:
+            contract.batchable = False
 
 
 def _open_onnx(path: Path, package: Package, names: tuple[str, str, str]) -> tuple[Runtime, Contract]:

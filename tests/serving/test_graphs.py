@@ -28,6 +28,7 @@ from homeostat.serving import (
     Splitter,
     Switch,
     When,
+    configure,
     deploy,
     deploy_graph,
     get_deployment,
@@ -40,6 +41,7 @@ from homeostat.serving import (
     wait_ready,
 )
 from homeostat.serving.routes import position
+from homeostat.serving.spool import spool_files
 from tests.serving.conftest import PlaneProcess, features
 from tests.serving.models import COLUMNS, expected, register_logistic
 
@@ -367,3 +369,31 @@ def test_a_graph_waits_for_its_members_and_says_which_one_is_not_there(ws: hs.Wo
     deploy_graph(ws, "h", Sequence(steps=[Member(name="g")]))
     with pytest.raises(InvalidInput, match="graphs ask each other in a circle: g → h → g"):
         deploy_graph(ws, "g", Sequence(steps=[Member(name="h")]))
+
+
+def test_what_a_graph_or_a_member_keeps_out_of_the_log_is_on_no_disk(served: PlaneProcess, tmp_path: Path) -> None:
+    ws, secret = served.ws, COLUMNS[1]
+    for name in ("shy", "known"):
+        register_logistic(ws, tmp_path, name, W1)
+        deploy(ws, name)
+    graph = Ensemble(members=[Member(name="shy"), Member(name="known", version=1)], combine="max")
+    with pytest.raises(Refused, match=f"keeps '{secret}' out of the prediction log, and its member 'shy' would log it"):
+        deploy_graph(ws, "discreet", graph, redacted=[secret])
+    wait_ready(ws, "shy", configure(ws, "shy", redacted=[secret]).generation)
+    wait_ready(ws, "known", configure(ws, "known", redacted=[COLUMNS[2]]).generation)
+    ready(ws, "discreet", graph, redacted=[secret])
+    with pytest.raises(Refused, match="its member 'shy' would log it"):
+        configure(ws, "shy", redacted=[])
+    row = np.array([[0.125, 0.7654321, 0.25]], "f4")
+    ask(served, "discreet", {**features(row.tolist()), "id": "whispered"})
+    served.flush("discreet")
+    logged = {name: predictions(ws, name, routes=["champion", "direct"]) for name in ("discreet", "shy", "known")}
+    assert {name: [one for one in COLUMNS if one in frame.columns] for name, frame in logged.items()} == {
+        "discreet": [COLUMNS[0], COLUMNS[2]], "shy": [COLUMNS[0], COLUMNS[2]], "known": [COLUMNS[0]],
+    }  # fmt: skip
+    assert not any(row[0, 1].tobytes() in path.read_bytes() for path in spool_files(ws.home))
+    wait_ready(ws, "discreet", configure(ws, "discreet", log_share=0.0).generation)
+    ask(served, "discreet", {**features(row.tolist()), "id": "unsaid"})
+    served.flush("discreet")
+    frames = [predictions(ws, name, routes=["champion", "direct"]) for name in ("discreet", "known")]
+    assert not any("unsaid" in frame["request_id"].to_list() for frame in frames)

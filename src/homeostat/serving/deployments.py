@@ -19,7 +19,7 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.registry import get_version
 from homeostat.serving import store
-from homeostat.serving.graphs.guarding import members_after, refusal
+from homeostat.serving.graphs.guarding import check_kept_out, members_after, refusal
 from homeostat.serving.libraries import check_libraries
 from homeostat.serving.model import Deployment, DeploymentChange, DeploymentChanged, Route
 from homeostat.serving.options import Options, check_replicas, checked_options
@@ -42,8 +42,9 @@ def deploy(
     Deploying what is deployed already changes nothing. The data planes load the version and then swap; wait for that
     with `wait_ready`.
 
-    Raises: NotFound for an unknown version; Refused when its gates have refused it, it lies elsewhere, or no live data
-    plane has the library that it is run with; InvalidInput when nothing here runs what was registered.
+    Raises: NotFound for an unknown version; Refused when its gates have refused it, it lies elsewhere, no live data
+    plane has the library that it is run with, or a member of a graph would log what the graph keeps out of the log;
+    InvalidInput when nothing here runs what was registered.
     """
     check_name(model, "model name")
     found = get_version(ws, model, version)
@@ -58,6 +59,7 @@ def deploy(
         check_replicas(changed)
         if current is not None and changed == current:
             return current
+        check_kept_out(ws, connection, changed)
         return record(ws, connection, changed, "deploy", current)
 
     return ws.db.write(write)
@@ -74,8 +76,9 @@ def configure(
     `min_replicas`, `max_replicas` and `idle_s` how many replicas there are and whether the model stays in memory (see
     `Deployment`); what is not given stays as it was. A rollback returns to earlier versions, not to earlier options.
 
-    Raises: NotFound when the model is not deployed; InvalidInput for an option that means nothing; Conflict when
-    somebody else changed the deployment first.
+    Raises: NotFound when the model is not deployed; InvalidInput for an option that means nothing; Refused when a
+    member of a graph would log what the graph keeps out of the log; Conflict when somebody else changed the deployment
+    first.
     """
     deployed = get_deployment(ws, model)
     wanted = checked_options(options, [get_version(ws, model, route.version) for route in deployed.routes])
@@ -86,6 +89,8 @@ def configure(
         check_replicas(changed)
         if changed == current:
             return current
+        if "redacted" in wanted or "log_share" in wanted:
+            check_kept_out(ws, connection, changed)
         _, back_to = store.read_change(connection, model, current.generation)
         return record(ws, connection, changed, "options", current, back_to=back_to)
 

@@ -15,6 +15,7 @@ from homeostat.core.errors import Unavailable
 from homeostat.serving.batcher import Batcher
 from homeostat.serving.delivery import Delivery
 from homeostat.serving.loaded import LoadedVersion
+from homeostat.serving.log_policy import LogPolicy
 from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
 from homeostat.serving.runtimes.runtime import Gone
@@ -62,6 +63,10 @@ class Lane:
     def share(self, least: int, most: int) -> None:
         """Between how many replicas the load moves it."""
         self._batcher.scaling.share(least, most)
+
+    def log_as(self, policy: LogPolicy) -> None:
+        """What of its requests goes to the prediction log from now on."""
+        self.loaded.log_policy = policy
 
     def put(self, question: Question) -> None:
         """Answer `question` at the end of this pass, or later when the model is slow."""

@@ -60,7 +60,7 @@ class Served:
         for lane in table.versions.values():
             lane.limit(deployment.max_waiting, deployment.timeout_ms)
             lane.share(deployment.min_replicas, deployment.max_replicas)
-            lane.loaded.log_policy = LogPolicy(share=deployment.log_share, redacted=deployment.redacted)
+            lane.log_as(LogPolicy(share=deployment.log_share, redacted=deployment.redacted))
         current = [*table.versions.values(), *keep]
         for lane in self.lanes:
             if lane not in current:

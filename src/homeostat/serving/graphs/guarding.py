@@ -8,7 +8,7 @@ from homeostat.core.errors import InvalidInput, Refused
 from homeostat.core.workspace import Workspace
 from homeostat.registry import get_version
 from homeostat.serving import store
-from homeostat.serving.graphs.nodes import members_of
+from homeostat.serving.graphs.nodes import Member, members_of, walk
 from homeostat.serving.model import Deployment
 
 # Graphs that name graphs.
@@ -84,3 +84,45 @@ def _check_fit(ws: Workspace, connection: sa.Connection, new: Deployment) -> Non
             version = get_version(ws, graph.model, route.version)
             if version.flavor == "graph":
                 need_fit(ws, version, new.model, [r.version for r in new.routes if r.role != "shadow"])
+
+
+def check_kept_out(ws: Workspace, connection: sa.Connection, new: Deployment) -> None:
+    """Refused where `new`, a graph or a member of some, would have a member log a column that its graph keeps out of
+    the prediction log: members have rows of their own there."""
+    for graph in [new, *store.graphs(connection)]:
+        if not graph.redacted or (graph.model != new.model and new.model not in graph.members):
+            continue
+        if graph.model == new.model and graph is not new:
+            continue  # as it was before
+        for node in _asked(ws, graph):
+            member = new if node.name == new.model else store.read_deployment(connection, node.name)
+            if member is not None and (graph is new or member is new) and member.log_share:
+                _check_member(ws, graph, node, member)
+
+
+def _asked(ws: Workspace, graph: Deployment) -> list[Member]:
+    """Where a graph asks models by their own routes."""
+    from homeostat.serving.graphs.resolving import graph_of
+
+    versions = [get_version(ws, graph.model, route.version) for route in graph.routes]
+    return [
+        node
+        for version in versions
+        if version.flavor == "graph"
+        for _, node in walk(graph_of(ws, version))
+        if isinstance(node, Member) and node.version is None
+    ]
+
+
+def _check_member(ws: Workspace, graph: Deployment, node: Member, member: Deployment) -> None:
+    for route in member.routes:
+        for field in get_version(ws, member.model, route.version).signature.inputs:
+            column = node.inputs.get(field.name, field.name)
+            if column in graph.redacted and field.name not in member.redacted:
+                raise Refused(
+                    f"the graph '{graph.model}' keeps '{column}' out of the prediction log, and its member "
+                    f"'{member.model}' would log it",
+                    hint=f"keep '{field.name}' of '{member.model}' out first, with its option redacted",
+                    graph=graph.model,
+                    model=member.model,
+                )

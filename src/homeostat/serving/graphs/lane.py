@@ -28,6 +28,7 @@ from homeostat.serving.graphs.run import Run
 from homeostat.serving.graphs.steps import Step, as_typed, build
 from homeostat.serving.lane import Lane
 from homeostat.serving.loaded import LoadedVersion
+from homeostat.serving.log_policy import LogPolicy
 from homeostat.serving.oip import Outputs
 from homeostat.serving.one_line import one_line
 from homeostat.serving.question import Question
@@ -56,6 +57,7 @@ class GraphLane(Lane):
         self._outputs = opened.checked.signature.outputs
         self._ended: list[tuple[Run, list[Array]]] = []
         self._form = ColumnsForm()
+        self._insisted = {path: node for path, node in walk(opened.graph) if isinstance(node, Member)}
         self._own = {path: catalog.new_lane(loaded, loop) for path, loaded in opened.own.items()}
         # Requests are joined when they are logged where the outputs of one have the form of another's.
         self._joined = opened.loaded.contract.batchable and not any(
@@ -78,6 +80,22 @@ class GraphLane(Lane):
             )  # fmt: skip
 
         return build(opened.graph, opened.checked, opened.loaded.model, member, opened.lookups, told.timed)
+
+    def log_as(self, policy: LogPolicy) -> None:
+        """As `Lane.log_as`, also for the versions that the graph insists on, whose requests are all its own."""
+        super().log_as(policy)
+        self._log_own()
+
+    def _log_own(self) -> None:
+        """Have them log what both the graph and the member's own deployment, if there is one, let through."""
+        policy = self.loaded.log_policy
+        for path, lane in self._own.items():
+            node, loaded = self._insisted[path], lane.loaded
+            served = self._catalog.models.get(node.name)
+            own = None if served is None else served.deployment
+            hidden = {name for name in loaded.contract.names if node.inputs.get(name, name) in policy.redacted}
+            share = policy.share if own is None else min(policy.share, own.log_share)
+            lane.log_as(LogPolicy(share=share, redacted=sorted(hidden.union([] if own is None else own.redacted))))
 
     def put(self, question: Question) -> None:
         """Send `question` through the graph; its members compute at the end of this pass."""
@@ -138,6 +156,8 @@ class GraphLane(Lane):
         """As `Lane.sweep`, for what is on its way."""
         for question in list(self._runs):
             self._delivery.expire_running(question, now_ns)
+        if self._own:
+            self._log_own()  # a member's own deployment may have changed
         for lane in self._own.values():
             lane.sweep(now_ns)
 

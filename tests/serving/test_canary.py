@@ -31,6 +31,7 @@ from homeostat.serving import (
     wait_ready,
 )
 from homeostat.serving.canary import Seen, judge
+from homeostat.serving.feedback import read_feedback
 from homeostat.serving.sequential import Arm, difference, race
 from tests.serving.conftest import PlaneProcess, features
 from tests.serving.models import register_logistic
@@ -201,3 +202,15 @@ def test_columns_in_another_order_are_no_canary(ws: hs.Workspace, tmp_path: Path
     for start in (lambda: start_canary(ws, "delay", 2), lambda: start_bandit(ws, "delay", [2])):
         with pytest.raises(Refused, match="version 2 of 'delay' takes the columns of 'features' in another order"):
             start()
+
+
+def test_feedback_is_read_by_its_form_and_refused_in_one_line(any_ws: hs.Workspace) -> None:
+    named = b'{"request_id": "feedback", "reward": 0.5}'
+    assert read_feedback(named) == [Feedback(request_id="feedback", reward=0.5)]
+    assert read_feedback(b'{"feedback": [' + named + b"]}") == read_feedback(named)
+    for body in (b'{"feedback": null}', b'{"x": ' + b"[" * 5000 + b"]" * 5000 + b"}", b"[]", b""):
+        with pytest.raises(InvalidInput, match="not feedback"):
+            read_feedback(body)
+    assert record_feedback(any_ws, "m", read_feedback(named)) == 1
+    with pytest.raises(InvalidInput, match="none of them NUL"):
+        record_feedback(any_ws, "m", [Feedback(request_id="a\0b", reward=1.0)])

@@ -18,8 +18,8 @@ MAX_AT_ONCE = 10_000
 _CHUNK = 500  # what a statement may name at once, in every database
 
 
-class _Many(msgspec.Struct):
-    feedback: list[Feedback]
+class _Told(msgspec.Struct):
+    feedback: list[Feedback] | None = None
 
 
 @verb(permission="serving:write")
@@ -34,8 +34,8 @@ def record_feedback(ws: Workspace, model: str, feedback: list[Feedback]) -> int:
     if len(feedback) > MAX_AT_ONCE:
         raise InvalidInput(f"{len(feedback)} rewards at once", hint=f"send at most {MAX_AT_ONCE}")
     for one in feedback:
-        if not 0 < len(one.request_id) <= 255:
-            raise InvalidInput("a request id has 1 to 255 characters", hint="the id of the answer")
+        if not 0 < len(one.request_id) <= 255 or "\x00" in one.request_id:  # which PostgreSQL's texts cannot hold
+            raise InvalidInput("a request id has 1 to 255 characters, none of them NUL", hint="the id of the answer")
         if not math.isfinite(one.reward):
             raise InvalidInput(f"the reward of '{one.request_id}' is not a finite number")
     at_ms = now_ms()
@@ -66,10 +66,9 @@ def read_feedback(body: bytes) -> list[Feedback]:
     [Feedback(request_id='r1', reward=1.0)]
     """
     try:
-        if b'"feedback"' in body:
-            return msgspec.json.decode(body, type=_Many).feedback
-        return [msgspec.json.decode(body, type=Feedback)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        told = msgspec.json.decode(body, type=_Told)
+        return told.feedback if told.feedback is not None else [msgspec.json.decode(body, type=Feedback)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
             f"the body is not feedback: {error}", hint='{"feedback": [{"request_id": "r1", "reward": 1}]}'
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -117,6 +118,41 @@ def test_a_request_that_does_not_fit_a_shadow_takes_no_other_with_it() -> None:
     Shadow(log)._compute(loaded, asked, None, loaded.contract)
     assert logged == [b"a", b"b"]
     assert (counts.shadow, counts.failures) == (2, 1)
+
+
+def test_mirrored_requests_wait_in_bounded_memory_however_large_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homeostat.serving.shadow.MAX_WAITING", 1000)
+    went_on, busy = threading.Event(), threading.Event()
+    logged: list[str] = []
+
+    def accept(inputs: list[Any], body: bytes, at: int, known: frozenset[str]) -> SimpleNamespace:
+        busy.set()
+        went_on.wait(60)
+        return SimpleNamespace(payload=body)
+
+    contract = SimpleNamespace(accept=accept, asks=False, inputs=[])
+    counts = SimpleNamespace(failures=0, shadow=0, compute_ns=0)
+
+    class Version(SimpleNamespace):
+        __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
+
+    version: Any = Version(model="m", version=2, outputs=[], counts=counts, compute=lambda _: [], contract=contract)
+    champion: Any = SimpleNamespace(contract=SimpleNamespace(inputs=[1]))
+    log: Any = SimpleNamespace(add=lambda _, questions, *__: logged.append(questions[0].id))
+    shadow = Shadow(log)
+
+    def mirror(id: str, size: int) -> None:
+        asked: Any = SimpleNamespace(id=id, shadows=[version], mirror=(SimpleNamespace(inputs=[]), bytes(size), 0))
+        shadow.mirror(champion, [asked], None)
+
+    mirror("alone", 5000)  # more than may wait, but nothing waits
+    assert busy.wait(60)
+    for id, size in (("first", 600), ("second", 400), ("third", 1)):
+        mirror(id, size)
+    assert shadow.dropped == 1
+    went_on.set()
+    shadow.close()
+    assert logged == ["alone", "first", "second"]
 
 
 def test_what_cannot_be_compared_is_told(ws: hs.Workspace, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("homeostat.serving")
 MAX_QUEUED = 20_000
+# Bytes of the requests that wait, which are kept as they came: images are few, and large.
+MAX_WAITING = 256 << 20
 
 
 class Mirrors(Protocol):
@@ -51,8 +53,8 @@ class Shadow:
         self._predictions = predictions
         self._queue: deque[tuple[LoadedVersion, list[Question], Any, Contract] | Callable[[], None]] = deque()
         # Each counted by one thread alone: their difference is what waits.
-        self._put = 0
-        self._taken = 0
+        self._put = self._put_bytes = 0
+        self._taken = self._taken_bytes = 0
         self._wake = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
@@ -73,11 +75,14 @@ class Shadow:
             if graph is not None:
                 graph.mirror(questions, alike, there)
                 continue
-            if self._put - self._taken + len(questions) > MAX_QUEUED:
+            size = _size(questions)
+            many, large = self._put - self._taken + len(questions), self._put_bytes - self._taken_bytes + size
+            if many > MAX_QUEUED or (large > MAX_WAITING and large > size):  # one alone may be as large as it likes
                 self.dropped += len(questions)
                 continue
             whole = payload if alike and here.batchable and len(questions) == len(group) else None
             self._put += len(questions)
+            self._put_bytes += size
             self._queue.append((shadow, questions, whole, there))
         if not self._queue:
             return
@@ -126,6 +131,7 @@ class Shadow:
                     continue
                 shadow, questions, whole, there = item
                 self._taken += len(questions)
+                self._taken_bytes += _size(questions)
                 self._compute(shadow, questions, whole, there)
             if self._stop:
                 return
@@ -150,6 +156,10 @@ class Shadow:
             shadow.counts.compute_ns += ended - started
             self._predictions.add(shadow, group, payload, outputs, ended, status, ended - started)
             started = ended
+
+
+def _size(questions: list[Question]) -> int:
+    return sum([0 if question.mirror is None else len(question.mirror[1]) for question in questions])
 
 
 def _failed(shadow: LoadedVersion, group: list[Question], error: Exception) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 import homeostat as hs
 from homeostat.cli.main import main
 from homeostat.core.blobs import digest_of_file
-from homeostat.core.errors import Corrupt, HomeostatError, InvalidInput, Refused, StepFailed
+from homeostat.core.errors import Corrupt, HomeostatError, InvalidInput, Refused, StepFailed, Unavailable
 from homeostat.registry import log_model, package_model
 from homeostat.serving import create_environment, deploy, wait_ready
 from homeostat.serving.environments import Needs, make_environment, python_for, read_needs
@@ -156,6 +158,30 @@ def test_a_pickle_of_another_digest_is_not_loaded(tmp_path: Path) -> None:
     )  # fmt: skip
     with pytest.raises(Corrupt, match="is not what was registered"):
         ProcessRuntime(order)
+
+
+def test_an_interpreter_that_is_gone_is_told(tmp_path: Path) -> None:
+    package_model(lambda rows: rows[:, 0], X, tmp_path / "p")
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    order = Order(
+        how="file", folder=tmp_path / "p", file="model.pkl", recorded=digest_of_file(tmp_path / "p" / "model.pkl"),
+        flavor="python", inputs=[("f0", "FP32"), ("f1", "FP32")], outputs=[("prediction", "FP32")], matrix=True,
+        python=python,
+    )  # fmt: skip
+    runtime = ProcessRuntime(order)
+    try:
+        python.unlink()
+        with pytest.raises(Unavailable, match="the worker process of p cannot be started: .*No such file"):
+            ProcessRuntime(order)
+        os.kill(runtime.pid, signal.SIGKILL)
+        with pytest.raises(Unavailable, match="worker process"):
+            runtime.run([X])
+        with pytest.raises(Unavailable, match="cannot be started: .*No such file"):
+            runtime.run([X])
+    finally:
+        runtime.close()
 
 
 @pytest.mark.parametrize("harmless", [True, False])

@@ -147,13 +147,7 @@ class ProcessRuntime(Runtime):
             with theirs:
                 passed = [theirs.fileno(), self._asking.file, self._answering.file]
                 # Its own session: a Ctrl-C meant for the server must not end it before the last answer.
-                self._process = subprocess.Popen(
-                    [*_command(self._order.python), *map(str, passed)],
-                    pass_fds=passed,
-                    stdin=subprocess.DEVNULL,
-                    env={k: v for k, v in os.environ.items() if "TOKEN" not in k and "SECRET" not in k},
-                    start_new_session=True,
-                )
+                self._process = self._spawn(passed)
             send(ours, _encode({**structs.asdict(self._order), **self._content()}))
             error, _, _ = _decode_reply(receive(ours)[0])
         except (OSError, msgspec.DecodeError) as gone:
@@ -164,6 +158,19 @@ class ProcessRuntime(Runtime):
         if error:
             self._stop()
             raise HomeostatError(f"the model cannot be loaded: {error}", hint="is its environment installed here?")
+
+    def _spawn(self, passed: list[int]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                [*_command(self._order.python), *map(str, passed)],
+                pass_fds=passed,
+                stdin=subprocess.DEVNULL,
+                env={k: v for k, v in os.environ.items() if "TOKEN" not in k and "SECRET" not in k},
+                start_new_session=True,
+            )
+        except OSError as error:  # its interpreter is gone, or there is no memory for another process
+            self._socket.close()
+            raise Unavailable(f"the worker process of {self._order.folder.name} cannot be started: {error}") from error
 
     def _content(self) -> dict[str, str]:
         """How a process that does not know our digests sees that the file is what was recorded."""

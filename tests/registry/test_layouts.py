@@ -61,6 +61,7 @@ def test_tritons_repository_gives_the_newest_version_of_each_model(ws: hs.Worksp
     folder = write(tmp_path / "models", {
         "churn/config.pbtxt": config, "churn/2/model.onnx": logistic(-WEIGHTS),
         "churn/10/model.onnx": logistic(WEIGHTS), "bare/1/model.onnx": logistic(WEIGHTS),
+        "churn/²/model.onnx": logistic(-WEIGHTS),  # a digit that is no number
     })  # fmt: skip
     found = {version.model: version for version in import_folder(ws, folder)}
     assert sorted(found) == ["bare", "churn"]

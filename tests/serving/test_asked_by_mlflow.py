@@ -77,6 +77,8 @@ def test_columns_may_be_left_out_where_the_signature_says_so() -> None:
         payload(asked, b=["x"])
     with pytest.raises(InvalidInput, match="has no input 'd'"):
         payload(asked, a=[1.0], d=[1.0])
+    with pytest.raises(InvalidInput, match="the request has no rows"):
+        payload(contract(optional=("a", "b", "c")))
     with pytest.raises(InvalidInput, match="misses the 2 inputs 'b', 'c'"):
         payload(contract(optional=()), a=[1.0])
 

@@ -113,6 +113,7 @@ def test_scoring_requests_that_do_not_fit_are_told_why(plane: PlaneProcess, name
         (b"", "the CSV has no header line"),
         (b"distance,hour,wind\n1,2\n", "row 1 has 2 fields, the header names 3"),
         (b"distance,hour,wind\n1,late,3\n", "column 'hour', row 1: 'late' is not FP32"),
+        (b"distance,hour,wind\n1,2,1_0\n", "column 'wind', row 1: '1_0' is not FP32"),
         (b"distance,hour,wind\n1,1e39,3\n", "input 'hour': a value lies outside of FP32"),
         (b"distance,hour,wind\n1,2,3\n1,-1e400,3\n", "column 'hour', row 2: a value lies outside of FP32"),
         (b"distance,hour,wind\n", "the request has no rows"),

@@ -62,6 +62,8 @@ class AskedContract(ColumnsContract):
     def complete(self, rows: int, taken: dict[str, Any]) -> list[tensors.Array]:
         if any(name not in taken and name not in self.optional for name in self.names):
             raise self.missing({**taken, **dict.fromkeys(self.optional)})
+        if rows < 1:
+            raise InvalidInput("the request has no rows")
         absent = tuple(at for at, spec in enumerate(self.inputs) if spec.name not in taken)
         count = rows if self.batchable else 1
         found = [taken[spec.name] if spec.name in taken else _nothing(spec, count) for spec in self.inputs]

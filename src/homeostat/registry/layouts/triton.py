@@ -19,7 +19,7 @@ _ONNX = ("onnxruntime", "onnxruntime_onnx")
 
 def numbered(folder: Path) -> list[Path]:
     """The folders of versions, oldest first."""
-    return sorted((path for path in folder.iterdir() if path.is_dir() and path.name.isdigit()), key=_number)
+    return sorted((path for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()), key=_number)
 
 
 def read_triton(folder: Path, name: str) -> FoundModel:

@@ -160,4 +160,5 @@ def _labels(labels: dict[str, str]) -> str:
 
 
 def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:g}"
+    # Every digit: a counter is looked at for how much it has grown, however far it has come.
+    return str(value) if isinstance(value, int) else repr(float(value))

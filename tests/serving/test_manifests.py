@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from homeostat.cli.main import main
 from homeostat.cli.serving import add_arguments
 from homeostat.core.errors import InvalidInput, NotFound
 from homeostat.serving import manifests
+from homeostat.serving.shipping.manifests import object_name
 from homeostat.serving.shipping.packaging import serve_words
 from tests.serving.models import register_logistic
 
@@ -107,6 +109,16 @@ def test_the_image_takes_the_arguments_it_is_started_with(churn: hs.Workspace):
 def test_what_a_cluster_would_refuse_is_refused(churn: hs.Workspace, asked: dict[str, Any], words: str):
     with pytest.raises(InvalidInput, match=words):
         manifests(churn, "Churn_model", **{"image": IMAGE, **asked})
+
+
+def test_long_names_that_begin_alike_stay_two_objects():
+    long = "customer-churn-prediction-for-subscribers-in-"
+    north, south = object_name(f"{long}north"), object_name(f"{long}south")
+    assert north != south
+    assert north.startswith("customer-churn-prediction-for-s") and len(north) <= 40
+    for name in (north, south, object_name("1" * 300), object_name("x-" * 60)):
+        assert re.fullmatch(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", name)
+    assert object_name("x" * 40) == "x" * 40
 
 
 def test_the_command(churn: hs.Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

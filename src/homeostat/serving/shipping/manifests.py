@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
+from homeostat.core.blobs import digest_of
 from homeostat.core.errors import InvalidInput
 from homeostat.core.records import Record
 from homeostat.core.verbs import verb
@@ -69,15 +70,20 @@ def manifests(
 
 
 def object_name(model: str) -> str:
-    """A model's name as a cluster lets objects be called: a DNS label of at most 40 characters.
+    """A model's name as a cluster lets objects be called: a DNS label of at most 40 characters. What is longer is cut,
+    and ends with what tells it from others that begin alike.
 
     >>> object_name("Flight_delay (2024)")
     'flight-delay-2024'
     """
-    name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[:_LONGEST].strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
     if not name:
         raise InvalidInput(f"'{model}' has no letters or digits that a cluster takes in names")
-    return name if name[0].isalpha() else f"model-{name}"[:_LONGEST].strip("-")
+    name = name if name[0].isalpha() else f"model-{name}"
+    if len(name) <= _LONGEST:
+        return name
+    own = digest_of(model.encode())[:8]
+    return f"{name[: _LONGEST - len(own) - 1].strip('-')}-{own}"
 
 
 def _labels(version: ModelVersion) -> dict[str, str]:

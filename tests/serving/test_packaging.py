@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 import homeostat as hs
 from homeostat.cli.main import main
 from homeostat.core.errors import InvalidInput, NotFound, Refused
+from homeostat.registry import rename_model
 from homeostat.serving import package_image
 from homeostat.serving.shipping import oci, packaging
 from homeostat.serving.shipping.distributions import SERVER, Shipped, closure, items_of, normal
@@ -196,6 +197,11 @@ def test_what_cannot_be_packaged_is_refused(churn: hs.Workspace, tmp_path: Path)
     (tmp_path / "full" / "file").touch()
     with pytest.raises(InvalidInput, match="not empty"):
         package_image(churn, "churn", to=tmp_path / "full")
+    rename_model(churn, "churn", "Churn (2024)")
+    with pytest.raises(InvalidInput, match="is not a valid name for a model that is served"):
+        package_image(churn, "Churn (2024)", to=tmp_path / "a")
+    assert package_image(churn, "Churn (2024)", to=tmp_path / "mounted", model_only=True).version == 1
+    rename_model(churn, "Churn (2024)", "churn")
     with pytest.raises(NotFound, match="no base image"):
         package_image(churn, "churn", to=tmp_path / "a", base=tmp_path / "nowhere")
     with pytest.raises(InvalidInput, match="not an OCI image layout"):

@@ -11,6 +11,7 @@ from typing import Any
 
 from homeostat.core.errors import InvalidInput, NotFound, Refused, Unavailable
 from homeostat.core.extras import require
+from homeostat.core.paths import check_name
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
 from homeostat.registry import get_version
@@ -64,6 +65,7 @@ def deploy_on_ray(
     workspace made; MissingExtra without Ray; Unavailable without a cluster, or when the replicas do not start.
     """
     _check(host, port, (min_replicas, max_replicas), cpu, open_to_all or bool(tokens))
+    check_name(model, "name for a model that is served")
     found = get_version(ws, model, version, alias)
     if found.status == "refused":
         raise Refused(f"version {found.version} of '{model}' was refused by its gates", hint="deploy another version")

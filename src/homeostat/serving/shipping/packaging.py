@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from homeostat.core.errors import InvalidInput, Refused
 from homeostat.core.ids import new_id
+from homeostat.core.paths import check_name
 from homeostat.core.records import Record
 from homeostat.core.version import VERSION
 from homeostat.core.workspace import Workspace
@@ -74,12 +75,15 @@ def package_image(
     declares an environment brings it, from the interpreter `use`, or from where this machine serves it.
 
     Raises: NotFound for the version or a distribution; Refused for a pickle from elsewhere, another version of a
-    distribution, or an environment that is not here; InvalidInput when `to` is not empty.
+    distribution, or an environment that is not here; InvalidInput when `to` is not empty, or the model has a name that
+    nothing is served by.
     """
     folder = Path(to)
     if folder.exists() and any(folder.iterdir()):
         raise InvalidInput(f"{folder} is not empty", hint="name a new folder")
     found: ModelVersion = ws.registry.get_version(model, version, alias)
+    if not model_only:
+        check_name(found.model, "name for a model that is served")  # the image serves it by that
     with tempfile.TemporaryDirectory(prefix="homeostat-image-") as scratch:
         mine = found.flavor not in ("mlflow", "other")
         fetched = fetch(ws, model, found.version, Path(scratch) / "model", form="package" if mine else "mlflow")

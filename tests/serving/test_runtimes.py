@@ -12,12 +12,14 @@ import numpy as np
 import polars as pl
 import pytest
 import tritonclient.http as triton
+from onnx import TensorProto, helper
 
 import homeostat as hs
 from homeostat.core.errors import Refused, Unavailable
-from homeostat.registry import log_model
+from homeostat.registry import Field, Signature, log_model, put_package, register
 from homeostat.serving import PredictionClient, deploy, wait_ready
 from tests.serving.conftest import PlaneProcess, features
+from tests.serving.models import serialised, tabular, write_package
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(400, 4)).astype("f4")
@@ -253,3 +255,34 @@ def test_a_request_that_ends_the_worker_fails_alone(ws: hs.Workspace, plane: Pla
                     length = int(head.split(b":")[1])
             stream.read(length)
     assert statuses == [200, 200, 503, 200]
+
+
+def labels() -> bytes:
+    """An ONNX graph: "features" [n, 3] to "label" [n], "late" where the first is above zero, else "on time"."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["features", "first"], ["distance"], axis=1),
+            helper.make_node("Greater", ["distance", "zero"], ["above"]),
+            helper.make_node("Cast", ["above"], ["place"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["words", "place"], ["label"]),
+        ],
+        "labels",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 3])],
+        [helper.make_tensor_value_info("label", TensorProto.STRING, [None])],
+        [
+            helper.make_tensor("first", TensorProto.INT64, [], [0]),
+            helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+            helper.make_tensor("words", TensorProto.STRING, [2], [b"on time", b"late"]),
+        ],
+    )
+    return serialised(graph)
+
+
+def test_a_model_of_numbers_that_answers_with_texts(ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path) -> None:
+    signature = Signature(inputs=tabular().inputs, outputs=[Field(name="label", dtype="BYTES")])
+    folder = write_package(tmp_path / "labels", "model.onnx", labels(), "onnx", signature)
+    register(ws, "labels", put_package(ws, folder))
+    serve(ws, "labels")
+    for sign in (1.0, 1.0, -1.0, 1.0):
+        status, answer = plane.infer("labels", features([[sign, 0.0, 0.0]]))
+        assert (status, answer["outputs"][0]["data"]) == (200, ["late" if sign > 0 else "on time"])

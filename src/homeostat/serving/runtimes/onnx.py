@@ -91,6 +91,8 @@ class OnnxRuntime(Runtime):
         size = matrix.nbytes
         if size > _BOUND_BYTES or len(self._bound) >= _BOUND_SIZES or size in self._unfit:
             return
+        if any(output.dtype == object for output in outputs):  # no memory is shared for texts
+            return
         value = require("onnxruntime", extra="ml").OrtValue.ortvalue_from_numpy  # it shares the array's memory
         binding = self._session.io_binding()
         place, results = np.array(matrix, order="C"), [np.array(output, order="C") for output in outputs]

@@ -97,9 +97,12 @@ def conversations(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     for at in range(draw(st.integers(1, 6))):
         body = draw(st.binary(max_size=50))
         path = b"/p%d" % at
-        kind = draw(st.sampled_from(["length", "chunked", "get", "expect"]))
-        if kind == "get":
-            stream += b"GET %b HTTP/1.1\r\nHost: a\r\nX-Empty:\r\n\r\n" % path
+        kind = draw(st.sampled_from(["length", "chunked", "get", "expect", "upgrade", "upgrade-get"]))
+        # As Java's HttpClient asks by default.
+        offer = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAA\r\nUpgrade: h2c\r\n"
+        if kind.endswith("get"):
+            offered = offer if kind == "upgrade-get" else b""
+            stream += b"GET %b HTTP/1.1\r\nHost: a\r\nX-Empty:\r\n%b\r\n" % (path, offered)
             wanted.append(b"GET %b " % path)
             continue
         wanted.append(b"POST %b %b" % (path, body))
@@ -109,8 +112,8 @@ def conversations(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
             chunks = b"".join(b"%x;ext=1\r\n%b\r\n" % (len(part), part) for part in (body[:cut], body[cut:]) if part)
             stream += head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
         else:
-            expect = b"Expect: 100-continue\r\n" if kind == "expect" else b""
-            stream += head + expect + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            more = {"expect": b"Expect: 100-continue\r\n", "upgrade": offer}.get(kind, b"")
+            stream += head + more + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
     return stream, wanted
 
 
@@ -150,8 +153,10 @@ REFUSED = {
     "unknown method": (b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "no HTTP at all": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-    "upgrade": (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 400),
     "tunnel": (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "upgrade, chunked": (b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+                         b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "upgrade, the last": (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n", 400),
     "announced too long": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 201\r\n\r\n", 413),
     "chunked too long": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nc9\r\n" + bytes(201), 413),
     "long header": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 500 + b"\r\n\r\n", 431),

@@ -170,6 +170,22 @@ def test_expect_continue_is_answered_before_the_body_is_sent(plane: PlaneProcess
         assert connection.recv(10_000).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def test_who_offers_http2_is_answered_as_it_asked_and_a_target_may_be_a_whole_address(plane: PlaneProcess) -> None:
+    body = msgspec.json.encode(features([[1, 2, 3]]))
+    with socket.create_connection(("127.0.0.1", plane.port), timeout=300) as connection:
+        for target, cut in (
+            (b"/v2/models/delay/infer", 0),
+            (b"http://localhost/v2/models/delay/infer", len(body) // 2),
+        ):
+            head = (
+                b"POST %b HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: %d\r\nHost: localhost\r\n"
+                b"HTTP2-Settings: AAEAAEAAAAIAAAAA\r\nUpgrade: h2c\r\n\r\n" % (target, len(body))
+            )
+            connection.sendall(head + body[:cut])
+            connection.sendall(body[cut:])
+            assert connection.recv(10_000).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -131,6 +131,8 @@ class App:
     def _resolve(self, target: bytes) -> tuple[dict[bytes, Handler], bool] | None:
         """The handlers of a path by method, remembered under the target as it was sent."""
         path = target.partition(b"?")[0].decode("latin-1")
+        if path.startswith(("http://", "https://")):  # as proxies are asked (RFC 9112, 3.2.2)
+            path = "/" + path.partition("://")[2].partition("/")[2]
         parts = [unquote(part) for part in path.rstrip("/").split("/")[1:]]
         entry = self._route(parts)
         if entry is not None and len(self._handlers) < 1024 and len(target) < 1024:

@@ -1,9 +1,9 @@
 """One HTTP/1.1 connection on an asyncio transport, parsed by httptools (llhttp). It knows nothing about models.
 
 Kept: keep-alive, pipelining with answers in the order of their questions, chunked bodies, `Expect: 100-continue`, HEAD,
-slow readers (reading stops while the peer does not read), draining. Refused with `{"error": …}` and a closed
-connection: what llhttp calls malformed, Transfer-Encoding beside Content-Length, codings other than chunked, protocol
-upgrades, heads, bodies and waits over their limits.
+slow readers (reading stops while the peer does not read), draining; offers to speak another protocol are passed over.
+Refused with `{"error": …}` and a closed connection: what llhttp calls malformed, Transfer-Encoding beside
+Content-Length, codings other than chunked, heads, bodies and waits over their limits.
 """
 
 from __future__ import annotations
@@ -153,6 +153,7 @@ class Connection(asyncio.Protocol):
         self._read_paused = False
         self._newer = True  # HTTP/1.1, not 1.0
         self._fresh = True  # no request has been read yet
+        self._offered = False  # the head that was read last offers to speak another protocol
         self._whole: Head | None = None  # of the last request that was read whole and may be followed by others
         self._first = b""  # the packet that a message began with which is parsed
         self._completed = 0  # messages since
@@ -231,8 +232,8 @@ class Connection(asyncio.Protocol):
         self._whole = None
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse_later(400, "protocol upgrades are not supported here; speak HTTP/1.1")
+        except httptools.HttpParserUpgrade as stopped:
+            self._stay(data[stopped.args[0] :])
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Stop):
                 log.error("a request could not be handled", exc_info=error.__context__)
@@ -303,8 +304,6 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         headers = self._headers
-        if self._parser.should_upgrade():
-            self._stop(400, "protocol upgrades are not supported here; speak HTTP/1.1")
         length = headers.get(b"content-length")
         coding = headers.get(b"transfer-encoding")
         if coding is not None:
@@ -319,6 +318,10 @@ class Connection(asyncio.Protocol):
             self._stop(400, "only HTTP/1.0 and HTTP/1.1 are spoken here")
         if b"host" not in headers and newer:
             self._stop(400, "the Host header is missing")
+        if self._parser.should_upgrade():
+            self._offered = True
+            if self._parser.get_method() == b"CONNECT" or coding or not newer or not self._parser.should_keep_alive():
+                self._stop(400, "protocol upgrades are not supported here; speak HTTP/1.1")
         expected = headers.get(b"expect")
         if expected is not None:
             if expected.lower() != b"100-continue":
@@ -335,6 +338,8 @@ class Connection(asyncio.Protocol):
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
+        if self._offered:
+            return  # its body is still to come
         parser, parts = self._parser, self._parts
         if not parts:
             body = b""
@@ -353,6 +358,15 @@ class Connection(asyncio.Protocol):
         if persistent == b"":
             self._whole = Head(method, self._target, self._headers, len(body))
         self._ask(method, self._target, self._headers, body, persistent)
+
+    def _stay(self, data: bytes) -> None:
+        """Answer a request that offers to speak another protocol in this one (RFC 9110, 7.8), as Java's HttpClient does
+        by default. `data` follows its head; the parser leaves everything from there on to the other protocol."""
+        head = Head(self._parser.get_method(), self._target, self._headers,
+                    int(self._headers.get(b"content-length", 0)))  # fmt: skip
+        self._parser = httptools.HttpRequestParser(self)
+        self._offered = self._fresh = False
+        self._more(data, _Awaited(head, [], head.length))
 
     def _ask(
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes, persistent: bytes | None

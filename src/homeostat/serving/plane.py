@@ -35,7 +35,8 @@ from homeostat.serving.spool import spool_folder
 from homeostat.serving.tracing import tracer_of
 
 log = logging.getLogger("homeostat.serving")
-DRAIN_S = 10.0
+# How long what was asked may take to be answered after SIGTERM: less than the 30 s that Kubernetes gives a pod.
+DRAIN_S = 25.0
 RELEASE_S = 3.0
 
 
@@ -103,14 +104,15 @@ class Plane:
         app.fleet.listening = False
         following.cancel()
         refreshing.cancel()
+        drained_by = loop.time() + DRAIN_S
         with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
+            async with asyncio.timeout_at(drained_by):
                 while app.catalog.residency.held:
                     await asyncio.sleep(0.01)
         await follower.stop()
         app.server.drain()
         with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
+            async with asyncio.timeout_at(drained_by):
                 while app.server.connections:
                     await asyncio.sleep(0.01)
         sweeping.cancel()

@@ -87,7 +87,7 @@ class Supervisor:
                 )
             time.sleep(0.02)
 
-    def stop(self, timeout_s: float = 15.0) -> None:
+    def stop(self, timeout_s: float = 30.0) -> None:
         """Let the processes answer what they were asked, then end them. One that takes too long is killed."""
         self._stopping.set()
         for child in self._children:

@@ -80,7 +80,7 @@ def deploy_on_ray(
     serve = require("ray.serve", "ray")
     options: dict[str, Any] = {
         "name": "plane", "ray_actor_options": {"num_cpus": cpu}, "health_check_period_s": 1.0,
-        "graceful_shutdown_timeout_s": 20.0,
+        "graceful_shutdown_timeout_s": 35.0,
     }  # fmt: skip
     if min_replicas == max_replicas:
         options["num_replicas"] = min_replicas

@@ -22,7 +22,7 @@ from homeostat.core.errors import Unavailable
 from homeostat.core.records import Record
 from homeostat.serving.autoscale import TARGET
 
-STOP_S = 15.0
+STOP_S = 30.0
 
 
 class Serving(Record):

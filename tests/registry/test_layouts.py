@@ -89,12 +89,58 @@ def test_mlservers_settings_name_the_file(ws: hs.Workspace, tmp_path: Path, boos
     assert "no rows of input" in delay.onnx.reason
 
 
-def test_bentomls_store(ws: hs.Workspace, tmp_path: Path, booster: lightgbm.Booster):
+@pytest.mark.parametrize("file", ["model.bst", "iris.bst", "saved.model"])
+def test_mlservers_lightgbm_is_read_whatever_its_file_is_called(
+    ws: hs.Workspace, tmp_path: Path, booster: lightgbm.Booster, file: str
+):
+    settings = {"name": "delay", "implementation": "mlserver_lightgbm.LightGBMModel"}
+    if file != "model.bst":  # the one that MLServer looks for unless it is told another
+        settings["parameters"] = {"uri": f"./{file}"}  # type: ignore[assignment]
+    folder = write(tmp_path, {"model-settings.json": json.dumps(settings), file: booster.model_to_string()})
+    (delay,) = import_folder(ws, folder)
+    assert (delay.model, delay.flavor) == ("delay", "lightgbm")
+
+
+@pytest.mark.parametrize("file", ["model.bst", "model.json", "model.ubj"])
+def test_xgboost_as_mlserver_and_bentoml_keep_it(ws: hs.Workspace, tmp_path: Path, file: str):
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBClassifier(n_estimators=3, max_depth=2).fit(ROWS, LABELS)
+    data = bytes(model.get_booster().save_raw("json" if file == "model.json" else "ubj"))
+    settings = json.dumps({"name": "trees", "implementation": "mlserver_xgboost.XGBoostModel"})
+    write(tmp_path / "mlserver", {"model-settings.json": settings, file: data})
+    told = "name: stored\nversion: abc\nmodule: bentoml.xgboost\napi_version: v1\n"
+    write(tmp_path / "bento", {"model.yaml": told, "saved_model.ubj": bytes(model.get_booster().save_raw("ubj"))})
+    write(tmp_path / "alone", {"model.ubj": bytes(model.get_booster().save_raw("ubj")), "readme.md": "trees"})
+    for folder, name in (("mlserver", "trees"), ("bento", "stored"), ("alone", "alone")):
+        (version,) = import_folder(ws, tmp_path / folder)
+        assert (version.model, version.flavor) == (name, "xgboost")
+        answers = load_package(fetch(ws, name, dest=tmp_path / f"{name}-out")).predict(ROWS)
+        np.testing.assert_allclose(answers, model.predict_proba(ROWS)[:, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("file", ["model.cbm", "model.bin"])
+def test_catboost_as_mlserver_and_bentoml_keep_it(ws: hs.Workspace, tmp_path: Path, file: str):
+    catboost = pytest.importorskip("catboost")
+    model = catboost.CatBoostClassifier(iterations=3, verbose=0, allow_writing_files=False).fit(ROWS, LABELS)
+    model.save_model(str(tmp_path / "kept.cbm"))
+    data = (tmp_path / "kept.cbm").read_bytes()
+    settings = json.dumps({"name": "trees", "implementation": "mlserver_catboost.CatboostModel"})
+    write(tmp_path / "mlserver", {"model-settings.json": settings, file: data})
+    told = "name: stored\nversion: abc\nmodule: bentoml.catboost\napi_version: v1\n"
+    write(tmp_path / "bento", {"model.yaml": told, "saved_model.cbm": data})
+    for folder, name in (("mlserver", "trees"), ("bento", "stored")):
+        (version,) = import_folder(ws, tmp_path / folder)
+        assert (version.model, version.flavor) == (name, "catboost")
+
+
+@pytest.mark.parametrize("file", ["saved_model.txt", "saved_model.ubj"])
+def test_bentomls_store(ws: hs.Workspace, tmp_path: Path, booster: lightgbm.Booster, file: str):
+    """BentoML 1.4.39 keeps LightGBM's text as `saved_model.ubj`, earlier ones as `saved_model.txt`."""
     folder = write(tmp_path / "bentoml", {
         "models/delay/abc123/model.yaml": "name: delay\nversion: abc123\nmodule: bentoml.lightgbm\napi_version: v1\n",
-        "models/delay/abc123/saved_model.txt": booster.model_to_string(),
+        f"models/delay/abc123/{file}": booster.model_to_string(),
         "models/delay/older/model.yaml": "name: delay\nversion: older\nmodule: bentoml.lightgbm\n",
-        "models/delay/older/saved_model.txt": "not looked at",
+        f"models/delay/older/{file}": "not looked at",
         "models/delay/latest": "abc123",
     })  # fmt: skip
     (delay,) = import_folder(ws, folder)
@@ -175,7 +221,8 @@ def test_a_pickles_code_never_runs_in_this_process(ws: hs.Workspace, tmp_path: P
     ({"config.pbtxt": 'platform: "tensorrt_plan"', "1/model.plan": b""}, "backend 'tensorrt_plan'"),
     ({"config.pbtxt": 'name: "x"'}, "no numbered folder"),
     ({"config.pbtxt": "name: [", "1/model.onnx": b""}, "value was expected"),
-    ({"model-settings.json": mlserver("x", "mlserver_xgboost.XGBoostModel", "m.json")}, "XGBoostModel"),
+    ({"model-settings.json": mlserver("x", "mlserver_xgboost.XGBoostModel", "m.json")}, "no such file"),
+    ({"model-settings.json": mlserver("x", "mlserver_mllib.MLlibModel", "m.json")}, "MLlibModel"),
     ({"model-settings.json": mlserver("x", "mlserver_sklearn.SKLearnModel", "../../etc/passwd")}, "not lie inside"),
     ({"model-settings.json": mlserver("x", "mlserver_onnx.OnnxModel", "s3://bucket/model.onnx")}, "fetch it"),
     ({"model-settings.json": "[]"}, "no fields"),

@@ -9,12 +9,14 @@ from homeostat.registry.layouts.found import Form, FoundModel, mapping, read_sma
 
 FILE = "model.yaml"
 _LATEST = "latest"
-# BentoML calls the files alike whatever is in them.
-_FILES: dict[str, tuple[str, Form]] = {
-    "bentoml.onnx": ("saved_model.onnx", "onnx"),
-    "bentoml.lightgbm": ("saved_model.txt", "lightgbm"),
-    "bentoml.sklearn": ("saved_model.pkl", "pickle"),
-    "bentoml.picklable_model": ("saved_model.pkl", "pickle"),
+# By the framework: what the file is, and what BentoML's releases call it, the newest first.
+_FILES: dict[str, tuple[Form, tuple[str, ...]]] = {
+    "bentoml.onnx": ("onnx", ("saved_model.onnx",)),
+    "bentoml.lightgbm": ("lightgbm", ("saved_model.ubj", "saved_model.txt")),
+    "bentoml.xgboost": ("xgboost", ("saved_model.ubj", "saved_model.json")),
+    "bentoml.catboost": ("catboost", ("saved_model.cbm",)),
+    "bentoml.sklearn": ("pickle", ("saved_model.pkl",)),
+    "bentoml.picklable_model": ("pickle", ("saved_model.pkl",)),
 }
 
 
@@ -44,11 +46,12 @@ def read_bentoml(folder: Path, name: str) -> FoundModel:
     if module not in _FILES:
         raise InvalidInput(
             f"'{known}' was saved with {module or 'no framework'}; none of it runs here",
-            hint="save it with bentoml.onnx, bentoml.lightgbm or bentoml.sklearn",
+            hint="save it with bentoml.onnx, lightgbm, xgboost, catboost or sklearn",
         )
-    file, form = _FILES[module]
-    if not (folder / file).is_file():
-        raise InvalidInput(f"'{known}' was saved with {module}, and there is no '{file}' beside its {FILE}")
+    form, files = _FILES[module]
+    file = next((name for name in files if (folder / name).is_file()), None)
+    if file is None:
+        raise InvalidInput(f"'{known}' was saved with {module}, and there is no '{files[0]}' beside its {FILE}")
     return FoundModel(
         name=known, layout="bentoml", form=form, file=folder / file, version=text(said.get("version")),
         tags={"bentoml.module": module},

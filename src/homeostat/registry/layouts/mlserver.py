@@ -8,15 +8,21 @@ from typing import Any, cast
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.paths import inside
-from homeostat.registry.layouts.found import FoundModel, existing, form_of, mapping, read_small, text
+from homeostat.registry.layouts.found import Form, FoundModel, existing, form_of, mapping, read_small, text
 from homeostat.registry.layouts.mlflow import read_mlflow
 from homeostat.registry.model import Field
 
 FILE = "model-settings.json"
-# By the first part of the runtime's module.
-_KNOWN = ("mlserver_sklearn", "mlserver_lightgbm", "mlserver_onnx", "mlserver_mlflow")
-# What MLServer looks for when the settings name no file.
-_USUAL = ("model.joblib", "model.pickle", "model.pkl", "model.txt", "model.bst", "model.onnx")
+# By the first part of the runtime's module: what its file is, whatever it is called (None: its name tells), and what
+# MLServer looks for when the settings name no file.
+_KNOWN: dict[str, tuple[Form | None, tuple[str, ...]]] = {
+    "mlserver_sklearn": (None, ("model.joblib", "model.pickle", "model.pkl")),
+    "mlserver_lightgbm": ("lightgbm", ("model.bst", "model.txt")),
+    "mlserver_xgboost": ("xgboost", ("model.bst", "model.json", "model.ubj")),
+    "mlserver_catboost": ("catboost", ("model.cbm", "model.bin")),
+    "mlserver_onnx": ("onnx", ("model.onnx",)),
+    "mlserver_mlflow": (None, ()),
+}
 
 
 def read_mlserver(folder: Path, name: str) -> FoundModel:
@@ -29,26 +35,27 @@ def read_mlserver(folder: Path, name: str) -> FoundModel:
     parameters = said.get("parameters")
     given = mapping(parameters, f"the parameters in {FILE}") if parameters is not None else {}
     known = text(said.get("name")) or name
-    if runtime.split(".")[0] not in _KNOWN:
+    if (kind := runtime.split(".")[0]) not in _KNOWN:
         raise InvalidInput(
             f"'{known}' runs as {runtime or 'nothing'} in MLServer; that runtime is not read here",
             hint="export the model as ONNX, or register a Python function with log_model",
         )
-    path = _file(folder, text(given.get("uri")))
+    form, usual = _KNOWN[kind]
+    path = _file(folder, text(given.get("uri")), usual)
     version = text(given.get("version"))
     if path.is_dir():
         import msgspec
 
         return msgspec.structs.replace(read_mlflow(path, known), layout="mlserver", version=version)
     return FoundModel(
-        name=known, layout="mlserver", form=form_of(path, f"'{known}'"), file=path, version=version,
+        name=known, layout="mlserver", form=form or form_of(path, f"'{known}'"), file=path, version=version,
         inputs=_fields(said.get("inputs")), tags={"mlserver.implementation": runtime},
     )  # fmt: skip
 
 
-def _file(folder: Path, uri: str) -> Path:
+def _file(folder: Path, uri: str, usual: tuple[str, ...]) -> Path:
     if not uri:
-        found = [folder / name for name in _USUAL if (folder / name).is_file()]
+        found = [folder / name for name in usual if (folder / name).is_file()]
         if not found:
             raise InvalidInput(f"{FILE} names no file, and none of the usual ones is beside it")
         return found[0]

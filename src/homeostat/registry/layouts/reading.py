@@ -13,7 +13,12 @@ from homeostat.registry.layouts import bentoml, mlflow, mlserver, triton
 from homeostat.registry.layouts.found import FoundModel, form_of, read_small
 from homeostat.registry.manifest import MANIFEST
 
-_ENDS = (".onnx", ".lgb", ".pkl", ".pickle", ".joblib")
+# The ends of the names of a folder's only model. Those of the second line count where there is none of the first: they
+# also stand for what lies beside a model, such as its weights.
+_ENDS = (
+    (".onnx", ".lgb", ".pkl", ".pickle", ".joblib"),
+    (".ubj", ".xgb", ".cbm", ".skops", ".pt2", ".pth", ".pt"),
+)
 # Folders below the one that is named: BentoML's store is models/NAME/VERSION, others lie nearer.
 _DEEPEST = 3
 
@@ -22,8 +27,8 @@ def read_layout(path: Path, name: str | None = None) -> list[FoundModel]:
     """The models in `path`: a file, a model's folder, or a repository of such folders.
 
     Known are packages of ours, MLflow's `MLmodel`, MLServer's `model-settings.json`, Triton's and BentoML's folders,
-    and a folder with one ONNX, LightGBM or pickled file. `name` is what a single model is called; each else has the
-    name its layout gives it, or its folder's. Nothing of a model is loaded.
+    and a folder with one file of the kinds that are read alone. `name` is what a single model is called; each else has
+    the name its layout gives it, or its folder's. Nothing of a model is loaded.
 
     Raises: NotFound for no such path; InvalidInput when there is no model, or one that nothing here runs.
     """
@@ -72,8 +77,11 @@ def _model(folder: Path) -> FoundModel | None:
     numbered = any((path / "model.onnx").is_file() for path in triton.numbered(folder))
     if (folder / triton.FILE).is_file() or numbered:
         return triton.read_triton(folder, name)
-    models = [path for path in files if path.suffix.lower() in _ENDS or path.name == "model.txt"]
-    return msgspec.structs.replace(_file(models[0]), name=name) if len(models) == 1 else None
+    for ends in _ENDS:
+        models = [path for path in files if path.suffix.lower() in ends or path.name == "model.txt"]
+        if models:
+            return msgspec.structs.replace(_file(models[0]), name=name) if len(models) == 1 else None
+    return None
 
 
 def _file(path: Path) -> FoundModel:

@@ -11,7 +11,7 @@ import pytest
 
 import homeostat as hs
 from homeostat.core.errors import Conflict, InvalidInput, NotFound
-from homeostat.monitoring import TrainingTable
+from homeostat.monitoring import TrainingTable, joined
 from tests.monitoring.world import DAY, FEATURES, START, World, log_rows
 
 TRAINING = TrainingTable(table="examples", time="time_ms", target="late", key="id", known="known_ms")
@@ -162,9 +162,43 @@ def test_labels_are_kept_once_corrected_later_and_never_contradicted(any_ws: hs.
     assert sorted(read_labels(any_ws, "m").rows()) == [("a", 1.0, 10), ("b", 1.0, 30), ("c", 0.0, 30)]
 
 
+def test_labels_find_their_prediction_by_request_or_by_key_and_time(any_ws: hs.Workspace) -> None:
+    """One customer is asked about three times, the last time twice; somebody else has no key."""
+    rows = pl.DataFrame({
+        "id": ["r1", "r2", "r3", "r4", "r5"], "key": ["ann", "ann", "ann", "ann", None],
+        "time_ms": [START, START + 10, START + 20, START + 20, START + 30], **{name: [0.0] * 5 for name in FEATURES},
+    })  # fmt: skip
+    log_rows(any_ws, "m", 1, rows, np.array([0.1, 0.2, 0.3, 0.4, 0.5]))
+    at = START + 100
+    by_time = {"key": ["ann", "ann"], "time_ms": [START, START + 20], "label": [1, 0], "label_ms": [at, at]}
+    assert any_ws.monitoring.record_labels("m", pl.DataFrame(by_time)) == 2
+    assert any_ws.monitoring.record_labels("m", pl.DataFrame(by_time)) == 0
+    by_request = {"request_id": "m-champion-r5", "label": 1, "label_ms": at}
+    elsewhere = {"request_id": "m-champion-r2", "row": 1, "label": 0, "label_ms": at}
+    assert [any_ws.monitoring.record_labels("m", [one]) for one in (by_request, elsewhere)] == [1, 1]
+
+    def told() -> list[tuple[str, float | None]]:
+        frame = joined(any_ws, "m", START, START + DAY).frame
+        ids = frame["request_id"].str.strip_prefix("m-champion-").to_list()
+        return list(zip(ids, frame["label"].to_list(), strict=True))
+
+    assert [one for one in told() if one[1] is not None] == [("r1", 1.0), ("r4", 0.0), ("r5", 1.0)]
+    later = pl.DataFrame({"key": ["ann"], "label": [1], "label_ms": [at + 1]})
+    assert any_ws.monitoring.record_labels("m", later) == 1
+    assert ("r1", 1.0) in told(), "what names one prediction goes before what is told of the key"
+    with pytest.raises(Conflict, match=f"'ann' at {START} was labelled 1 at {at}, and now 0"):
+        any_ws.monitoring.record_labels("m", pl.DataFrame({**by_time, "label": [0, 0]}))
+    with pytest.raises(Conflict, match="request 'm-champion-r5', row 0, was labelled 1"):
+        any_ws.monitoring.record_labels("m", [{**by_request, "label": 0}])
+
+
 @pytest.mark.parametrize(
     ("frame", "says"),
     [
+        ({"request_id": [None], "label": [1], "label_ms": [1]}, "1 of 1 rows have no request_id"),
+        ({"request_id": ["x" * 250], "label": [1], "label_ms": [1]}, "longer than 230 characters"),
+        ({"key": ["\x1frequest"], "label": [1], "label_ms": [1]}, "control character"),
+        ({"key": ["a"], "time_ms": ["noon"], "label": [1], "label_ms": [1]}, "do not fit"),
         ({"key": ["a"], "label": [1]}, "no column 'label_ms'"),
         ({"key": ["a"], "label": [None], "label_ms": [1]}, "1 of 1 rows have no label"),
         ({"key": ["a"], "label": ["late"], "label_ms": [1]}, "do not fit"),

@@ -95,7 +95,8 @@ def log_rows(
     ws: hs.Workspace, model: str, version: int, rows: pl.DataFrame, scores: np.ndarray,
     role: str = "champion", took_ms: float = 5.0, failed: int = 0, plane: str = "test",
 ) -> None:  # fmt: skip
-    """Append rows to the prediction log, each a request of its own; the first `failed` of them as errors."""
+    """Append rows to the prediction log, each a request of its own, with its id as key unless there is a column `key`;
+    the first `failed` of them as errors."""
     writer = SpoolWriter(spool_folder(ws.home), plane)
     roles = {"champion": 0, "canary": 1, "shadow": 2}
     for status, part, score in (
@@ -105,12 +106,13 @@ def log_rows(
         if part.is_empty():
             continue
         n = part.height
+        keys = part["key" if "key" in part.columns else "id"]
         times = part["time_ms"].to_numpy().astype("<i8")
         values = np.ascontiguousarray(part.select(pl.col(FEATURES).cast(pl.Float32)).to_numpy())
         outputs = [Block(["probability"], "FP32", [], score.astype("<f4").tobytes())] if status == 200 else []
         batch = Batch(
             model, version, status, [f"{model}-{role}-{key}" for key in part["id"]], np.ones(n, "<u4").tobytes(),
-            bytes([roles[role]]) * n, struct.pack("<I", int(took_ms * 1000)) * n, times.tobytes(), part["id"].to_list(),
+            bytes([roles[role]]) * n, struct.pack("<I", int(took_ms * 1000)) * n, times.tobytes(), keys.to_list(),
             times.tobytes(), [Block(FEATURES, "FP32", [len(FEATURES)], values.tobytes())], outputs,
         )  # fmt: skip
         writer.write(frame(batch))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from homeostat.core.workspace import Workspace
 from homeostat.monitoring.labels import read_labels
+from homeostat.monitoring.naming import is_at, is_exact, of_key_at, of_request
 from homeostat.serving import predictions
 
 DAY_MS = 86_400_000
@@ -55,7 +56,8 @@ def joined(
 ) -> Joined:
     """Predictions with time in [from_ms, to_ms) and the labels known before `at_ms` (default: all that is known).
 
-    Of several answers for one key the last counts. `columns` are logged inputs to bring along (None: all). Rows of
+    Of several answers for one key the last counts, and beside it each whose label names it by request or by key and
+    time. `columns` are logged inputs to bring along (None: all). Rows of
     failed requests have a null score.
     """
     wanted = None if columns is None else [*SCORES, *columns]
@@ -73,11 +75,33 @@ def with_truth(
     if log.is_empty():
         nothing = (pl.lit(None, pl.Float64).alias("label"), pl.lit(None, pl.Int64).alias("label_ms"))
         return Joined(log.with_columns(nothing), from_ms, to_ms, at_ms or to_ms, within_ms)
-    keyed = log.filter(pl.col("key").is_not_null()).unique("key", keep="last", maintain_order=True)
     # The truth about a prediction is never known before it was asked for.
     truth = read_labels(ws, model, from_ms, at_ms)
-    frame = pl.concat([keyed.join(truth, on="key", how="left"), log.filter(pl.col("key").is_null())], how="diagonal")
+    exact = truth.filter(is_exact(pl.col("key")))
+    parts: list[pl.DataFrame] = []
+    if exact.height:
+        known, log = _exactly(log, exact)
+        parts.append(known)
+    keyed = log.filter(pl.col("key").is_not_null()).unique("key", keep="last", maintain_order=True)
+    parts += [keyed.join(truth, on="key", how="left"), log.filter(pl.col("key").is_null())]
+    frame = pl.concat(parts, how="diagonal")
     return Joined(frame.sort("time_ms", "request_id", "row"), from_ms, to_ms, at_ms or to_ms, within_ms)
+
+
+def _exactly(log: pl.DataFrame, truth: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that labels name by request or by key and time, with what they say, and all others. Where both name one,
+    the request's counts."""
+    at = is_at(pl.col("key"))
+    by_request = of_request(pl.col("request_id"), pl.col("row")).alias("named")
+    by_time = of_key_at(pl.col("key"), pl.col("time_ms")).alias("named")
+    asked = log.with_columns(by_request).join(truth.filter(~at), left_on="named", right_on="key", how="left")
+    asked = asked.drop("named")
+    known = asked.filter(pl.col("label").is_not_null())
+    rest = asked.filter(pl.col("label").is_null()).drop("label", "label_ms")
+    timed = rest.with_columns(by_time).join(truth.filter(at), left_on="named", right_on="key", how="left").drop("named")
+    # Asked again about the same key and time: the last answer counts.
+    again = timed.filter(pl.col("label").is_not_null()).unique(["key", "time_ms"], keep="last", maintain_order=True)
+    return pl.concat([known, again]), timed.filter(pl.col("label").is_null()).drop("label", "label_ms")
 
 
 def days_of(frame: pl.DataFrame) -> NDArray[np.int64]:

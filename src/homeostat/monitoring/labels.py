@@ -27,10 +27,15 @@ _CHUNK = 5000
 def record_labels(ws: Workspace, model: str, labels: Frame) -> int:
     """Keep the truth about predictions: columns key, label (a number; 0/1 or true/false for a classifier), label_ms.
 
+    A label is of the prediction with that `key`, of several the last; with a column `time_ms` of the one with that key
+    and that time of its own; with `request_id` instead of `key` (and `row`, from 0, where a request has several) of
+    that answer.
+
     `label_ms` is when the truth was known (ms UTC), not when it happened. The same row again changes nothing; a
     correction is a new row with a later `label_ms`, and the newest known one counts. Gives the number of new rows.
 
-    Raises: InvalidInput for a missing column or value; Conflict when a key has another label at the same moment.
+    Raises: InvalidInput for a missing column or value; Conflict when the same prediction has another label at the same
+    moment.
     """
     check_name(model, "model name")
     frame = _checked(to_polars(labels))
@@ -55,7 +60,10 @@ def record_labels(ws: Workspace, model: str, labels: Frame) -> int:
 
 
 def read_labels(ws: Workspace, model: str, from_ms: int | None = None, to_ms: int | None = None) -> pl.DataFrame:
-    """Labels known in [from_ms, to_ms): key, label, label_ms; of several for one key the newest."""
+    """Labels known in [from_ms, to_ms): key, label, label_ms; of several for one key the newest.
+
+    What is named by request, or by key and time, has a `key` of its own kind (`homeostat.monitoring.naming`).
+    """
     import polars as pl
 
     t = store.label.c
@@ -90,6 +98,8 @@ def _insert(c: sa.Connection, rows: list[dict[str, Any]]) -> int:
 
 
 def _refuse_changed(c: sa.Connection, model: str, lowest: int, highest: int, rows: list[dict[str, Any]]) -> None:
+    from homeostat.monitoring.naming import shown
+
     t = store.label.c
     query = sa.select(t.key, t.label_ms, t.label).where(t.model == model, t.label_ms.between(lowest, highest))
     kept = {(row.key, row.label_ms): row.label for row in c.execute(query)}
@@ -97,33 +107,47 @@ def _refuse_changed(c: sa.Connection, model: str, lowest: int, highest: int, row
         before = kept[row["key"], row["label_ms"]]
         if before != row["label"]:
             raise Conflict(
-                f"'{row['key'][:80]}' was labelled {before:g} at {row['label_ms']}, and now {row['label']:g}",
+                f"{shown(row['key'])} was labelled {before:g} at {row['label_ms']}, and now {row['label']:g}",
                 hint="give the correction the later label_ms at which it became known",
-                key=row["key"][:80],
+                key=shown(row["key"]),
             )
+
+
+def _told(name: str, given: list[str]) -> str:
+    """What a column that lacks a value is called by who gave it."""
+    if name != "key":
+        return name
+    if "request_id" in given:
+        return "request_id or row" if "row" in given else "request_id"
+    return "key or time_ms" if "time_ms" in given else "key"
 
 
 def _checked(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
+    from homeostat.monitoring.naming import named
+
+    given = frame.columns
     for name in _COLUMNS:
-        if name not in frame.columns:
+        if name not in given and not (name == "key" and "request_id" in given):
             raise InvalidInput(
                 f"the labels have no column '{name}'",
-                hint=f"give {', '.join(_COLUMNS)}; got {', '.join(frame.columns)[:200]}",
+                hint=f"give key (or request_id), label, label_ms; got {', '.join(given)[:200]}",
             )
     kinds = {"key": pl.String, "label": pl.Float64, "label_ms": pl.Int64}
     try:
+        frame = named(frame)
         checked = frame.select(pl.col(name).cast(kind) for name, kind in kinds.items())
     except pl.exceptions.PolarsError as error:
         raise InvalidInput(
-            f"the labels do not fit: {error}", hint="key is text, label a number, label_ms ms UTC"
+            f"the labels do not fit: {error}", hint="key is text, label a number, label_ms and time_ms ms UTC"
         ) from error
     for name in _COLUMNS:
         empty = checked[name].null_count()
         if empty:
             raise InvalidInput(
-                f"{empty} of {checked.height} rows have no {name}", hint="leave out rows without truth yet"
+                f"{empty} of {checked.height} rows have no {_told(name, given)}",
+                hint="leave out rows without truth yet",
             )
     if not checked["label"].is_finite().all():
         raise InvalidInput("a label is not a finite number", hint="leave out rows without truth yet")

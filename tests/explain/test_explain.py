@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
@@ -16,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier, XGBRegressor
 
 import homeostat as hs
-from homeostat.core.errors import InvalidInput, NotFound, Refused
+from homeostat.core.errors import InvalidInput, NotFound, Refused, StepFailed
 from homeostat.explain import compute_importance, explain_rows
 from homeostat.explain.permutation import permutation
 from homeostat.explain.shapley import shapley
@@ -146,7 +148,7 @@ def test_texts_are_explained_and_what_cannot_be_says_why(ws: hs.Workspace, rows:
     with pytest.raises(InvalidInput, match="'hour' cannot be 'late'"):
         ws.explain.explain_row("words", {"carrier": "UA", "hour": "late"})
     hs.log_model(ws, "own", Doubled(), pl.DataFrame(rows, schema=NAMES))
-    with pytest.raises(Refused, match="rows are not explained for 'own' version 1.*pickle"):
+    with pytest.raises(Refused, match="version 1 of 'own' is code that no run of this workspace has made"):
         ws.explain.explain_row("own", dict.fromkeys(NAMES, 1.0))
     hs.package_model(LinearRegression().fit(rows, rows[:, 0]), pl.DataFrame(rows, schema=NAMES), tmp_path / "p")
     hs.log_model(ws, "bare", tmp_path / "p" / "model.onnx", None)
@@ -158,6 +160,52 @@ def test_texts_are_explained_and_what_cannot_be_says_why(ws: hs.Workspace, rows:
 class Doubled:
     def predict(self, rows: Any) -> Any:
         return 2 * rows[:, 0]
+
+
+def test_what_is_code_is_explained_in_a_process_of_its_own(
+    any_ws: hs.Workspace, rows: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    trace = tmp_path / "trace"
+
+    def own(given: np.ndarray) -> np.ndarray:
+        trace.write_text(f"{os.getpid()} {'A_TOKEN' in os.environ}")
+        print("what a model prints is no part of the answer")
+        return 3 * given[:, 0] - given[:, 1]
+
+    def texts(given: Any) -> Any:
+        return np.where(given["carrier"] == "UA", 5.0, 0.0) + given["hour"].to_numpy()
+
+    def failing(given: np.ndarray) -> np.ndarray:
+        if len(given) == 1:
+            raise ValueError("one row is\ntoo few")
+        return given[:, 0]
+
+    def words_only(given: np.ndarray) -> np.ndarray:
+        return np.array(["high"] * len(given))
+
+    table = pl.DataFrame(rows, schema=NAMES)
+    words = pl.DataFrame({"carrier": ["AA", "UA"] * 50, "hour": [float(hour) for hour in range(100)]})
+    with hs.run("own code", ws=any_ws):
+        for name, model in (("own", own), ("failing", failing), ("named", words_only)):
+            hs.log_model(any_ws, name, model, table)
+        hs.log_model(any_ws, "texts", texts, words)
+    monkeypatch.setenv("A_TOKEN", "secret")
+    told = any_ws.explain.explain_row("own", {"strong": 2.0, "weak": -0.5, "noise": 1.0})
+    process, has_token = trace.read_text().split()
+    assert int(process) != os.getpid() and has_token == "False"
+    mean = table.head(100).mean().row(0)
+    by_name = {c.feature: c.contribution for c in told.contributions}
+    assert by_name == pytest.approx({"strong": 3 * (2 - mean[0]), "weak": 0.5 + mean[1], "noise": 0}, abs=1e-4)
+    trace.unlink()
+    with pytest.raises(InvalidInput, match="'strong' cannot be 'much'"):
+        any_ws.explain.explain_row("own", {"strong": "much", "weak": 0.0, "noise": 0.0})
+    assert not trace.exists(), "a row that does not fit is refused before anything runs"
+    first = any_ws.explain.explain_row("texts", {"carrier": "UA", "hour": 49.5}).contributions[0]
+    assert (first.feature, first.value) == ("carrier", "UA") and first.contribution == pytest.approx(2.5)
+    with pytest.raises(StepFailed, match="version 1 of 'failing' could not be explained: ValueError: one row is too"):
+        any_ws.explain.explain_row("failing", dict.fromkeys(NAMES, 1.0))
+    with pytest.raises(Refused, match="version 1 of 'named' answers with no numbers"):
+        any_ws.explain.explain_row("named", dict.fromkeys(NAMES, 1.0))
 
 
 @settings(max_examples=40, deadline=None)

@@ -254,3 +254,38 @@ def test_models_are_loaded_and_unloaded_through_tritonclient(plane: PlaneProcess
             client.unload_model("late")
     finally:
         client.close()
+
+
+def test_rows_of_a_model_that_is_code_are_explained_by_its_worker(plane: PlaneProcess, tmp_path: Path) -> None:
+    import os
+
+    import polars as pl
+
+    import homeostat as hs
+
+    trace = tmp_path / "trace"
+
+    def own(rows: Any) -> Any:
+        with trace.open("a") as file:
+            file.write(f"{os.getpid()} {len(rows)}\n")
+        return np.where(rows["city"] == "Bern", 10.0, 0.0) + rows["amount"].to_numpy()
+
+    table = pl.DataFrame(
+        {"city": ["Bern", "Rome"] * 60, "amount": [float(n) for n in range(120)], "n": list(range(120))}
+    )
+    with hs.run("own code", ws=plane.ws):
+        hs.log_model(plane.ws, "code", own, table)
+    wait_ready(plane.ws, "code", deploy(plane.ws, "code").generation)
+    trace.unlink()
+    body = {"instances": [["Bern", 49.5, 3], {"city": "Rome", "amount": None, "n": 0}]}
+    status, answer = post(plane, "/v1/models/code:explain", body)
+    assert status == 200, answer
+    first = answer["explanations"][0]
+    assert first["contributions"] == pytest.approx({"city": 5, "amount": 0, "n": 0}) and first["prediction"] == 59.5
+    asked = [line.split() for line in trace.read_text().splitlines()]
+    assert len({process for process, _ in asked}) == 1 and max(int(rows) for _, rows in asked) <= 1024
+    status, answer = post(plane, "/v1/models/code:explain", {"instances": [["Bern", 1.0, None]]})
+    assert status == 400 and "feature 'n' cannot be missing: it is INT64" in answer["error"]
+    trace.unlink()
+    assert post(plane, "/v1/models/code:predict", {"instances": [["Bern", 1.0, 2]]})[0] == 200
+    assert trace.read_text().split()[0] == asked[0][0], "the worker that predicts is the one that was asked"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from homeostat.core.records import Record
 
+# What each feature of the signature is; None is a missing value.
+Row = dict[str, float | str | bool | None]
+
 
 class FeatureImportance(Record):
     """How much a feature matters to a model.

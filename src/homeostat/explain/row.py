@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from homeostat.core.errors import InvalidInput, Refused
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
-from homeostat.explain.model import Contribution, RowExplanation
-from homeostat.registry import LoadedModel, ModelVersion, get_version, load_model
+from homeostat.explain.by_code import BY_CODE, explained_in_a_process
+from homeostat.explain.model import Row, RowExplanation
+from homeostat.registry import LoadedModel, ModelVersion, get_version, load_model, sample_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
-    from numpy.typing import NDArray
 
-Row = dict[str, float | str | bool | None]
+    from homeostat.explain.answers import Ask
 
 _MOST = 500
 
@@ -27,17 +26,25 @@ def explain_row(ws: Workspace, model: str, row: Row, version: int | None = None)
 
     `row` gives each feature of the signature; None is a missing value. Of a model with several outputs the greatest is
     explained. LightGBM, XGBoost and CatBoost tell what each feature added to the raw score (TreeSHAP, exact). Any other
-    model that has an ONNX form is asked what it answers where features have the values they have in rows of the sample
-    kept with the version: exact for up to 8 features, else of orders drawn, the same ones each time.
+    model is asked what it answers where features have the values they have in rows of the sample kept with the version:
+    exact for up to 8 features, else of orders drawn, the same ones each time. What is a pickle and has no ONNX form is
+    asked in a process of its own, if a run of this workspace has made it.
 
     Raises: InvalidInput for a feature that is missing or unknown, or a value it cannot have; Refused for one of these
-    others that keeps no sample, has no ONNX form, answers with no numbers, or has more than 500 features.
+    others that keeps no sample, answers with no numbers, is code of unknown origin, or has more than 500 features;
+    StepFailed when the model fails.
     """
     return explain_rows(ws, model, [row], version)[0]
 
 
-def explain_rows(ws: Workspace, model: str, rows: Iterable[Row], version: int | None = None) -> list[RowExplanation]:
-    """As `explain_row`, of several rows: the model is loaded once."""
+def explain_rows(
+    ws: Workspace, model: str, rows: Iterable[Row], version: int | None = None, *, ask: Ask | None = None
+) -> list[RowExplanation]:
+    """As `explain_row`, of several rows: the model is loaded once.
+
+    `ask` is how a caller that holds the model already has it answer the rows of a table; used where it has no form that
+    runs no code.
+    """
     found = get_version(ws, model, version)
     names = [field.name for field in found.signature.inputs]
     given = list(rows)
@@ -48,7 +55,7 @@ def explain_rows(ws: Workspace, model: str, rows: Iterable[Row], version: int | 
     loaded = _trees(ws, found)
     if loaded is not None:
         return _of_trees(found, loaded, names, given)
-    return _of_answers(found, *_beside(ws, found), names, given)
+    return _of_answers(ws, found, ask, names, given)
 
 
 def _check(row: Row, names: list[str]) -> None:
@@ -71,29 +78,49 @@ def _trees(ws: Workspace, found: ModelVersion) -> LoadedModel | None:
 def _of_trees(found: ModelVersion, loaded: LoadedModel, names: list[str], rows: list[Row]) -> list[RowExplanation]:
     import numpy as np
 
+    from homeostat.explain.answers import numbers_of, told
     from homeostat.explain.trees import shapley_of_trees
 
     features = np.array([[_number(name, row[name]) for name in names] for row in rows], dtype=np.float64)
     parts = shapley_of_trees(found.flavor, loaded.original, features)
-    answers = _numbers(found, loaded.predict(features))
-    told: list[RowExplanation] = []
+    answers = numbers_of(found.model, found.version, loaded.predict(features))
+    explained: list[RowExplanation] = []
     for row, answer, every in zip(rows, answers, parts, strict=True):
         # Where the answer is the class itself, that is the one with the greatest score.
         output = int(np.argmax(answer if len(answer) == len(every) else every.sum(axis=1)))
-        told.append(_told(found, names, row, float(answer[output % len(answer)]), output, every[output]))
-    return told
+        prediction = float(answer[output % len(answer)])
+        explained.append(told(found.model, found.version, names, row, prediction, output, every[output]))
+    return explained
 
 
-def _beside(ws: Workspace, found: ModelVersion) -> tuple[LoadedModel, pl.DataFrame]:
-    """The model in a form that runs no code of its own, and the rows to compare with."""
-    try:
-        loaded = load_model(ws, found.model, found.version)
-    except Refused as error:
+def _of_answers(
+    ws: Workspace, found: ModelVersion, ask: Ask | None, names: list[str], rows: list[Row]
+) -> list[RowExplanation]:
+    from homeostat.explain.answers import explained_by_answers, table_of
+
+    model, version = found.model, found.version
+    refused: Refused | None = None
+    if ask is None or found.onnx.file is not None:
+        try:
+            ask = load_model(ws, model, version).predict
+        except Refused as error:
+            refused = error
+    if refused is not None and found.flavor not in BY_CODE:
         raise Refused(
-            f"rows are not explained for '{found.model}' version {found.version}: {error.message}",
-            hint="register it in a form that converts to ONNX; `homeostat explain importance` works for every model",
-        ) from error
-    sample = loaded.sample()
+            f"rows are not explained for '{model}' version {version}: {refused.message}",
+            hint=f"deploy it, and ask its data plane: POST /v1/models/{model}:explain",
+        ) from refused
+    sample = _compared(ws, found)
+    if ask is not None:
+        return explained_by_answers(model, version, ask, sample, names, rows)
+    for row in rows:
+        table_of(row, sample.select(names))
+    return explained_in_a_process(ws, found, rows)
+
+
+def _compared(ws: Workspace, found: ModelVersion) -> pl.DataFrame:
+    """The rows to compare with."""
+    sample = sample_of(ws, found.model, found.version)
     if sample is None:
         raise Refused(
             f"version {found.version} of '{found.model}' keeps no sample to compare a row with",
@@ -105,71 +132,10 @@ def _beside(ws: Workspace, found: ModelVersion) -> tuple[LoadedModel, pl.DataFra
             f" {_MOST}",
             hint="`homeostat explain importance` works for every model",
         )
-    return loaded, sample
-
-
-def _of_answers(
-    found: ModelVersion, loaded: LoadedModel, sample: pl.DataFrame, names: list[str], rows: list[Row]
-) -> list[RowExplanation]:
-    import numpy as np
-
-    from homeostat.explain.shapley import shapley
-
-    told: list[RowExplanation] = []
-    for row in rows:
-        table = _table(row, sample.select(names))
-        answer = _numbers(found, loaded.predict(table))[0]
-        output = int(np.argmax(answer))
-
-        def ask(frame: pl.DataFrame, output: int = output) -> NDArray[np.float64]:
-            return _numbers(found, loaded.predict(frame))[:, output]
-
-        values, base = shapley(ask, table, sample)
-        told.append(_told(found, names, row, float(answer[output]), output, np.append(values, base)))
-    return told
-
-
-def _told(
-    found: ModelVersion, names: list[str], row: Row, answer: float, output: int, parts: NDArray[np.float64]
-) -> RowExplanation:
-    made = [
-        Contribution(feature=name, value=row[name], contribution=float(part))
-        for name, part in zip(names, parts[:-1], strict=True)
-    ]
-    return RowExplanation(
-        model=found.model, version=found.version, prediction=answer, score=float(parts.sum()),
-        base=float(parts[-1]), contributions=sorted(made, key=lambda c: (-abs(c.contribution), c.feature)),
-        output=output,
-    )  # fmt: skip
+    return sample
 
 
 def _number(name: str, value: float | str | bool | None) -> float:
     if isinstance(value, str):
         raise InvalidInput(f"feature '{name[:128]}' is a number, not {value[:128]!r}")
     return float("nan") if value is None else float(value)
-
-
-def _table(row: Row, like: pl.DataFrame) -> pl.DataFrame:
-    """The row as a table with the columns of `like`."""
-    import polars as pl
-
-    columns: list[pl.Series] = []
-    for name, dtype in like.schema.items():
-        value = row[name]
-        try:
-            if isinstance(value, str) != (dtype == pl.String) and value is not None:
-                raise TypeError
-            columns.append(pl.Series(name, [value], strict=False).cast(dtype))
-        except (TypeError, pl.exceptions.PolarsError):
-            raise InvalidInput(f"feature '{name[:128]}' cannot be {str(value)[:128]!r}: it is {dtype}") from None
-    return pl.DataFrame(columns)
-
-
-def _numbers(found: ModelVersion, answers: Any) -> NDArray[np.float64]:
-    """Answers as numbers, [rows, outputs]."""
-    import numpy as np
-
-    try:
-        return np.asarray(answers, dtype=np.float64).reshape(len(answers), -1)
-    except (TypeError, ValueError):
-        raise Refused(f"version {found.version} of '{found.model}' answers with no numbers") from None

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from homeostat.registry.loading import LoadedModel as LoadedModel
     from homeostat.registry.loading import load_model as load_model
     from homeostat.registry.loading import load_package as load_package
+    from homeostat.registry.loading import package_folder as package_folder
+    from homeostat.registry.loading import sample_of as sample_of
     from homeostat.registry.mlmodel import ModelParameter as ModelParameter
     from homeostat.registry.mlmodel import read_asks as read_asks
     from homeostat.registry.model import AliasMove as AliasMove
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from homeostat.registry.moving import import_models as import_models
     from homeostat.registry.moving_out import ModelsExported as ModelsExported
     from homeostat.registry.moving_out import export_models as export_models
+    from homeostat.registry.origin import made_here as made_here
     from homeostat.registry.packaging import log_model as log_model
     from homeostat.registry.packaging import package_model as package_model
     from homeostat.registry.sources import register_source as register_source

@@ -157,25 +157,44 @@ def load_model(
     workers, never for a server.
     """
     found = ws.registry.get_version(model, version, alias)
+    folder, file = package_folder(ws, found)
+    return load_package(folder, engine=engine, unpickle=found.files[file] if unpickle else None)
+
+
+def sample_of(ws: Workspace, model: str, version: int | None = None) -> pl.DataFrame | None:
+    """The rows of input kept with a version, or None. Nothing of the model is loaded.
+
+    Raises: NotFound; Refused for a version that is no package of ours.
+    """
+    pl = require("polars", extra="ml")
+    folder, _ = package_folder(ws, ws.registry.get_version(model, version))
+    sample = parse_manifest((folder / MANIFEST).read_bytes()).sample
+    return None if sample is None else pl.read_ipc(inside(folder, sample))
+
+
+def package_folder(ws: Workspace, found: ModelVersion) -> tuple[Path, str]:
+    """Where a version's files lie on this machine, fetched once, and the name of the model itself among them.
+
+    Raises: Refused for a version that is no package of ours.
+    """
     if found.flavor in ("mlflow", "other"):
         raise Refused(
-            f"version {found.version} of '{model}' is no package of ours: it lies at {found.source}",
-            hint=f"mlflow.pyfunc.load_model('models:/{model}/{found.version}') in a process of your own",
+            f"version {found.version} of '{found.model}' is no package of ours: it lies at {found.source}",
+            hint=f"mlflow.pyfunc.load_model('models:/{found.model}/{found.version}') in a process of your own",
         )
     folder = ws.home / "cache" / "models" / found.digest
     if not _intact(folder, found):
         # Fetched beside and moved: never half there, and two processes may do it at once.
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as scratch:
-            fresh = fetch(ws, model, found.version, Path(scratch) / "package")
+            fresh = fetch(ws, found.model, found.version, Path(scratch) / "package")
             shutil.rmtree(folder, ignore_errors=True)
             try:
                 fresh.rename(folder)
             except OSError:
                 if not _intact(folder, found):  # otherwise another process was faster
                     raise
-    package = parse_manifest((folder / MANIFEST).read_bytes())
-    return load_package(folder, engine=engine, unpickle=found.files[package.file] if unpickle else None)
+    return folder, parse_manifest((folder / MANIFEST).read_bytes()).file
 
 
 def _intact(folder: Path, version: ModelVersion) -> bool:

@@ -261,7 +261,7 @@ class App:
         rows = rows_to_explain(self._body(exchange), lane.loaded.contract)
 
         async def work() -> None:
-            found = await asyncio.to_thread(explained, self._ws, actor, model, lane.loaded.version, rows)
+            found = await asyncio.to_thread(explained, self._ws, actor, lane.loaded, rows)
             exchange.answer(200, JSON, found)
 
         self._later(exchange, work())

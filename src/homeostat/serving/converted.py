@@ -18,12 +18,13 @@ from homeostat.registry import (
     ModelVersion,
     Package,
     build_package,
+    made_here,
     read_layout,
 )
 from homeostat.serving.environments import needs_of, python_for
 from homeostat.serving.package import REQUIREMENTS, read_package
 from homeostat.serving.planes import served_here
-from homeostat.serving.unpacked import intact, made_here, put, unpack
+from homeostat.serving.unpacked import intact, put, unpack
 
 _DIGESTS = "digests.json"
 

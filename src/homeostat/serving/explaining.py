@@ -1,16 +1,28 @@
-"""KServe's `:explain`, answered by the explain slice: Shapley values, exact where the model allows them."""
+"""KServe's `:explain`, answered by the explain slice: Shapley values, exact where the model allows them.
+
+A model that is code, with no form that is data, is asked where it is served: in its worker process, between the batches
+of others.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
+import numpy as np
 
 from homeostat.core.context import acting_as
 from homeostat.core.errors import InvalidInput, TooLarge
 from homeostat.core.workspace import Workspace
 from homeostat.explain import explain_rows
 from homeostat.serving.contract import Contract
+from homeostat.serving.loaded import LoadedVersion, payload_of
+from homeostat.serving.runtimes.replicas import Replicas
 
 MAX_ROWS = 64
+# So many rows are asked of a worker at once: requests wait for one such batch, not for the whole explanation.
+_AT_ONCE = 1024
 Value = float | str | bool | None
 Row = dict[str, Value]
 
@@ -42,13 +54,15 @@ def rows_to_explain(body: bytes, contract: Contract) -> list[Row]:
     return rows
 
 
-def explained(ws: Workspace, actor: str, model: str, version: int, rows: list[Row]) -> bytes:
-    """The answer's body. Takes as long as loading the model takes: not for the event loop.
+def explained(ws: Workspace, actor: str, loaded: LoadedVersion, rows: list[Row]) -> bytes:
+    """The answer's body. Takes as long as loading the model takes, or asking it thousands of rows: not for the event
+    loop.
 
-    Raises: what `homeostat.explain.explain_rows` raises.
+    Raises: what `homeostat.explain.explain_rows` raises, and what the model's process raises.
     """
+    ask = _asked(loaded) if isinstance(loaded.runtime, Replicas) else None
     with acting_as(actor):
-        found = explain_rows(ws, model, rows, version)
+        found = explain_rows(ws, loaded.model, rows, loaded.version, ask=ask)
     told = [
         {
             "prediction": one.prediction, "score": one.score, "base": one.base, "output": one.output,
@@ -57,3 +71,16 @@ def explained(ws: Workspace, actor: str, model: str, version: int, rows: list[Ro
         for one in found
     ]  # fmt: skip
     return msgspec.json.encode({"explanations": told})
+
+
+def _asked(loaded: LoadedVersion) -> Callable[[Any], Any]:
+    """How the worker process of a model answers the rows of a table: by its first output."""
+
+    def ask(frame: Any) -> Any:
+        for spec in loaded.contract.inputs:
+            if spec.datatype not in ("FP32", "FP64", "BYTES") and frame[spec.name].null_count():
+                raise InvalidInput(f"feature '{spec.name}' cannot be missing: it is {spec.datatype}")
+        parts = (payload_of(part, loaded.contract) for part in frame.iter_slices(_AT_ONCE))
+        return np.concatenate([loaded.compute(part)[0] for part in parts])
+
+    return ask

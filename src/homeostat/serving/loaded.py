@@ -267,15 +267,9 @@ def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[
     # An image of ours does without Polars.
     able = find_spec("polars") is not None and find_spec("pyarrow") is not None
     if named and package.sample and able and (folder / package.sample).is_file():
-        import polars as pl
-
         frame = from_ipc_file((folder / package.sample).read_bytes()).head(32)
         if frame.height and set(contract.names) <= set(frame.columns):
-            frame = frame.select(list(contract.names))
-            if isinstance(contract, MatrixContract):
-                matrix = frame.cast(pl.Float32).fill_null(float("nan")).to_numpy()
-                return np.ascontiguousarray(matrix, "<f4").tobytes(), frame.height, True
-            return [_column(frame[spec.name], spec) for spec in contract.inputs], frame.height, True
+            return payload_of(frame, contract), frame.height, True
     if isinstance(contract, MatrixContract):
         return bytes(contract.row_bytes), 1, False
     arrays = [np.zeros([max(1, size) for size in spec.shape], tensors.NUMPY[spec.datatype]) for spec in contract.inputs]
@@ -285,10 +279,25 @@ def sample_payload(folder: Path, package: Package, contract: Contract) -> tuple[
     return arrays, 1, False
 
 
+def payload_of(frame: Any, contract: Contract) -> Any:
+    """The rows of a table, which has the contract's columns, as a payload. What is missing is NaN where the datatype
+    has one, else 0 or an empty text."""
+    import polars as pl
+
+    if isinstance(contract, MatrixContract):
+        matrix = frame.select(list(contract.names)).cast(pl.Float32).fill_null(float("nan")).to_numpy()
+        return np.ascontiguousarray(matrix, "<f4").tobytes()
+    return [_column(frame[spec.name], spec) for spec in contract.inputs]
+
+
 def _column(series: Any, spec: TensorSpec) -> tensors.Array:
     if spec.datatype == "BYTES":
         return np.array([str(value).encode() for value in series.fill_null("").to_list()], dtype=object)
-    return series.fill_null(0).to_numpy().astype(tensors.NUMPY[spec.datatype])
+    return (
+        series.fill_null(float("nan") if spec.datatype in ("FP32", "FP64") else 0)
+        .to_numpy()
+        .astype(tensors.NUMPY[spec.datatype])
+    )
 
 
 def _fit(spec: TensorSpec, array: tensors.Array) -> tensors.Array:

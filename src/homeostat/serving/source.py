@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from homeostat.core.extras import require
 from homeostat.core.workspace import Workspace
-from homeostat.registry import get_version
+from homeostat.registry import get_version, made_here
 from homeostat.serving.converted import interpreter, package_folder
 from homeostat.serving.loaded import LoadedVersion, load
 from homeostat.serving.model import Deployment
 from homeostat.serving.package import read_package
-from homeostat.serving.unpacked import made_here
 from homeostat.serving.weight import WEIGHING, heap_bytes
 
 

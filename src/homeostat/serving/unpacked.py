@@ -8,22 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from homeostat.core.blobs import digest_of_file
-from homeostat.core.errors import Corrupt, NotFound
+from homeostat.core.errors import Corrupt
 from homeostat.core.workspace import Workspace
 from homeostat.registry import ModelVersion
-
-
-def made_here(ws: Workspace, version: ModelVersion) -> bool:
-    """Whether a run of this workspace has made the version, or it was logged here without one: only then is its code
-    run here."""
-    from homeostat.tracking import get_logged_model, get_run
-
-    with suppress(NotFound):
-        if version.run_id is not None:
-            return bool(get_run(ws, version.run_id))
-        if version.model_id:
-            return bool(get_logged_model(ws, version.model_id))
-    return False
 
 
 def unpack(ws: Workspace, version: ModelVersion) -> Path:

@@ -14,13 +14,12 @@ from homeostat.core.extras import require
 from homeostat.core.paths import check_name
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
-from homeostat.registry import get_version
+from homeostat.registry import get_version, made_here
 from homeostat.serving.access import is_loopback
 from homeostat.serving.converted import check_form, interpreter, package_folder
 from homeostat.serving.package import read_package
 from homeostat.serving.shipping.manifests import object_name
 from homeostat.serving.shipping.ray_replica import Replica, Serving, pack
-from homeostat.serving.unpacked import made_here
 
 _POLICY = "homeostat.serving.shipping.ray_replica:follow_load"
 _MOST = 1000

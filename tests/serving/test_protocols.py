@@ -76,6 +76,25 @@ def test_csv_and_the_small_pages_of_a_scoring_server(plane: PlaneProcess) -> Non
     assert given["x-model-version"] == "1"
 
 
+def test_a_requests_id_may_come_in_its_head_and_is_told_where_it_fails(plane: PlaneProcess) -> None:
+    path, head = "/v2/models/delay/infer", {"X-Request-Id": "mine"}
+    wires = [{"name": "features", "datatype": "FP32", "shape": [2, 3], "data": ROWS.tolist()}]
+    for body, wanted in (({"inputs": wires}, "mine"), ({"inputs": wires, "id": "its own"}, "its own")):
+        status, _, answer = plane.request("POST", path, msgspec.json.encode(body), head)
+        assert (status, msgspec.json.decode(answer)["id"]) == (200, wanted)
+    plane.flush("delay")
+    assert {"mine", "its own"} <= set(plane.ws.serving.predictions("delay")["request_id"])
+    for wrong in (
+        b"{",
+        b'{"inputs": []}',
+        b'{"inputs": [{"name": "moon", "datatype": "FP32", "shape": [1], "data": [1]}]}',
+    ):
+        status, headers, _ = plane.request("POST", path, wrong, head)
+        assert (status, headers["x-request-id"]) == (400, "mine")
+    assert plane.request("POST", "/v2/models/nobody/infer", b"{}", head)[1]["x-request-id"] == "mine"
+    assert "x-request-id" not in plane.request("POST", "/v2/models/nobody/infer", b"{}")[1]
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "nothing": ({}, "the body holds none of the forms"),
     "two forms": ({"inputs": [1], "instances": [1]}, "the body holds instances and inputs"),

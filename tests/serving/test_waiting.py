@@ -63,7 +63,7 @@ def test_beyond_the_queue_requests_are_refused_with_when_to_come_back(
     while status == 200:  # pragma: no cover
         status, headers, answer = ask(plane, 1)
     assert status == 429
-    assert int(headers["retry-after"]) >= 1
+    assert int(headers["retry-after"]) >= 1 and headers["x-request-id"]
     assert "too many requests wait" in answer["error"]
     gate.touch()
     for thread in threads:
@@ -78,8 +78,8 @@ def test_who_has_waited_for_too_long_is_told_so(ws: hs.Workspace, plane: PlanePr
     held: list[int] = []
     first = threading.Thread(target=lambda: held.append(ask(plane, 2)[0]))
     first.start()
-    status, _, answer = ask(plane, 2, parameters={"timeout": 1})  # whether it waits or computes
-    assert status == 504
+    status, headers, answer = ask(plane, 2, parameters={"timeout": 1}, id="late\r\none")  # whether it waits or computes
+    assert (status, headers["x-request-id"]) == (504, "lateone")
     assert "time limit" in answer["error"]
     assert counted(plane, "expired") >= 1
     gate.touch()

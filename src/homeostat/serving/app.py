@@ -27,6 +27,7 @@ from homeostat.serving.pages import Pages, json_object
 from homeostat.serving.polling import Polling
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.repository import Repository
+from homeostat.serving.request_ids import given_id, id_line
 from homeostat.serving.residency import deadline_ns
 from homeostat.serving.scoring import PREDICTIONS, read_csv, read_json
 from homeostat.serving.served import Held, Served
@@ -126,7 +127,7 @@ class App:
     def _fail(self, exchange: Exchange, status: int, message: str, extra: bytes = b"") -> None:
         codes = self.catalog.codes
         codes[status] = codes.get(status, 0) + 1
-        exchange.fail(status, message, extra)
+        exchange.fail(status, message, extra + id_line(given_id(exchange.headers)))
 
     def _resolve(self, target: bytes) -> tuple[dict[bytes, Handler], bool] | None:
         """The handlers of a path by method, remembered under the target as it was sent."""
@@ -214,6 +215,8 @@ class App:
             body = self._body(exchange)
             json_length = exchange.headers.get(b"inference-header-content-length")
             request, at = read_request(body, json_length, lane.loaded.contract.offered[0])
+            if not request.id and b"x-request-id" in exchange.headers:
+                request.id = given_id(exchange.headers)
         except InvalidInput:
             served.rejected += 1
             raise
@@ -237,7 +240,7 @@ class App:
         lane = self.asking.first(served, version)
         contract = lane.loaded.contract
         media = exchange.headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
-        identity = exchange.headers.get(b"x-request-id", b"")[:200].decode("latin-1")
+        identity = given_id(exchange.headers)
         data = b""
         try:
             body = self._body(exchange)

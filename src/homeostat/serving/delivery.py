@@ -12,6 +12,7 @@ from homeostat.serving.oip import Outputs
 from homeostat.serving.one_line import one_line
 from homeostat.serving.prediction_log import PredictionLog
 from homeostat.serving.question import Line, Question
+from homeostat.serving.request_ids import id_line
 from homeostat.serving.shadow import Shadow
 
 log = logging.getLogger("homeostat.serving")
@@ -96,7 +97,7 @@ class Delivery:
     def refuse(self, question: Question, status: int, message: str, extra: bytes = b"") -> None:
         """Answer one question with an error, if nobody has answered it yet."""
         if question.exchange is not None:
-            question.exchange.fail(status, message, extra)
+            question.exchange.fail(status, message, extra + id_line(question.id))
             question.exchange = None
 
     # --- time limits ---

@@ -21,6 +21,7 @@ from homeostat.serving.http1 import JSON, Exchange
 from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.oip import Outputs, WireRequest
 from homeostat.serving.question import Question
+from homeostat.serving.request_ids import id_line
 
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _MAX_DEPTH = 8
@@ -112,15 +113,11 @@ class PredictionsForm:
             (predictions,) = named.values()
         elif stop is not None:
             predictions = [dict(zip(named, row, strict=True)) for row in zip(*named.values(), strict=True)]
-        extra = b"X-Request-Id: %b\r\nX-Model-Version: %d\r\n" % (_header(question.id), loaded.version)
+        extra = b"%bX-Model-Version: %d\r\n" % (id_line(question.id), loaded.version)
         waiting.data = waiting.compose(200, JSON, msgspec.json.encode({"predictions": predictions}), extra)
 
 
 PREDICTIONS = PredictionsForm()
-
-
-def _header(text: str) -> bytes:
-    return "".join(c for c in text[:200] if " " <= c <= "~").encode()
 
 
 def _listed(spec: TensorSpec, array: tensors.Array) -> Any:

@@ -20,6 +20,7 @@ from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.oip import Outputs
 from homeostat.serving.otlp import Child
 from homeostat.serving.question import Line, Question
+from homeostat.serving.request_ids import without_id
 from homeostat.serving.served import Held
 
 # Versions whose feeders are kept: those of one rollout and some before it.
@@ -46,7 +47,7 @@ class MemberCall:
     def fail(self, status: int, message: str, extra: bytes = b"") -> None:
         """The member could not answer: so cannot the graph."""
         self.run.blame(self._node)
-        self.run.fail(status, f"member '{self._label}': {message}", extra)
+        self.run.fail(status, f"member '{self._label}': {message}", without_id(extra))
 
 
 class ColumnsForm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import homeostat as hs
 from homeostat.core.blobs import digest_of_file
 from homeostat.core.errors import InvalidInput, Refused
-from homeostat.registry import fetch, load_package, package_model
+from homeostat.registry import fetch, import_folder, load_package, package_model
 from homeostat.registry.mlmodel import read_mlmodel
 from homeostat.registry.safetensors import read_safetensors
 from homeostat.serving.runtimes.process import Order, ProcessRuntime
@@ -83,3 +84,46 @@ def test_a_module_that_cannot_be_exported_is_refused(tmp_path: Path):
 
     with pytest.raises(InvalidInput, match="cannot export this Branching"):
         package_model(Branching(), X, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of TorchScript's end
+@pytest.mark.parametrize("kind", ["traced", "scripted", "exported"])
+def test_torchscript_and_exported_programs_are_taken_as_they_are(kind: str, ws: hs.Workspace, tmp_path: Path):
+    net = module(3).eval()  # type: ignore[attr-defined]
+    with torch.no_grad():
+        expected = net(torch.from_numpy(X)).numpy()
+    example = torch.from_numpy(X[:3])
+    file = tmp_path / ("net.pt2" if kind == "exported" else "net.pt")
+    if kind == "exported":
+        given = torch.export.export(net, (example,), dynamic_shapes=({0: torch.export.Dim.AUTO},))
+        torch.export.save(given, file)
+    else:
+        given = torch.jit.trace(net, example) if kind == "traced" else torch.jit.script(net)
+        given.save(str(file))
+    package = package_model(given, X, tmp_path / "package")
+    assert (package.flavor, package.file, package.onnx.agrees) == ("torch", "model.pt2", True), package.onnx.reason
+    if kind == "scripted":  # as Triton lays it out, and BentoML
+        triton = tmp_path / "repository" / "net"
+        (triton / "1").mkdir(parents=True)
+        (triton / "config.pbtxt").write_text('platform: "pytorch_libtorch"\ninput [ { name: "x" dims: [ 4 ] } ]')
+        shutil.copy(file, triton / "1" / "model.pt")
+        bento = tmp_path / "bento"
+        bento.mkdir()
+        (bento / "model.yaml").write_text("name: stored\nversion: abc\nmodule: bentoml.torchscript\n")
+        shutil.copy(file, bento / "saved_model.pt")
+        for folder in (triton.parent, bento):
+            assert import_folder(ws, folder, allow_code=True)[0].flavor == "torch"
+    (imported,) = import_folder(ws, file, "net", allow_code=True)
+    assert (imported.flavor, len(imported.signature.inputs)) == ("torch", 4), "the file tells its columns"
+    folder = fetch(ws, "net", dest=tmp_path / "out")
+    for at in (tmp_path / "package", folder):
+        loaded = load_package(at, engine="native", unpickle=digest_of_file(at / "model.pt2"))
+        for rows in (X, X[:1]):
+            np.testing.assert_allclose(loaded.predict(rows), expected[: len(rows)], rtol=1e-4, atol=1e-5)
+
+
+def test_a_program_of_one_number_of_rows_is_refused(tmp_path: Path):
+    program = torch.export.export(module(1).eval(), (torch.from_numpy(X[:5]),))  # type: ignore[attr-defined]
+    with pytest.raises(InvalidInput, match="cannot export this ExportedProgram") as caught:
+        package_model(program, X, tmp_path)
+    assert "any number of rows" in str(caught.value.hint)

@@ -15,6 +15,7 @@ _FILES: dict[str, tuple[Form, tuple[str, ...]]] = {
     "bentoml.lightgbm": ("lightgbm", ("saved_model.ubj", "saved_model.txt")),
     "bentoml.xgboost": ("xgboost", ("saved_model.ubj", "saved_model.json")),
     "bentoml.catboost": ("catboost", ("saved_model.cbm",)),
+    "bentoml.torchscript": ("torch", ("saved_model.pt",)),
     "bentoml.sklearn": ("pickle", ("saved_model.pkl",)),
     "bentoml.picklable_model": ("pickle", ("saved_model.pkl",)),
 }

@@ -21,6 +21,7 @@ from homeostat.registry.packaging import package_model, write_manifest
 from homeostat.registry.python_form import ARTIFACTS
 from homeostat.registry.skops_form import load_skops
 from homeostat.registry.torch_answer import load_torch
+from homeostat.registry.torch_form import is_torch, width_of_torch
 
 _COMPARED_ROWS = 100
 
@@ -63,7 +64,7 @@ def _made_up(model: Any, columns: list[str]) -> Any:
 
     fitted = getattr(model, "feature_names_in_", None)
     names = [str(name) for name in fitted] if fitted is not None else columns
-    width = int(getattr(model, "n_features_in_", 0)) or len(names)
+    width = int(getattr(model, "n_features_in_", 0)) or len(names) or (width_of_torch(model) if is_torch(model) else 0)
     if not width:
         raise InvalidInput("the model does not tell how many columns it takes", hint="add an input example")
     rows = np.random.default_rng(0).normal(size=(8, width))

@@ -10,11 +10,15 @@ from typing import Any
 
 from homeostat.core.errors import InvalidInput
 from homeostat.core.paths import inside
-from homeostat.registry.layouts.found import FoundModel, existing, form_of, read_small, text
+from homeostat.registry.layouts.found import Form, FoundModel, existing, read_small, text
 from homeostat.registry.layouts.textproto import read_textproto
 
 FILE = "config.pbtxt"
-_ONNX = ("onnxruntime", "onnxruntime_onnx")
+# By the backend, or by its older name as a platform: what the model's file is, and what it is called.
+_KNOWN: dict[str, tuple[Form, str]] = {
+    "": ("onnx", "model.onnx"), "onnxruntime": ("onnx", "model.onnx"), "onnxruntime_onnx": ("onnx", "model.onnx"),
+    "pytorch": ("torch", "model.pt"), "pytorch_libtorch": ("torch", "model.pt"),
+}  # fmt: skip
 
 
 def numbered(folder: Path) -> list[Path]:
@@ -23,25 +27,25 @@ def numbered(folder: Path) -> list[Path]:
 
 
 def read_triton(folder: Path, name: str) -> FoundModel:
-    """The newest version of a model in Triton's layout. Raises: InvalidInput, also for other backends than ONNX's."""
+    """The newest version of a model in Triton's layout. Raises: InvalidInput, also for backends of others than ONNX and
+    PyTorch."""
     config: dict[str, list[Any]] = {}
     if (folder / FILE).is_file():
         config = read_textproto(read_small(folder / FILE).decode(errors="replace"))
     known = _one(config, "name") or name
     backend = _one(config, "backend") or _one(config, "platform")
-    if backend and backend not in _ONNX:
+    if backend not in _KNOWN:
         raise InvalidInput(
-            f"'{known}' runs on Triton's backend '{backend}'; only ONNX models are read here",
+            f"'{known}' runs on Triton's backend '{backend}'; only ONNX and PyTorch models are read here",
             hint="export the model as ONNX",
         )
     versions = numbered(folder)
     if not versions:
         raise InvalidInput(f"'{known}' has no numbered folder with a version in it")
     newest = versions[-1]
-    path = existing(inside(newest, _one(config, "default_model_filename") or "model.onnx"), FILE)
-    return FoundModel(
-        name=known, layout="triton", form=form_of(path, f"'{known}'"), file=path, version=newest.name,
-    )  # fmt: skip
+    form, usual = _KNOWN[backend]
+    path = existing(inside(newest, _one(config, "default_model_filename") or usual), FILE)
+    return FoundModel(name=known, layout="triton", form=form, file=path, version=newest.name)
 
 
 def _one(config: dict[str, list[Any]], field: str) -> str:

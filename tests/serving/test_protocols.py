@@ -149,7 +149,8 @@ def test_csv_that_does_not_fit_is_told_why(plane: PlaneProcess, text: bytes, mes
 def test_other_media_explanations_and_unknown_calls(plane: PlaneProcess) -> None:
     assert post(plane, "/v2/models/delay/invocations", b"<a/>", "text/xml")[0] == 415
     status, answer = post(plane, "/v1/models/delay:explain", {"instances": ROWS.tolist()})
-    assert status == 422 and "rows are not explained for 'delay' version 1" in answer["error"]
+    assert status == 200, "it is asked as it is served, whatever its package was made from"
+    np.testing.assert_allclose([one["prediction"] for one in answer["explanations"]], ANSWERS, rtol=1e-4)
     assert post(plane, "/v1/models/delay:explain", {"instances": [[1]]})[0] == 400
     assert post(plane, "/v1/models/delay:guess", {})[0] == 404
     assert post(plane, "/v1/models/nobody:predict", {"instances": []})[0] == 404
@@ -308,3 +309,28 @@ def test_rows_of_a_model_that_is_code_are_explained_by_its_worker(plane: PlanePr
     trace.unlink()
     assert post(plane, "/v1/models/code:predict", {"instances": [["Bern", 1.0, 2]]})[0] == 200
     assert trace.read_text().split()[0] == asked[0][0], "the worker that predicts is the one that was asked"
+
+
+def test_rows_of_a_model_that_an_mlflow_client_logged_are_explained(plane: PlaneProcess, tmp_path: Path) -> None:
+    import lightgbm as lgb
+    import polars as pl
+
+    import homeostat as hs
+
+    x = np.random.default_rng(0).normal(size=(200, 2)).astype("f4")
+    model = lgb.LGBMRegressor(n_estimators=20, verbose=-1, n_jobs=1).fit(x, 3 * x[:, 0])
+    hs.package_model(model, pl.DataFrame(x, schema=["a", "b"]), tmp_path / "package", onnx=False)
+    hs.registry.import_folder(plane.ws, tmp_path / "package", "plain")
+    folder = hs.registry.fetch(plane.ws, "plain", dest=tmp_path / "mlflow", form="mlflow")
+    with hs.run("as a client does", ws=plane.ws) as run:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                plane.ws.tracking.log_artifact(run.id, f"model/{path.relative_to(folder)}", path.read_bytes())
+        logged = plane.ws.registry.register_source("logged", f"runs:/{run.id}/model")
+    assert logged.flavor == "mlflow"
+    wait_ready(plane.ws, "logged", deploy(plane.ws, "logged").generation)
+    status, answer = post(plane, "/v1/models/logged:explain", {"instances": [[2, 0]]})
+    assert status == 200, answer
+    (told,) = answer["explanations"]
+    assert sum(told["contributions"].values()) + told["base"] == pytest.approx(told["prediction"])
+    assert told["prediction"] == pytest.approx(model.predict([[2, 0]])[0], rel=1e-5) and told["prediction"] > 3

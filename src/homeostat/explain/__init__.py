@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from homeostat.core.door import door
 
 if TYPE_CHECKING:
+    from homeostat.explain.answers import Held as Held
     from homeostat.explain.importance import compute_importance as compute_importance
     from homeostat.explain.importance import importance as importance
     from homeostat.explain.model import Contribution as Contribution

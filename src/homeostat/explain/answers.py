@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,14 @@ from homeostat.explain.shapley import shapley
 
 # From a table of the signature's columns to what the model answers to each row: [n], or [n, outputs].
 Ask = Callable[[pl.DataFrame], Any]
+
+
+class Held(NamedTuple):
+    """A model that the caller holds already: its columns, how it is asked, and rows of its input if there are any."""
+
+    names: list[str]
+    ask: Ask
+    sample: pl.DataFrame | None
 
 
 def explained_by_answers(

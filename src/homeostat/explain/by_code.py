@@ -14,7 +14,7 @@ from homeostat.core.errors import HomeostatError, Refused, StepFailed
 from homeostat.core.records import Record, from_json, to_json
 from homeostat.core.workspace import Workspace
 from homeostat.explain.model import Row, RowExplanation
-from homeostat.registry import ModelVersion, load_package, made_here, package_folder
+from homeostat.registry import ModelVersion, fetched_package, load_package, made_here
 
 # What is asked here; everything else that runs code is asked where it is served.
 BY_CODE = ("sklearn", "python", "torch")
@@ -39,7 +39,7 @@ def explained_in_a_process(ws: Workspace, found: ModelVersion, rows: list[Row]) 
     what = f"version {found.version} of '{found.model}'"
     if not made_here(ws, found):
         raise Refused(f"{what} is code that no run of this workspace has made", hint="log it from a run")
-    folder, file = package_folder(ws, found)
+    folder, file = fetched_package(ws, found)
     order = _Order(
         model=found.model, version=found.version, folder=str(folder), recorded=found.files[file], rows=rows
     )  # fmt: skip

@@ -15,7 +15,7 @@ from homeostat.registry import LoadedModel, ModelVersion, get_version, load_mode
 if TYPE_CHECKING:
     import polars as pl
 
-    from homeostat.explain.answers import Ask
+    from homeostat.explain.answers import Held
 
 _MOST = 500
 
@@ -38,15 +38,15 @@ def explain_row(ws: Workspace, model: str, row: Row, version: int | None = None)
 
 
 def explain_rows(
-    ws: Workspace, model: str, rows: Iterable[Row], version: int | None = None, *, ask: Ask | None = None
+    ws: Workspace, model: str, rows: Iterable[Row], version: int | None = None, *, held: Held | None = None
 ) -> list[RowExplanation]:
     """As `explain_row`, of several rows: the model is loaded once.
 
-    `ask` is how a caller that holds the model already has it answer the rows of a table; used where it has no form that
-    runs no code.
+    `held` is the model where the caller has it already: it is asked then, but for trees, which explain themselves, and
+    need not be a package of ours.
     """
     found = get_version(ws, model, version)
-    names = [field.name for field in found.signature.inputs]
+    names = [field.name for field in found.signature.inputs] if held is None else held.names
     given = list(rows)
     for row in given:
         _check(row, names)
@@ -55,7 +55,7 @@ def explain_rows(
     loaded = _trees(ws, found)
     if loaded is not None:
         return _of_trees(found, loaded, names, given)
-    return _of_answers(ws, found, ask, names, given)
+    return _of_answers(ws, found, held, names, given)
 
 
 def _check(row: Row, names: list[str]) -> None:
@@ -94,33 +94,35 @@ def _of_trees(found: ModelVersion, loaded: LoadedModel, names: list[str], rows: 
 
 
 def _of_answers(
-    ws: Workspace, found: ModelVersion, ask: Ask | None, names: list[str], rows: list[Row]
+    ws: Workspace, found: ModelVersion, held: Held | None, names: list[str], rows: list[Row]
 ) -> list[RowExplanation]:
     from homeostat.explain.answers import explained_by_answers, table_of
 
     model, version = found.model, found.version
-    refused: Refused | None = None
-    if ask is None or found.onnx.file is not None:
-        try:
-            ask = load_model(ws, model, version).predict
-        except Refused as error:
-            refused = error
-    if refused is not None and found.flavor not in BY_CODE:
-        raise Refused(
-            f"rows are not explained for '{model}' version {version}: {refused.message}",
-            hint=f"deploy it, and ask its data plane: POST /v1/models/{model}:explain",
-        ) from refused
-    sample = _compared(ws, found)
-    if ask is not None:
-        return explained_by_answers(model, version, ask, sample, names, rows)
+    if held is not None:
+        sample = _compared(found, held.sample)
+        return explained_by_answers(model, version, held.ask, sample, names, rows)
+    loaded: LoadedModel | None = None
+    try:
+        loaded = load_model(ws, model, version)
+    except Refused as error:
+        if found.flavor not in BY_CODE:
+            raise Refused(
+                f"rows are not explained for '{model}' version {version}: {error.message}",
+                hint="ask for one of its members"
+                if found.flavor == "graph"
+                else f"deploy it, and ask its data plane: POST /v1/models/{model}:explain",
+            ) from error
+    sample = _compared(found, sample_of(ws, model, version))
+    if loaded is not None:
+        return explained_by_answers(model, version, loaded.predict, sample, names, rows)
     for row in rows:
         table_of(row, sample.select(names))
     return explained_in_a_process(ws, found, rows)
 
 
-def _compared(ws: Workspace, found: ModelVersion) -> pl.DataFrame:
-    """The rows to compare with."""
-    sample = sample_of(ws, found.model, found.version)
+def _compared(found: ModelVersion, sample: pl.DataFrame | None) -> pl.DataFrame:
+    """`sample`, if rows can be compared with it."""
     if sample is None:
         raise Refused(
             f"version {found.version} of '{found.model}' keeps no sample to compare a row with",

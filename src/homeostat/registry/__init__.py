@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from homeostat.registry.lifecycle import restore_version as restore_version
     from homeostat.registry.lifecycle import set_stage as set_stage
     from homeostat.registry.loading import LoadedModel as LoadedModel
+    from homeostat.registry.loading import fetched_package as fetched_package
     from homeostat.registry.loading import load_model as load_model
     from homeostat.registry.loading import load_package as load_package
-    from homeostat.registry.loading import package_folder as package_folder
     from homeostat.registry.loading import sample_of as sample_of
     from homeostat.registry.mlmodel import ModelParameter as ModelParameter
     from homeostat.registry.mlmodel import read_asks as read_asks

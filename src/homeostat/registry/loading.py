@@ -157,7 +157,7 @@ def load_model(
     workers, never for a server.
     """
     found = ws.registry.get_version(model, version, alias)
-    folder, file = package_folder(ws, found)
+    folder, file = fetched_package(ws, found)
     return load_package(folder, engine=engine, unpickle=found.files[file] if unpickle else None)
 
 
@@ -167,12 +167,12 @@ def sample_of(ws: Workspace, model: str, version: int | None = None) -> pl.DataF
     Raises: NotFound; Refused for a version that is no package of ours.
     """
     pl = require("polars", extra="ml")
-    folder, _ = package_folder(ws, ws.registry.get_version(model, version))
+    folder, _ = fetched_package(ws, ws.registry.get_version(model, version))
     sample = parse_manifest((folder / MANIFEST).read_bytes()).sample
     return None if sample is None else pl.read_ipc(inside(folder, sample))
 
 
-def package_folder(ws: Workspace, found: ModelVersion) -> tuple[Path, str]:
+def fetched_package(ws: Workspace, found: ModelVersion) -> tuple[Path, str]:
     """Where a version's files lie on this machine, fetched once, and the name of the model itself among them.
 
     Raises: Refused for a version that is no package of ours.

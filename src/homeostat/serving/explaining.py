@@ -1,7 +1,7 @@
 """KServe's `:explain`, answered by the explain slice: Shapley values, exact where the model allows them.
 
-A model that is code, with no form that is data, is asked where it is served: in its worker process, between the batches
-of others.
+What is not made of trees is asked as it is served, some rows at a time between the batches of others; a model that is
+code in its worker process.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import numpy as np
 
 from homeostat.core.context import acting_as
 from homeostat.core.errors import InvalidInput, TooLarge
+from homeostat.core.frames import from_ipc_file
 from homeostat.core.workspace import Workspace
-from homeostat.explain import explain_rows
+from homeostat.explain import Held, explain_rows
+from homeostat.registry import get_version
 from homeostat.serving.contract import Contract
+from homeostat.serving.converted import package_folder
 from homeostat.serving.loaded import LoadedVersion, payload_of
-from homeostat.serving.runtimes.replicas import Replicas
+from homeostat.serving.package import read_package
 
 MAX_ROWS = 64
 # So many rows are asked of a worker at once: requests wait for one such batch, not for the whole explanation.
@@ -60,9 +63,8 @@ def explained(ws: Workspace, actor: str, loaded: LoadedVersion, rows: list[Row])
 
     Raises: what `homeostat.explain.explain_rows` raises, and what the model's process raises.
     """
-    ask = _asked(loaded) if isinstance(loaded.runtime, Replicas) else None
     with acting_as(actor):
-        found = explain_rows(ws, loaded.model, rows, loaded.version, ask=ask)
+        found = explain_rows(ws, loaded.model, rows, loaded.version, held=_held(ws, loaded))
     told = [
         {
             "prediction": one.prediction, "score": one.score, "base": one.base, "output": one.output,
@@ -73,8 +75,19 @@ def explained(ws: Workspace, actor: str, loaded: LoadedVersion, rows: list[Row])
     return msgspec.json.encode({"explanations": told})
 
 
+def _held(ws: Workspace, loaded: LoadedVersion) -> Held | None:
+    """The version as it is served, with the sample of the package that it is served from; None for a graph."""
+    version = get_version(ws, loaded.model, loaded.version)
+    if version.flavor == "graph":
+        return None
+    folder, _ = package_folder(ws, version)
+    sample = read_package(folder).sample
+    frame: Any = None if sample is None else from_ipc_file((folder / sample).read_bytes())
+    return Held([spec.name for spec in loaded.contract.inputs], _asked(loaded), frame)
+
+
 def _asked(loaded: LoadedVersion) -> Callable[[Any], Any]:
-    """How the worker process of a model answers the rows of a table: by its first output."""
+    """How a version answers the rows of a table: by its first output."""
 
     def ask(frame: Any) -> Any:
         for spec in loaded.contract.inputs:

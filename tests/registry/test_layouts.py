@@ -156,6 +156,10 @@ def test_mlflows_folder_keeps_its_columns(ws: hs.Workspace, tmp_path: Path):
     assert [field.name for field in again.signature.inputs] == ["f0", "f1", "f2"]
     answers = load_package(fetch(ws, "copy", dest=tmp_path / "out")).predict(ROWS)
     np.testing.assert_allclose(answers, model.predict_proba(ROWS)[:, 1], atol=1e-6)
+    told = ws.explain.explain_row("copy", {"f0": 2.0, "f1": 0.0, "f2": 0.0})
+    assert told.contributions[0].feature == "f0", "its input example is its sample"
+    (folder / "input_example.json").unlink()
+    assert "sample.arrow" not in import_folder(ws, folder, "bare")[0].files
 
 
 def test_an_mlflow_booster_with_an_example_is_converted(ws: hs.Workspace, tmp_path: Path, booster: lightgbm.Booster):

@@ -30,7 +30,7 @@ from homeostat.registry.model import FEATURES, DataVersion, Field, ModelVersion,
 from homeostat.registry.original import Original
 from homeostat.registry.python_form import ARTIFACTS, REQUIREMENTS
 
-_SAMPLE = "sample.arrow"
+SAMPLE = "sample.arrow"
 _Path = str | os.PathLike[str]
 Artifacts = _Path | Mapping[str, _Path]
 
@@ -81,12 +81,12 @@ def package_model(
     report, graph = _onnx_of(original, frame, words, tolerance) if onnx else (_untried(tolerance), None)
     signature = Signature(inputs=samples.inputs_of(frame), outputs=outputs, tensor=None if words else FEATURES)
     _write_forms(folder, original, graph)
-    samples.write_sample(frame, folder / _SAMPLE)
+    samples.write_sample(frame, folder / SAMPLE)
     needed = environment_of(original.flavor, original.file, original.data, graph is not None)
     if environment is not None:
         needed = _declare(environment, original, bool(words), folder)
     package = Package(
-        format=1, flavor=original.flavor, file=original.file, onnx=report, signature=signature, sample=_SAMPLE,
+        format=1, flavor=original.flavor, file=original.file, onnx=report, signature=signature, sample=SAMPLE,
         environment=needed, created_by=maker(), classes=original.classes,
     )  # fmt: skip
     return write_manifest(folder, package)
@@ -294,8 +294,8 @@ def _write_onnx(folder: Path, source: Any, sample: Any) -> Package:
         one = inputs[0] if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].dtype == "FP32" else None
         if one is not None and one.shape[1] in (-1, frame.width) and not samples.text_columns(frame):
             inputs, tensor = samples.inputs_of(frame), one.name
-        samples.write_sample(frame, folder / _SAMPLE)
-        kept = _SAMPLE
+        samples.write_sample(frame, folder / SAMPLE)
+        kept = SAMPLE
     (folder / onnx_form.FILE).write_bytes(data)
     report = OnnxReport(available=True, agrees=True, tolerance=0.0, max_difference=0.0, file=onnx_form.FILE)
     package = Package(

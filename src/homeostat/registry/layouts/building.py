@@ -27,8 +27,9 @@ from homeostat.registry.layouts.found import FoundModel, numbered, read_small
 from homeostat.registry.layouts.own_code import build_own_code
 from homeostat.registry.manifest import MANIFEST, parse_manifest
 from homeostat.registry.model import FEATURES, Field, OnnxReport, Package, Signature
-from homeostat.registry.packaging import maker, package_model, width_of, write_manifest
+from homeostat.registry.packaging import SAMPLE, maker, package_model, width_of, write_manifest
 from homeostat.registry.python_form import ARTIFACTS, REQUIREMENTS
+from homeostat.registry.samples import write_sample
 from homeostat.registry.skops_form import is_harmless
 from homeostat.registry.xgboost_form import load_xgboost
 
@@ -91,6 +92,11 @@ def _onnx(found: FoundModel, dest: Path) -> Package:
     if one is None or not named or one.shape[1] not in (-1, len(columns)):
         return package
     signature = msgspec.structs.replace(package.signature, inputs=columns, tensor=one.name)
+    names = [field.name for field in columns]
+    rows = read_example(found.example)
+    if rows is not None and set(rows.columns) == set(names):
+        write_sample(rows.select(names), dest / SAMPLE)
+        package = msgspec.structs.replace(package, sample=SAMPLE)
     return write_manifest(dest, msgspec.structs.replace(package, signature=signature))
 
 

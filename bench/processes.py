@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -34,6 +34,23 @@ def tree(pid: int) -> list[int]:
         found += below
         waiting += below
     return found
+
+
+def halt(pids: Iterable[int]) -> None:
+    """Keep the process trees from running, until `resume`."""
+    _signal(pids, signal.SIGSTOP)
+
+
+def resume(pids: Iterable[int]) -> None:
+    """Let the process trees go on."""
+    _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        for member in tree(pid):
+            with suppress(ProcessLookupError):
+                os.kill(member, number)
 
 
 def cpu_s(pid: int) -> float:

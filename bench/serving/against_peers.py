@@ -8,12 +8,13 @@ FOLDER holds one virtual environment per peer, named after it, with onnxruntime 
     python -m venv FOLDER/litserve && FOLDER/litserve/bin/pip install litserve onnxruntime scikit-learn
     python -m venv FOLDER/bentoml  && FOLDER/bentoml/bin/pip install bentoml onnxruntime scikit-learn
 
-A peer whose environment is not there is left out, and the table says so. All servers run at once and idle while
-another is asked; a cell is the median of its rounds. CPU is that of the server's whole process tree, per request. Every
-server counts its requests as it does by default, and none writes a line for each. nginx, where it is installed, answers
-every request with a constant: what HTTP costs by itself on this machine. For gRPC the columns p50 and p99 are the mean
-and the longest time, which is what its load tool tells. One request in flight is measured twice: by a client that stays
-awake ("1"), and by wrk, whose core sleeps while the server works and has to be woken for each answer ("1 wrk").
+A peer whose environment is not there is left out, and the table says so. All servers have been started and are halted
+while another is asked (one of them polls, with a sixth of a core); a cell is the median of its rounds. CPU is that of
+the server's whole process tree, per request. Every server counts its requests as it does by default, and none writes a
+line for each. nginx, where it is installed, answers every request with a constant: what HTTP costs by itself on this
+machine. For gRPC the columns p50 and p99 are the mean and the longest time, which is what its load tool tells. One
+request in flight is measured twice: by a client that stays awake ("1"), and by wrk, whose core sleeps while the server
+works and has to be woken for each answer ("1 wrk").
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from pathlib import Path
 import numpy as np
 
 import homeostat as hs
-from bench.processes import cpu_s, free_port, running
+from bench.processes import cpu_s, free_port, halt, resume, running
 from bench.serving import load
 from homeostat.serving import deploy, wait_ready
 from homeostat.serving.rpc_wire import field, packed
@@ -268,18 +269,22 @@ def main() -> None:
         for target in targets:
             for kind in target.paths:
                 wait(target, kind, written[target.body, 1])
+        stack.callback(lambda: resume(pid for target in targets for pid in target.pids))
+        halt(pid for target in targets for pid in target.pids)
         results: dict[tuple[str, int, int, str], list[dict[str, float]]] = {}
         for _ in range(args.rounds):
             for kind, rows, connections, beside in CELLS:
                 for target in targets:
                     if kind not in target.paths or (target.name == "nginx" and rows > 1):
                         continue
+                    resume(target.pids)
                     forms = [target.body]
                     forms += [form for form in beside if _speaks(target, form)]
                     for form in forms:
                         name = target.name + (f" {form}" if form in ("binary", "grpc") else "")
                         found = ask(target, kind, form, rows, connections, args.seconds, scratch)
                         results.setdefault((kind, rows, connections, name), []).append(found)
+                    halt(target.pids)
         show(results)
         for name in absent:
             print(f"{name}: not measured, it is not installed under {args.peers}")

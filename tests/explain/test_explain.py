@@ -50,14 +50,23 @@ def test_what_matters_comes_first_and_is_kept(any_ws: hs.Workspace, booster: lgb
 
 
 def test_a_pickled_model_is_asked_in_a_process_of_its_own(ws: hs.Workspace, rows: np.ndarray):
-    hs.log_model(
-        ws, "line", LinearRegression().fit(rows, 2 * rows[:, 0] - rows[:, 1]), pl.DataFrame(rows, schema=NAMES)
-    )
+    line = LinearRegression().fit(rows, 2 * rows[:, 0] - rows[:, 1])
+    with hs.run("training", ws=ws) as run:
+        hs.log_model(ws, "line", line, pl.DataFrame(rows, schema=NAMES), run_id=run.id)
     found = ws.explain.importance("line")
     assert [f.feature for f in found] == NAMES and found[0].gain == pytest.approx(2 / 3) and found[2].permutation < 1e-5
+    # Of one that no run has made its ONNX form is asked.
+    hs.log_model(ws, "foreign", line, pl.DataFrame(rows, schema=NAMES))
+    foreign = ws.explain.importance("foreign")
+    assert [f.permutation for f in foreign] == pytest.approx([f.permutation for f in found], abs=1e-4)
+    assert {f.gain for f in foreign} == {None}
+    hs.log_model(ws, "foreign", line, pl.DataFrame(rows, schema=NAMES), onnx=False)
+    with pytest.raises(Refused, match="pickle"):
+        ws.explain.importance("foreign")
     words = pl.DataFrame({"carrier": ["AA", "UA"] * 50, "hour": list(range(100))})
     model = make_pipeline(OneHotEncoder(), LinearRegression())
-    hs.log_model(ws, "words", model.fit(words.to_pandas(), np.tile([0.0, 5.0], 50)), words)
+    with hs.run("training", ws=ws) as run:
+        hs.log_model(ws, "words", model.fit(words.to_pandas(), np.tile([0.0, 5.0], 50)), words, run_id=run.id)
     found = ws.explain.importance("words")
     assert found[0].feature == "carrier" and found[0].gain is None
     with pytest.raises(NotFound, match="model 'nothing' is not registered"):
@@ -140,7 +149,8 @@ def test_other_models_are_asked_what_they_answer(ws: hs.Workspace, rows: np.ndar
 def test_texts_are_explained_and_what_cannot_be_says_why(ws: hs.Workspace, rows: np.ndarray, tmp_path: Any):
     words = pl.DataFrame({"carrier": ["AA", "UA"] * 50, "hour": [float(hour) for hour in range(100)]})
     model = CatBoostRegressor(**QUIET, cat_features=["carrier"])
-    hs.log_model(ws, "words", model.fit(words.to_pandas(), np.tile([0.0, 5.0], 50)), words)
+    with hs.run("training", ws=ws) as run:
+        hs.log_model(ws, "words", model.fit(words.to_pandas(), np.tile([0.0, 5.0], 50)), words, run_id=run.id)
     told = ws.explain.explain_row("words", {"carrier": "UA", "hour": 3.0})
     first = told.contributions[0]
     assert (first.feature, first.value) == ("carrier", "UA") and first.contribution > 1

@@ -12,7 +12,7 @@ from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.explain import store
 from homeostat.explain.model import FeatureImportance
-from homeostat.registry import LoadedModel, get_version, load_model
+from homeostat.registry import LoadedModel, ModelVersion, get_version, load_model
 
 _LIMIT_S = 600
 
@@ -21,8 +21,12 @@ _LIMIT_S = 600
 def importance(ws: Workspace, model: str, version: int | None = None) -> list[FeatureImportance]:
     """How much each feature matters to a version, the one that matters most first.
 
-    Computed from the sample kept with the version when first asked for, in a process of its own. `version` defaults to
-    the newest. Raises: Refused for a version that keeps no sample; StepFailed when the model fails on it.
+    Computed from the sample kept with the version when first asked for, in a process of its own. A pickle is asked
+    there only if a run of this workspace has made it, else its ONNX form is, which tells no gains. `version` defaults
+    to the newest.
+
+    Raises: Refused for a version that keeps no sample, or is a pickle of unknown origin without an ONNX form;
+    StepFailed when the model fails on it.
     """
     found = get_version(ws, model, version)
     stored = store.kept(ws, model, found.version)
@@ -32,10 +36,13 @@ def importance(ws: Workspace, model: str, version: int | None = None) -> list[Fe
     return stored or []
 
 
-def compute_importance(ws: Workspace, model: str, version: int | None = None) -> list[FeatureImportance]:
+def compute_importance(
+    ws: Workspace, model: str, version: int | None = None, *, unpickle: bool = True
+) -> list[FeatureImportance]:
     """What `importance` gives, computed in this process where it is not kept yet.
 
-    A pickled model's code runs here: for pipelines and scripts, which ran it before, not for servers.
+    A pickled model's code runs here: for pipelines and scripts, which ran it before, not for servers. With
+    `unpickle=False` it does not.
     """
     found = get_version(ws, model, version)
     stored = store.kept(ws, model, found.version)
@@ -43,8 +50,7 @@ def compute_importance(ws: Workspace, model: str, version: int | None = None) ->
         return stored
     from homeostat.explain.permutation import permutation
 
-    pickled = found.files and "model.pkl" in found.files
-    loaded = load_model(ws, model, found.version, unpickle=bool(pickled))
+    loaded = load_model(ws, model, found.version, unpickle=unpickle and "model.pkl" in (found.files or {}))
     rows = loaded.sample()
     if rows is None:
         raise Refused(
@@ -53,17 +59,20 @@ def compute_importance(ws: Workspace, model: str, version: int | None = None) ->
         )
     columns = [field.name for field in found.signature.inputs]
     moved = permutation(loaded.predict, rows, columns)
-    gains = _gains(ws, model, found.version, loaded, columns)
+    gains = _gains(ws, found, loaded, columns, unpickle)
     features = [FeatureImportance(feature=name, gain=gains.get(name), permutation=moved[name]) for name in columns]
     features.sort(key=lambda f: (-f.permutation, -(f.gain or 0.0), f.feature))
     store.keep(ws, model, found.version, features)
     return features
 
 
-def _gains(ws: Workspace, model: str, version: int, loaded: LoadedModel, columns: list[str]) -> dict[str, float]:
-    """Shares of the gain by column; empty where the model keeps no such figure for each of its inputs."""
+def _gains(
+    ws: Workspace, found: ModelVersion, loaded: LoadedModel, columns: list[str], unpickle: bool
+) -> dict[str, float]:
+    """Shares of the gain by column; empty where the model keeps no such figure for each of its inputs, or is a pickle
+    that is not to be loaded."""
     flavor = loaded.package.flavor
-    if flavor not in ("lightgbm", "xgboost", "catboost", "sklearn"):
+    if flavor not in ("lightgbm", "xgboost", "catboost", "sklearn") or (flavor == "sklearn" and not unpickle):
         return {}
     import numpy as np
 
@@ -73,7 +82,7 @@ def _gains(ws: Workspace, model: str, version: int, loaded: LoadedModel, columns
     if flavor == "lightgbm":
         raw = gains_of_trees(inside(loaded.folder, loaded.package.file).read_text(encoding="utf-8"))
     else:
-        original = load_model(ws, model, version, engine="native", unpickle=flavor == "sklearn").original
+        original = load_model(ws, found.model, found.version, engine="native", unpickle=flavor == "sklearn").original
         if flavor == "xgboost":
             gained = original.get_score(importance_type="total_gain")
             names = original.feature_names or [f"f{number}" for number in range(len(columns))]

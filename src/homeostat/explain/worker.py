@@ -11,11 +11,12 @@ def main(url: str, home: str, model: str, version: int) -> int:
     from homeostat.core.errors import HomeostatError
     from homeostat.core.workspace import open as open_workspace
     from homeostat.explain.importance import compute_importance
+    from homeostat.registry import get_version, made_here
 
     os.environ["HOMEOSTAT_HOME"] = home
     try:
         with open_workspace(url) as ws:
-            compute_importance(ws, model, version)
+            compute_importance(ws, model, version, unpickle=made_here(ws, get_version(ws, model, version)))
     except HomeostatError as error:
         sys.stderr.write(error.message)
         return error.exit_code

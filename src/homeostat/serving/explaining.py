@@ -7,21 +7,24 @@ code in its worker process.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from homeostat.core.context import acting_as
-from homeostat.core.errors import InvalidInput, TooLarge
+from homeostat.core.errors import InvalidInput, Refused, TooLarge
 from homeostat.core.frames import from_ipc_file
 from homeostat.core.workspace import Workspace
-from homeostat.explain import Held, explain_rows
 from homeostat.registry import get_version
 from homeostat.serving.contract import Contract
 from homeostat.serving.converted import package_folder
 from homeostat.serving.loaded import LoadedVersion, payload_of
 from homeostat.serving.package import read_package
+
+if TYPE_CHECKING:
+    from homeostat.explain import Held
 
 MAX_ROWS = 64
 # So many rows are asked of a worker at once: requests wait for one such batch, not for the whole explanation.
@@ -61,8 +64,16 @@ def explained(ws: Workspace, actor: str, loaded: LoadedVersion, rows: list[Row])
     """The answer's body. Takes as long as loading the model takes, or asking it thousands of rows: not for the event
     loop.
 
-    Raises: what `homeostat.explain.explain_rows` raises, and what the model's process raises.
+    Raises: Refused where Polars is not; what `homeostat.explain.explain_rows` raises, and what the model's process
+    raises.
     """
+    if find_spec("polars") is None:
+        raise Refused(
+            "predictions are not explained here: an image does without Polars",
+            hint="ask a data plane of the workspace",
+        )
+    from homeostat.explain import explain_rows
+
     with acting_as(actor):
         found = explain_rows(ws, loaded.model, rows, loaded.version, held=_held(ws, loaded))
     told = [
@@ -80,6 +91,8 @@ def _held(ws: Workspace, loaded: LoadedVersion) -> Held | None:
     version = get_version(ws, loaded.model, loaded.version)
     if version.flavor == "graph":
         return None
+    from homeostat.explain import Held
+
     folder, _ = package_folder(ws, version)
     sample = read_package(folder).sample
     frame: Any = None if sample is None else from_ipc_file((folder / sample).read_bytes())

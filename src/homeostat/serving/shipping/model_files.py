@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from homeostat.core.errors import NotFound, Refused
+from homeostat.core.errors import Refused
 from homeostat.core.records import Record
 from homeostat.core.workspace import Workspace
-from homeostat.registry import ModelVersion, Signature, build_package, read_layout
+from homeostat.registry import ModelVersion, Signature, build_package, made_here, read_layout
 from homeostat.serving.environments import Needs, needs_of
 from homeostat.serving.package import MANIFEST, read_package
 from homeostat.serving.shipping.distributions import normal
@@ -53,7 +53,7 @@ def model_files(ws: Workspace, version: ModelVersion, folder: Path) -> ModelFile
             locked[normal(name.partition("[")[0].strip())] = number.partition(";")[0].strip()
     form = _form(version, folder)
     pickled = form not in ("onnx", *_BOOSTERS)
-    if pickled and not _made_here(ws, version):
+    if pickled and not made_here(ws, version):
         what = "code" if form == "pyfunc" else "a pickle"
         raise Refused(
             f"version {version.version} of '{version.model}' is {what} that no run of this workspace has made",
@@ -90,10 +90,3 @@ def _form(version: ModelVersion, folder: Path) -> str:
     if version.flavor == "pyfunc":
         return "pyfunc"
     return version.flavor if version.flavor in _BOOSTERS else "pickle"
-
-
-def _made_here(ws: Workspace, version: ModelVersion) -> bool:
-    try:
-        return version.run_id is not None and bool(ws.tracking.get_run(version.run_id))
-    except NotFound:
-        return False

@@ -130,6 +130,7 @@ def test_the_other_calls_of_the_service(plane: PlaneProcess, tmp_path: Path) -> 
         assert list(config.version_policy.specific.versions) == [1]
         statistics = client.get_inference_statistics("fp32").model_stats[0]
         assert (statistics.name, statistics.version) == ("fp32", "1")
+        assert bool(statistics.last_inference) == bool(statistics.inference_count)
         assert not client.is_model_ready("late")
         client.load_model("late")
         assert client.is_model_ready("late")

@@ -202,6 +202,14 @@ def test_persistence_follows_the_version_and_the_connection_header() -> None:
         assert says in transport.written
 
 
+def test_what_is_older_than_interim_answers_gets_none() -> None:
+    asked = b"POST /p HTTP/1.%d\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc"
+    for minor in (0, 1):
+        transport, _ = talk([asked % minor])
+        assert transport.written.startswith(b"HTTP/1.1 100 Continue") == bool(minor)
+        assert bodies(transport.written) == [b"POST /p abc"]
+
+
 def test_head_gets_the_length_and_no_body() -> None:
     transport, _ = talk([b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"])
     assert transport.written.endswith(b"Content-Length: 7\r\n\r\n")

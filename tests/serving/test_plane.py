@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def test_tritonclient_in_its_default_binary_mode(ws: hs.Workspace, plane: PlaneP
         statistics = client.get_inference_statistics("delay")["model_stats"][0]
         assert statistics["inference_stats"]["success"]["count"] == 7
         assert statistics["inference_count"] == 49
+        assert 0 <= time.time() * 1000 - statistics["last_inference"] < 600_000
     finally:
         client.close()
 

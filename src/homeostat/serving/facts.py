@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+from homeostat.core.clock import now_ms
 from homeostat.core.version import VERSION
 from homeostat.serving.catalog import Catalog
 from homeostat.serving.contract import TensorSpec
 from homeostat.serving.counts import VersionCounts
 from homeostat.serving.loaded import MAX_ROWS
+from homeostat.serving.served import Served
 
 NAME = "homeostat"
 EXTENSIONS = ["binary_tensor_data", "model_repository", "model_configuration", "statistics"]
@@ -101,21 +104,24 @@ class Facts:
         if model is not None and version is not None:
             self.model_ready(model, version)
         return [
-            _statistics(served.model, at, counts)
+            _statistics(served, at, counts)
             for served in models
             for at, counts in served.counts.items()
             if version is None or str(at) == version
         ]
 
 
-def _statistics(model: str, version: int, counts: VersionCounts) -> dict[str, Any]:
+def _statistics(served: Served, version: int, counts: VersionCounts) -> dict[str, Any]:
+    last_ns = max((lane.last_ns for lane in served.lanes if lane.loaded.version == version), default=0)
+    ago_ms = (time.perf_counter_ns() - last_ns) // 1_000_000
 
     def spent(count: int, nanoseconds: int) -> dict[str, int]:
         return {"count": count, "ns": nanoseconds}
 
     return {
-        "name": model,
+        "name": served.model,
         "version": str(version),
+        "last_inference": now_ms() - ago_ms if counts.requests and last_ns else 0,
         "inference_count": counts.rows,
         "execution_count": counts.batches,
         "inference_stats": {

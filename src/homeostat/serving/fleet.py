@@ -63,10 +63,10 @@ class Fleet:
         return Exposition.joined({self._index: own.dump(), **others})
 
     async def flush(self, model: str) -> Flushed:
-        """Return when what any process has answered for `model` is on disk."""
+        """Return when what any process has answered for `model` is on disk. Unavailable when one of them is silent."""
         if self._siblings is None:
             return await self._flush(model)
-        own, others = await asyncio.gather(self._flush(model), self._siblings.ask(f"flush {model}"))
+        own, others = await asyncio.gather(self._flush(model), self._siblings.ask(f"flush {model}", every=True))
         all_of_them = [own, *(msgspec.msgpack.decode(answer, type=Flushed) for answer in others.values())]
         return Flushed(
             rows=sum(one.rows for one in all_of_them),

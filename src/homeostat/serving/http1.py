@@ -326,10 +326,11 @@ class Connection(asyncio.Protocol):
         if expected is not None:
             if expected.lower() != b"100-continue":
                 self._stop(417, "the only expectation known here is 100-continue")
-            interim = Exchange(self, b"", b"", {}, b"", b"")
-            interim.data = _CONTINUE
-            self.line.append(interim)
-            self.write_ready()
+            if newer:  # HTTP/1.0 knows no interim answers
+                interim = Exchange(self, b"", b"", {}, b"", b"")
+                interim.data = _CONTINUE
+                self.line.append(interim)
+                self.write_ready()
 
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)

@@ -22,6 +22,21 @@ _PARAM_TYPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 _JSON_TYPES = {"BOOL": "boolean", "BYTES": "string", "FP32": "number", "FP64": "number"}
 
+_EXPLANATION = {
+    "type": "object",
+    "required": ["prediction", "base", "contributions"],
+    "properties": {
+        **{name: {"type": "number"} for name in ("prediction", "score", "base")},
+        "output": {"type": "integer"},
+        "contributions": {"type": "object", "additionalProperties": {"type": "number"}},
+    },
+}
+_REWARD = {
+    "type": "object",
+    "required": ["request_id", "reward"],
+    "properties": {"request_id": {"type": "string"}, "reward": {"type": "number"}},
+}
+
 
 def describe(loaded: LoadedVersion, version: str | None) -> dict[str, Any]:
     """The document: inference, scoring and metadata of this version (None: of the model as it is routed)."""
@@ -40,12 +55,33 @@ def describe(loaded: LoadedVersion, version: str | None) -> dict[str, Any]:
         f"{base}/stats": {"get": _page("Counts and times")},
         f"{base}/config": {"get": _page("Configuration")},
     }  # fmt: skip
+    if version is None:
+        paths |= _without_version(loaded, of_model, scoring)
     return {
         "openapi": "3.1.0",
         "info": {"title": loaded.model, "version": str(loaded.version)},
         "paths": paths,
         "components": {"schemas": _schemas(loaded)},
     }
+
+
+def _without_version(loaded: LoadedVersion, of_model: str, scoring: dict[str, Any]) -> dict[str, Any]:
+    """The paths that name no version: KServe's first protocol, and feedback."""
+    first = f"/v1/models/{quote(loaded.model, safe='')}"
+    paths = {f"{first}:predict": scoring}
+    if all(len(spec.shape) == 1 for spec in loaded.contract.inputs):
+        paths[f"{first}:explain"] = {
+            "post": _call("What each feature did to each prediction", {"$ref": "#/components/schemas/Instances"},
+                          {},
+                          {"$ref": "#/components/schemas/Explanations"})
+        }  # fmt: skip
+    told = {"one": {"value": {"request_id": "r1", "reward": 1.0}},
+            "many": {"value": {"feedback": [{"request_id": "r1", "reward": 1.0}]}}}  # fmt: skip
+    paths[f"{of_model}/feedback"] = {
+        "post": _call("What answers turned out to be worth", {"$ref": "#/components/schemas/Feedback"}, told,
+                      {"type": "object", "required": ["recorded"], "properties": {"recorded": {"type": "integer"}}})
+    }  # fmt: skip
+    return paths
 
 
 def _schemas(loaded: LoadedVersion) -> dict[str, Any]:
@@ -94,6 +130,26 @@ def _schemas(loaded: LoadedVersion) -> dict[str, Any]:
                 "params": {"type": "object", "properties": _params(loaded.contract)},
             },
             "minProperties": 1,
+        },
+        "Instances": {
+            "type": "object",
+            "required": ["instances"],
+            "properties": {"instances": {"type": "array", "items": {"anyOf": [{"type": "array"}, {"type": "object"}]}}},
+        },
+        "Explanations": {
+            "type": "object",
+            "required": ["explanations"],
+            "properties": {"explanations": {"type": "array", "items": _EXPLANATION}},
+        },
+        "Feedback": {
+            "anyOf": [
+                _REWARD,
+                {
+                    "type": "object",
+                    "required": ["feedback"],
+                    "properties": {"feedback": {"type": "array", "items": _REWARD}},
+                },
+            ]
         },
         "Predictions": {"type": "object", "required": ["predictions"], "properties": {"predictions": {}}},
         "Error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},

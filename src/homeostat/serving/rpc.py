@@ -153,7 +153,8 @@ class Rpc:
             times = [field(at, number(1, spent[name]["count"]) + number(2, spent[name]["ns"]))
                      for at, name in enumerate(_SPENT, 1)]  # fmt: skip
             found.append(
-                field(1, some(1, facts["name"]) + some(2, facts["version"]) + number(4, facts["inference_count"])
+                field(1, some(1, facts["name"]) + some(2, facts["version"]) + number(3, facts["last_inference"])
+                      + number(4, facts["inference_count"])
                       + number(5, facts["execution_count"]) + field(6, b"".join(times)))
             )  # fmt: skip
         call.answer(b"".join(found))

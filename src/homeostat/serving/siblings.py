@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from homeostat.core.errors import Unavailable
+
 log = logging.getLogger("homeostat.serving")
 ANSWER_S = 15.0
 Answer = Callable[[str], Awaitable[bytes]]
@@ -54,13 +56,21 @@ class Siblings:
             self._server.close()
             self._path.unlink(missing_ok=True)
 
-    async def ask(self, question: str) -> dict[int, bytes]:
-        """What each of the others answers, by its number. Those that have died are left out."""
+    async def ask(self, question: str, *, every: bool = False) -> dict[int, bytes]:
+        """What each of the others answers, by its number. Those that have died are left out.
+
+        So are those that do not answer in time. With `every` that raises: Unavailable.
+        """
         others = {int(path.stem): path for path in self._folder.glob("*.sock") if path != self._path}
         answers = await asyncio.gather(*(self._one(path, question) for path in others.values()))
-        return {index: found for index, found in zip(others, answers, strict=True) if found is not None}
+        if every and b"" in answers:
+            raise Unavailable(
+                f"process {list(others)[answers.index(b'')]} on this port does not answer", hint="ask again in a moment"
+            )
+        return {index: found for index, found in zip(others, answers, strict=True) if found}
 
     async def _one(self, path: Path, question: str) -> bytes | None:
+        """The answer of the process at `path`: None of one that has died, nothing of one that does not answer."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 reader, writer = await asyncio.open_unix_connection(path)
@@ -71,6 +81,7 @@ class Siblings:
                     writer.close()
         except TimeoutError:
             log.error("the data plane at %s does not answer '%s'", path.name, question)
+            return b""
         except OSError:
             pass  # it has ended, or ends at this moment
         return None

@@ -36,10 +36,6 @@ LOOP_NS = 2_000_000
 MAX_ROWS = 4096
 
 
-class OtherRows(Corrupt):
-    """A model does not give a row for each that it is asked: nobody knows which of them are whose."""
-
-
 class LoadedVersion:
     """What the data plane keeps of a version. `loop_rows`: rows that the event loop computes at once; 0 for none."""
 
@@ -68,8 +64,9 @@ class LoadedVersion:
     def compute(self, payload: Any) -> list[tensors.Array]:
         """The outputs for a merged payload, in the shapes that the signature states.
 
-        Raises: Corrupt when the model gives something else than its signature says; OtherRows when it gives another
-        number of rows than it was asked, where those of several requests are computed together.
+        Raises: Corrupt when the model gives something else than its signature says, with the fact `rows` when it gives
+        another number of them than it was asked, where those of several requests are computed together: nobody knows
+        which of them are whose.
         """
         if self._matrix:
             found = self.runtime.run_bound(payload)
@@ -87,9 +84,10 @@ class LoadedVersion:
     def _check_rows(self, rows: int, found: list[tensors.Array]) -> None:
         for spec, array in zip(self.outputs, found, strict=True):
             if array.shape[:1] != (rows,):
-                raise OtherRows(
+                raise Corrupt(
                     f"the output '{spec.name}' has the shape {list(array.shape)} for {rows} rows",
                     hint="a model answers each row with one",
+                    rows=rows,
                 )
 
     def _bind(self, matrix: tensors.Array, results: list[tensors.Array], fitted: list[tensors.Array]) -> None:
@@ -175,7 +173,9 @@ def _see_rows(loaded: LoadedVersion, payload: Any) -> None:
     if contract.batchable:
         try:
             loaded.compute(contract.merge([payload, payload]))
-        except OtherRows:
+        except Corrupt as error:
+            if "rows" not in error.facts:
+                raise
             contract.batchable = False
 
 

@@ -158,6 +158,21 @@ def test_requests_that_are_not_joined_are_told_apart_by_their_shapes(tmp_path: P
     assert found == {("r0000", "r0002"): [[2], [2]], ("r0001",): [[3], [3]]}
 
 
+def test_the_last_group_of_a_version_is_kept_if_it_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, loaded, other = PredictionLog(tmp_path, "test"), version(), version()
+    assert log.latest(loaded) is None
+    fill(log, loaded, 0, 3)
+    failed = question(9, 1)
+    log.add(loaded, [failed], failed.payload, None, ENDED, 500)
+    flushed(log)
+    assert log.latest(loaded) == question(2, 1).payload, "the last that was answered"
+    monkeypatch.setattr(prediction_log, "MAX_LATEST", 10)
+    fill(log, other, 4, 1)
+    flushed(log)
+    assert log.latest(other) is None
+    log.close()
+
+
 def test_versions_and_failures_are_told_apart() -> None:
     one, other, payload, outputs = version(), version(), b"", Outputs([SCORE], [np.zeros(1)])
     kinds = [

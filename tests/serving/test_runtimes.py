@@ -151,6 +151,34 @@ def test_a_python_function_runs_in_a_process_of_its_own(ws: hs.Workspace, plane:
         assert len(client.predict_many("own", mixed)) == 20
 
 
+def test_a_new_version_rehearses_what_the_last_one_was_asked(
+    ws: hs.Workspace, plane: PlaneProcess, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+
+    def first(rows: np.ndarray) -> np.ndarray:
+        return rows.sum(axis=1)
+
+    def second(rows: np.ndarray) -> np.ndarray:
+        with trace.open("a") as out:
+            out.write(f"{len(rows)} {rows[0, 0]:g}\n")
+        if rows[0, 0] == 1234.5:
+            raise ValueError("too large for me")
+        return rows.sum(axis=1)
+
+    with hs.run("train", ws=ws) as run:
+        log_model(ws, "own", first, X, run_id=run.id)
+        log_model(ws, "own", second, X, run_id=run.id)
+    wait_ready(ws, "own", deploy(ws, "own", 1).generation)
+    assert plane.infer("own", features([[1234.5, 0, 0, 0]] * 3))[0] == 200
+    assert plane.request("POST", "/v2/models/own/flush")[0] == 200
+    wait_ready(ws, "own", deploy(ws, "own", 2).generation)
+    assert "3 1234.5" in trace.read_text().splitlines()
+    log = plane.log.read_text()
+    assert "version 2 fails where version 1 answered" in log and "too large for me" in log
+    assert plane.infer("own", features([[1, 2, 3, 4]]))[0] == 200
+
+
 def test_one_bad_request_does_not_fail_its_neighbours(ws: hs.Workspace, plane: PlaneProcess) -> None:
     with hs.run("train", ws=ws) as run:
         log_model(ws, "own", noisy_sum, X, run_id=run.id)

@@ -26,6 +26,7 @@ from homeostat.serving.graphs.lane import GraphLane
 from homeostat.serving.graphs.opening import open_graph
 from homeostat.serving.lane import Lane
 from homeostat.serving.libraries import lacking
+from homeostat.serving.loaded import LoadedVersion
 from homeostat.serving.model import Deployment
 from homeostat.serving.one_line import one_line
 from homeostat.serving.planes import BEAT_S
@@ -252,6 +253,7 @@ class Follower:
         if graph is not None:
             return graph
         loaded = await asyncio.to_thread(load_version, self._ws, deployment, version, weigh)
+        await self._rehearse(served, loaded)
         loaded.counts = served.counts.setdefault(version, loaded.counts)
         lane = self._catalog.new_lane(loaded, self._loop)
         residency.add(lane)
@@ -262,6 +264,22 @@ class Follower:
                 lane.retire()
                 raise
         return lane
+
+    async def _rehearse(self, served: Served, loaded: LoadedVersion) -> None:
+        """Have a version that is not asked yet compute what the champion answered last."""
+        if served.table is None:
+            return
+        champion = served.table.champion.loaded
+        here, there = loaded.contract, champion.contract
+        payload = self._catalog.predictions.latest(champion)
+        if payload is None or type(here) is not type(there) or here.inputs != there.inputs or here.asks:
+            return
+        try:
+            await asyncio.to_thread(loaded.rehearse, payload)
+        except Exception as error:  # it may be a canary that is to show just that
+            reason = one_line(error) if isinstance(error, HomeostatError) else f"{type(error).__name__}: {error}"
+            log.warning("model %s version %d fails where version %d answered: %s",
+                        loaded.model, loaded.version, champion.version, reason)  # fmt: skip
 
     def _news(self) -> list[tuple[str, int, str, str]]:
         """What has changed since it was last told: (model, generation, state, reason)."""

@@ -43,12 +43,12 @@ class Columns:
     """A batch in the making: groups of one kind, in their order."""
 
     __slots__ = (
-        "_counts", "_ids", "_keys", "_loaded", "_logged", "_outputs", "_payloads", "_roles", "_sizes",
-        "_specs", "_status", "_times", "_took", "rows",
+        "_counts", "_ids", "_keys", "_logged", "_outputs", "_payloads", "_roles", "_sizes",
+        "_specs", "_status", "_times", "_took", "loaded", "rows",
     )  # fmt: skip
 
     def __init__(self, loaded: LoadedVersion, outputs: Outputs | None, status: int) -> None:
-        self._loaded = loaded
+        self.loaded = loaded
         self._status = status
         self._specs: list[TensorSpec] = [] if outputs is None else outputs.specs
         self.rows = 0
@@ -68,6 +68,16 @@ class Columns:
     def __len__(self) -> int:
         """The requests."""
         return len(self._ids)
+
+    @property
+    def answered(self) -> bool:
+        """Whether these are answers, not failures."""
+        return self._status == 200
+
+    @property
+    def latest(self) -> Any:
+        """The payload of the last group."""
+        return self._payloads[-1]
 
     def add(
         self, questions: list[Question], payload: Any, outputs: Outputs | None, ended_ns: int, shadow_ns: int
@@ -105,7 +115,7 @@ class Columns:
 
     def batch(self) -> Batch:
         """What was added."""
-        loaded = self._loaded
+        loaded = self.loaded
         took = np.clip(np.frombuffer(self._took, "<i8") // 1000, 0, 0xFFFFFFFF)
         logged = np.repeat(np.frombuffer(self._logged, "<i8"), self._sizes)
         return Batch(
@@ -133,7 +143,7 @@ class Columns:
         ])  # fmt: skip
 
     def _inputs(self) -> list[Block]:
-        contract, policy = self._loaded.contract, self._loaded.log_policy
+        contract, policy = self.loaded.contract, self.loaded.log_policy
         whole = [contract.merge(self._payloads)] if contract.batchable else self._payloads
         logged = [policy.shown(contract.logged(payload)) for payload in whole]
         return [
@@ -142,7 +152,7 @@ class Columns:
         ]
 
     def _answers(self) -> list[Block]:
-        batchable, found = self._loaded.contract.batchable, self._outputs
+        batchable, found = self.loaded.contract.batchable, self._outputs
         blocks: list[Block] = []
         for at, spec in enumerate(self._specs):
             tail = list(found[0][at].shape[1 if batchable else 0 :])

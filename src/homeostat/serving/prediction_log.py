@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from homeostat.serving.log_columns import Columns, kind_of, wanted
 from homeostat.serving.oip import Outputs
@@ -28,6 +29,8 @@ SYNC_S = 0.1
 # As many requests become a frame of their own, or as many rows; fewer when it is time to sync.
 PACK, PACK_ROWS = 256, 1024
 MAX_WAITING = 256 << 20
+# Bytes of a group that is kept to warm up other versions with.
+MAX_LATEST = 1 << 20
 
 
 class _Packed(NamedTuple):
@@ -54,6 +57,7 @@ class PredictionLog:
         self._writing: list[_Packed] = []
         self._wake = threading.Event()
         self._stop = False
+        self._latest: WeakKeyDictionary[LoadedVersion, Any] = WeakKeyDictionary()
         self.rows = 0
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="homeostat-predictions", daemon=True)
@@ -78,6 +82,10 @@ class PredictionLog:
             self._rows += columns.add(questions, payload, outputs, ended_ns, shadow_ns)
             if self._requests >= PACK or self._rows >= PACK_ROWS:
                 self._keep(self._pack(self._take()))
+
+    def latest(self, loaded: LoadedVersion) -> Any:
+        """The payload of a group that the version answered lately; None where there is none, or none that is small."""
+        return self._latest.get(loaded)
 
     def flush(self, done: Flushed) -> None:
         """Call `done(rows written by this process, error or None)` from the log's thread, once everything added so far
@@ -161,7 +169,10 @@ class PredictionLog:
         frames: list[_Packed] = []
         for columns in opened:
             try:
-                frames.append(_Packed(encoded(columns.batch()), len(columns), columns.rows))
+                packed = _Packed(encoded(columns.batch()), len(columns), columns.rows)
+                frames.append(packed)
+                if columns.answered and len(packed.body) <= MAX_LATEST:
+                    self._latest[columns.loaded] = columns.latest
             except Exception:  # the log must outlive whatever one entry holds
                 log.exception("predictions could not be logged")
                 self.dropped += len(columns)

@@ -40,7 +40,9 @@ EVENTS: dict[str, EventEntry] = {
     "alias_requested": EventEntry(record="homeostat.registry.model:AliasRequested"),
     "gates_recorded": EventEntry(record="homeostat.registry.model:GatesRecorded"),
     "deployment_changed": EventEntry(record="homeostat.serving.model:DeploymentChanged"),
-    "labels_recorded": EventEntry(record="homeostat.monitoring.model:LabelsRecorded"),
+    "labels_recorded": EventEntry(
+        record="homeostat.monitoring.model:LabelsRecorded", listeners=["homeostat.monitoring.rewards:on_labels"]
+    ),
     "variable_changed": EventEntry(
         record="homeostat.loop.model:VariableChanged", listeners=["homeostat.notify.outbox:on_event"]
     ),

@@ -164,12 +164,13 @@ def test_predictions_go_by_whole_pieces_and_feedback_with_them(ws: hs.Workspace)
             c.execute(sa.insert(serving.segment).values(**piece, **times))
             said = {"model": "m", "request_id": str(number), "reward": 1.0, "at_ms": days_ago(last)}
             c.execute(sa.insert(serving.feedback).values(**said))
+            c.execute(sa.insert(serving.truth).values(**said))
 
     ws.db.write(put)
     declared(ws, predictions=30)
     assert ws.tracking.collect_garbage(dry_run=True).erased["predictions"] == 10
     erased = ws.tracking.collect_garbage().erased
-    assert (erased["predictions"], erased["feedback"]) == (10, 1)
+    assert (erased["predictions"], erased["feedback"]) == (10, 2)
     left = ws.db.read(lambda c: c.execute(sa.select(serving.segment.c.digest)).scalars().all())
     assert sorted(int(digest, 16) for digest in left) == [1, 2]
 

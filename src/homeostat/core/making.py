@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-VERSION = "0010"
+VERSION = "0011"
 VERSION_TABLE = "homeostat_version"
 BETWEEN = ";\n\n"
 

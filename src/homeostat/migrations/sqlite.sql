@@ -422,6 +422,16 @@ CREATE TABLE serving_state (
   PRIMARY KEY (plane, model)
 );
 
+CREATE TABLE serving_truth (
+  model VARCHAR(255) NOT NULL,
+  request_id VARCHAR(255) NOT NULL,
+  reward FLOAT NOT NULL,
+  at_ms BIGINT NOT NULL,
+  PRIMARY KEY (model, request_id)
+);
+
+CREATE INDEX serving_truth_time ON serving_truth (model, at_ms);
+
 CREATE TABLE team_audit (
   seq BIGINT NOT NULL,
   at_ms BIGINT NOT NULL,

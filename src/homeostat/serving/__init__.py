@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from homeostat.serving.canary import CanaryPolicy as CanaryPolicy
     from homeostat.serving.canary import Judgement as Judgement
     from homeostat.serving.client import PredictionClient as PredictionClient
+    from homeostat.serving.arms import shared_answers as shared_answers
     from homeostat.serving.deployments import configure as configure
     from homeostat.serving.deployments import deploy as deploy
     from homeostat.serving.deployments import deployment_history as deployment_history
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from homeostat.serving.deployments import undeploy as undeploy
     from homeostat.serving.environments import Environment as Environment
     from homeostat.serving.feedback import record_feedback as record_feedback
+    from homeostat.serving.feedback import record_truth as record_truth
     from homeostat.serving.graph_deployments import DeclaredGraph as DeclaredGraph
     from homeostat.serving.graph_deployments import deploy_graph as deploy_graph
     from homeostat.serving.graph_deployments import get_graph as get_graph

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from homeostat.core.workspace import Workspace
 from homeostat.serving.canary import Seen
+from homeostat.serving.deployments import list_deployments
 from homeostat.serving.feedback import rewards_since
 from homeostat.serving.model import Deployment
-from homeostat.serving.prediction_table import requests_since
+from homeostat.serving.prediction_table import answers_since, requests_since
 from homeostat.serving.sequential import Arm
 
 if TYPE_CHECKING:
@@ -65,12 +66,26 @@ def mean(values: pl.Series) -> Arm:
 
 
 def rewarded(ws: Workspace, model: str, frame: pl.DataFrame, since_ms: int) -> pl.DataFrame:
-    """The requests in `frame` that feedback has come for, with their `reward`."""
+    """The requests in `frame` that feedback or labels have come for, with their `reward`."""
     import polars as pl
 
     found = rewards_since(ws, model, since_ms)
     told = pl.DataFrame(found, schema={"request_id": pl.String, "reward": pl.Float64}, orient="row")
     return frame.join(told, on="request_id", how="inner")
+
+
+def shared_answers(ws: Workspace, model: str, columns: set[str]) -> pl.DataFrame | None:
+    """What the versions of `model` have answered since they share its requests, a row for each row, with `columns`
+    beside the log's own. None when one version answers all of them."""
+    deployment = next((one for one in list_deployments(ws) if one.model == model), None)
+    if deployment is None or not any(route.role == "canary" for route in deployment.routes):
+        return None
+    since_ms = deployment.updated_ms
+    if deployment.canary is not None:
+        since_ms = deployment.canary.steps[0].at_ms
+    elif deployment.bandit is not None:
+        since_ms = deployment.bandit.since_ms
+    return answers_since(ws, model, since_ms, columns)
 
 
 def seen_of(ws: Workspace, deployment: Deployment, canary: Canary, at_ms: int) -> Seen:

@@ -41,7 +41,7 @@ def start_bandit(
 ) -> Deployment:
     """Share the requests of `model` between its champion and `versions`, equally at first, then by what each earns.
 
-    `homeostat up` sets the shares by the rewards that `record_feedback` tells of (see `BanditPolicy`). It goes on until
+    `homeostat up` sets the shares by the rewards that `record_feedback` tells of, or arriving labels (see `BanditPolicy`, `compare`). It goes on until
     something else changes the routes: `deploy` of the version that won, or `rollback` to the routes before. With
     `expect_generation`, nothing changes unless the deployment is still at that generation.
 

@@ -16,6 +16,7 @@ from homeostat.serving.model import Feedback
 
 MAX_AT_ONCE = 10_000
 _CHUNK = 500  # what a statement may name at once, in every database
+_LONGEST = 255
 
 
 class _Told(msgspec.Struct):
@@ -27,34 +28,46 @@ def record_feedback(ws: Workspace, model: str, feedback: list[Feedback]) -> int:
     """Record rewards for answered requests; the newest counts where a request is told of twice. Their number.
 
     A reward is what the caller wants more of: 1 for a click and 0 for none, a margin, minus an error. It is joined to
-    the prediction log by the request's id when versions are compared; it may come before the log is written.
+    the prediction log by the request's id when versions are compared; it may come before the log is written. Where
+    there is no feedback, `monitoring.record_labels` tells it.
 
     Raises: InvalidInput for an empty id or a reward that is not a finite number.
     """
     if len(feedback) > MAX_AT_ONCE:
         raise InvalidInput(f"{len(feedback)} rewards at once", hint=f"send at most {MAX_AT_ONCE}")
     for one in feedback:
-        if not 0 < len(one.request_id) <= 255 or "\x00" in one.request_id:  # which PostgreSQL's texts cannot hold
+        if not 0 < len(one.request_id) <= _LONGEST or "\x00" in one.request_id:  # which PostgreSQL's texts cannot hold
             raise InvalidInput("a request id has 1 to 255 characters, none of them NUL", hint="the id of the answer")
         if not math.isfinite(one.reward):
             raise InvalidInput(f"the reward of '{one.request_id}' is not a finite number")
-    at_ms = now_ms()
-    rows = {one.request_id: one.reward for one in feedback}
-    ids = list(rows)
+    _record(ws, store.feedback, model, {one.request_id: one.reward for one in feedback})
+    return len(feedback)
+
+
+def record_truth(ws: Workspace, model: str, rewards: dict[str, float]) -> int:
+    """Record what answers, by their request's id, were worth by the truth about them; how many of them are news."""
+    table = store.truth
+    query = sa.select(table.c.request_id, table.c.reward).where(table.c.model == model)
+    known = ws.db.read(lambda c: {row.request_id: row.reward for row in c.execute(query)})
+    news = {id: reward for id, reward in rewards.items() if known.get(id) != reward and len(id) <= _LONGEST}
+    _record(ws, table, model, news)
+    return len(news)
+
+
+def _record(ws: Workspace, table: sa.Table, model: str, rewards: dict[str, float]) -> None:
+    ids, at_ms = list(rewards), now_ms()
 
     def write(connection: sa.Connection) -> None:
-        table = store.feedback
         for start in range(0, len(ids), _CHUNK):
             chunk = ids[start : start + _CHUNK]
             connection.execute(sa.delete(table).where(table.c.model == model, table.c.request_id.in_(chunk)))
             connection.execute(
                 sa.insert(table),
-                [{"model": model, "request_id": id, "reward": rows[id], "at_ms": at_ms} for id in chunk],
+                [{"model": model, "request_id": id, "reward": rewards[id], "at_ms": at_ms} for id in chunk],
             )
 
     if ids:
         ws.db.write(write)
-    return len(feedback)
 
 
 def read_feedback(body: bytes) -> list[Feedback]:
@@ -75,7 +88,10 @@ def read_feedback(body: bytes) -> list[Feedback]:
 
 
 def rewards_since(ws: Workspace, model: str, since_ms: int) -> list[tuple[str, float]]:
-    """(request id, reward) of what was told since then."""
-    table = store.feedback
-    query = sa.select(table.c.request_id, table.c.reward).where(table.c.model == model, table.c.at_ms >= since_ms)
-    return ws.db.read(lambda c: [(row.request_id, row.reward) for row in c.execute(query)])
+    """(request id, reward) of what was told since then: by feedback; where there is none of it, by the truth."""
+
+    def of(table: sa.Table) -> list[tuple[str, float]]:
+        query = sa.select(table.c.request_id, table.c.reward).where(table.c.model == model, table.c.at_ms >= since_ms)
+        return ws.db.read(lambda c: [(row.request_id, row.reward) for row in c.execute(query)])
+
+    return of(store.feedback) or of(store.truth)

@@ -151,6 +151,13 @@ def requests_since(ws: Workspace, model: str, since_ms: int) -> pl.DataFrame:
     return _logged(ws, model, (pl.col("logged_ms") >= since_ms) & (pl.col("row") == 0), set(), _ANSWERED)
 
 
+def answers_since(ws: Workspace, model: str, since_ms: int, columns: set[str]) -> pl.DataFrame:
+    """The rows of such requests, with `columns` beside the log's own."""
+    import polars as pl
+
+    return _logged(ws, model, pl.col("logged_ms") >= since_ms, columns, _ANSWERED)
+
+
 def mirrored_since(ws: Workspace, model: str, since_ms: int, columns: set[str]) -> pl.DataFrame:
     """The rows that were answered or mirrored since then, by the server's own clock, with `columns` beside the log's
     own."""

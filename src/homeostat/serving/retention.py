@@ -10,6 +10,7 @@ from homeostat.serving import store
 
 _AT_ONCE = 1000
 _PIECE = store.segment
+_REWARDS = store.feedback, store.truth
 
 
 def expire(ws: Workspace, keep: Keep, named: Named, really: bool, step: Step) -> None:
@@ -22,11 +23,11 @@ def expire(ws: Workspace, keep: Keep, named: Named, really: bool, step: Step) ->
     if not keep.predictions_days:
         return
     limit = before(keep.predictions_days)
-    said = store.feedback.c.at_ms < limit
     if not really:
-        count = sa.select(sa.func.count()).select_from(store.feedback).where(said)
         step("predictions", sum(rows for _, rows in _pieces(ws, limit)))
-        step("feedback", ws.db.read(lambda c: int(c.execute(count).scalar_one())))
+        for table in _REWARDS:
+            count = sa.select(sa.func.count()).select_from(table).where(table.c.at_ms < limit)
+            step("feedback", ws.db.read(lambda c, count=count: int(c.execute(count).scalar_one())))
         return
     # A fold writes one piece in place of several: not while these go.
     lease = ws.leases.acquire("serving:fold", ttl_s=300, owner=ws.instance)
@@ -40,8 +41,9 @@ def expire(ws: Workspace, keep: Keep, named: Named, really: bool, step: Step) ->
             step("predictions", sum(some.values()))
     finally:
         ws.leases.release(lease)
-    while gone := ws.db.write(lambda c: _erase_feedback(c, said)):
-        step("feedback", gone)
+    for table in _REWARDS:
+        while gone := ws.db.write(lambda c, table=table: _erase_rewards(c, table, limit)):
+            step("feedback", gone)
 
 
 def _pieces(ws: Workspace, before_ms: int) -> list[tuple[int, int]]:
@@ -50,9 +52,9 @@ def _pieces(ws: Workspace, before_ms: int) -> list[tuple[int, int]]:
     return ws.db.read(lambda c: [(id, rows) for id, rows in c.execute(query).all()])
 
 
-def _erase_feedback(c: sa.Connection, due: sa.ColumnElement[bool]) -> int:
-    table = store.feedback
-    some = c.execute(sa.select(table.c.model, table.c.request_id).where(due).limit(_AT_ONCE)).all()
+def _erase_rewards(c: sa.Connection, table: sa.Table, before_ms: int) -> int:
+    due = sa.select(table.c.model, table.c.request_id).where(table.c.at_ms < before_ms)
+    some = c.execute(due.limit(_AT_ONCE)).all()
     for model, request in some:
         c.execute(sa.delete(table).where(table.c.model == model, table.c.request_id == request))
     return len(some)

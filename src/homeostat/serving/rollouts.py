@@ -38,8 +38,9 @@ def start_canary(
 ) -> Deployment:
     """Give `version` the first weight of the policy; `homeostat up` then raises it, or takes it back, by itself.
 
-    It is judged by errors, latency and the rewards that `record_feedback` tells of, with tests that stay valid at every
-    look (see `CanaryPolicy`). Whatever else changes the routes meanwhile, for example `deploy`, ends it. With
+    It is judged by errors, latency and what its answers turn out to be worth, by `record_feedback` or, where nobody
+    tells that, by the labels that arrive (`monitoring.record_labels`), with tests that stay valid at every look (see
+    `CanaryPolicy`). Whatever else changes the routes meanwhile, for example `deploy`, ends it. With
     `expect_generation`, nothing changes unless the deployment is still at that generation.
 
     Raises: NotFound when the model is not deployed or has no such version; Refused when its gates have refused it, and
@@ -108,7 +109,8 @@ def compare(
 ) -> list[Comparison]:
     """Every version that shares the requests of `model`, beside the champion: an A/B test one may look at any time.
 
-    `measure`: "errors" (share of failed requests), "latency_ms" (mean), "reward" (mean of what `record_feedback` told).
+    `measure`: "errors" (share of failed requests), "latency_ms" (mean), "reward" (mean of what `record_feedback` told; where it told nothing, of what labels say: one less the squared
+    distance of a probability from what happened, or minus the absolute error of a number).
     The interval holds the true difference at all looks at once with probability 1 - `alpha`, shared among the versions;
     `since_ms` must be chosen beforehand, by default when the routes were last changed.
 

@@ -70,6 +70,16 @@ feedback = sa.Table(
     sa.Column("at_ms", sa.BigInteger, nullable=False),
     sa.Index("serving_feedback_time", "model", "at_ms"),
 )
+# What answers were worth by the truth about them, while versions share the requests.
+truth = sa.Table(
+    "serving_truth",
+    metadata,
+    sa.Column("model", sa.String(255), primary_key=True),
+    sa.Column("request_id", sa.String(255), primary_key=True),
+    sa.Column("reward", sa.Float, nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Index("serving_truth_time", "model", "at_ms"),
+)
 # Spool files whose rows are in segments but which are not deleted yet.
 folded = sa.Table("serving_folded", metadata, sa.Column("file", sa.String(255), primary_key=True))
 

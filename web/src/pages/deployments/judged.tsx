@@ -98,7 +98,7 @@ function ArmsTable({ model, review }: { model: string; review: BanditReview }) {
     <Card title="Bandit" aside={told > 0 ? `${count(told)} rewards` : undefined}>
       {told === 0 ? (
         <>
-          <p>No reward has been told of yet, so all have the same share. What an answer was worth, by the id of its request:</p>
+          <p>No reward has been told of yet, so all have the same share. Labels tell one as they arrive; or, by the id of its request:</p>
           <Code>{`from homeostat.serving import Feedback\n\nws.serving.record_feedback("${model}", [Feedback(request_id="…", reward=1)])`}</Code>
         </>
       ) : (

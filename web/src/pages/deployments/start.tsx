@@ -85,7 +85,7 @@ export function StartBandit(props: StartProps) {
     <Confirm
       label="start a bandit"
       disabled={chosen.length === 0}
-      sentence={`${named} share the requests equally at first, then by the rewards that record_feedback tells of. It goes on until you end it, or promote the one that won.`}
+      sentence={`${named} share the requests equally at first, then by the rewards that record_feedback tells of, or by the labels that arrive. It goes on until you end it, or promote the one that won.`}
       onDo={start}
     >
       <span className="canary-form">

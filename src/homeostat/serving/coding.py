@@ -7,6 +7,7 @@ import zlib
 from homeostat.core.errors import InvalidInput, TooLarge
 
 _WINDOWS = {b"gzip": 31, b"deflate": 15, b"identity": 0}
+CODINGS = frozenset(_WINDOWS)
 
 
 def inflate(coding: bytes, body: bytes, limit: int) -> bytes:

@@ -109,8 +109,9 @@ def compare(
 ) -> list[Comparison]:
     """Every version that shares the requests of `model`, beside the champion: an A/B test one may look at any time.
 
-    `measure`: "errors" (share of failed requests), "latency_ms" (mean), "reward" (mean of what `record_feedback` told; where it told nothing, of what labels say: one less the squared
-    distance of a probability from what happened, or minus the absolute error of a number).
+    `measure`: "errors" (share of failed requests), "latency_ms" (mean), "reward" (mean of what `record_feedback`
+    told; where it told nothing, of what labels say: one less the squared distance of a probability from what happened,
+    or minus the absolute error of a number).
     The interval holds the true difference at all looks at once with probability 1 - `alpha`, shared among the versions;
     `since_ms` must be chosen beforehand, by default when the routes were last changed.
 

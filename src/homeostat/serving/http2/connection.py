@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from homeostat.core.errors import HomeostatError
-from homeostat.serving.coding import inflate
+from homeostat.serving.coding import CODINGS, inflate
 from homeostat.serving.http2.answers import Answers
 from homeostat.serving.http2.call import Call
 from homeostat.serving.http2.frames import (
@@ -282,9 +282,12 @@ class Http2(asyncio.Protocol):
             call.fail(400, "a unary call sends one message, with its length before it")
             return
         message = whole[5:]
+        coding = call.headers.get(b"grpc-encoding", b"identity") if whole[0] else b"identity"
+        if coding not in CODINGS:
+            call.fail(415, f"the message coding '{coding[:40].decode('latin-1')}' is not known; use gzip")
+            return
         try:
-            if whole[0]:
-                message = inflate(call.headers.get(b"grpc-encoding", b"identity"), message, self.limits.body)
+            message = inflate(coding, message, self.limits.body)
             call.body = message
             self.handle(call)
         except HomeostatError as error:

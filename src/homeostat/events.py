@@ -40,9 +40,7 @@ EVENTS: dict[str, EventEntry] = {
     "alias_requested": EventEntry(record="homeostat.registry.model:AliasRequested"),
     "gates_recorded": EventEntry(record="homeostat.registry.model:GatesRecorded"),
     "deployment_changed": EventEntry(record="homeostat.serving.model:DeploymentChanged"),
-    "labels_recorded": EventEntry(
-        record="homeostat.monitoring.model:LabelsRecorded", listeners=["homeostat.monitoring.rewards:on_labels"]
-    ),
+    "labels_recorded": EventEntry(record="homeostat.monitoring.model:LabelsRecorded"),
     "variable_changed": EventEntry(
         record="homeostat.loop.model:VariableChanged", listeners=["homeostat.notify.outbox:on_event"]
     ),

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from homeostat.monitoring.quality import quality as quality
     from homeostat.monitoring.reference import fitted_until as fitted_until
     from homeostat.monitoring.reference import reference_of as reference_of
+    from homeostat.monitoring.rewards import reward_answers as reward_answers
+    from homeostat.monitoring.rewards import reward_due as reward_due
     from homeostat.monitoring.row_loss import log_losses as log_losses
     from homeostat.monitoring.sequence import mean_sequence as mean_sequence
     from homeostat.monitoring.sequence import sequence_width as sequence_width

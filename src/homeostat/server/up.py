@@ -103,6 +103,7 @@ class Housekeeping:
 
     def _run(self) -> None:
         from homeostat.loop import run_due
+        from homeostat.monitoring import reward_due
         from homeostat.notify import deliver_due
         from homeostat.pipelines import recover
         from homeostat.serving import fold, review_due
@@ -122,6 +123,7 @@ class Housekeeping:
             lambda: idle_runs.fold_due(time.monotonic()),
             lambda: stale_texts.refresh_due(time.monotonic()),
             lambda: old_changes.trim_due(time.monotonic()),
+            lambda: reward_due(self._workspace),
             lambda: review_due(self._workspace),
         ]
         settled = False

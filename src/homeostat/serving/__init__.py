@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from homeostat.core.door import door
 
 if TYPE_CHECKING:
+    from homeostat.serving.arms import shared_answers as shared_answers
     from homeostat.serving.bandit import BanditPolicy as BanditPolicy
     from homeostat.serving.bandits import bandit_arms as bandit_arms
     from homeostat.serving.bandits import review_bandits as review_bandits
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from homeostat.serving.canary import CanaryPolicy as CanaryPolicy
     from homeostat.serving.canary import Judgement as Judgement
     from homeostat.serving.client import PredictionClient as PredictionClient
-    from homeostat.serving.arms import shared_answers as shared_answers
     from homeostat.serving.deployments import configure as configure
     from homeostat.serving.deployments import deploy as deploy
     from homeostat.serving.deployments import deployment_history as deployment_history

@@ -41,8 +41,9 @@ def start_bandit(
 ) -> Deployment:
     """Share the requests of `model` between its champion and `versions`, equally at first, then by what each earns.
 
-    `homeostat up` sets the shares by the rewards that `record_feedback` tells of, or arriving labels (see `BanditPolicy`, `compare`). It goes on until
-    something else changes the routes: `deploy` of the version that won, or `rollback` to the routes before. With
+    `homeostat up` sets the shares by the rewards that `record_feedback` tells of, or by the labels that arrive (see
+    `BanditPolicy`, `compare`). It goes on until something else changes the routes: `deploy` of the version that won, or
+    `rollback` to the routes before. With
     `expect_generation`, nothing changes unless the deployment is still at that generation.
 
     Raises: NotFound when the model is not deployed or has no such version; Refused when its gates have refused it, or

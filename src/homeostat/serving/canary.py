@@ -1,4 +1,4 @@
-"""The judgement of a canary by what serving itself sees: errors, latency, and the rewards that feedback or labels bring. Pure.
+"""The judgement of a canary: errors, latency, and the rewards that feedback or labels bring. Pure.
 
 Three tests share the false-alarm rate `alpha` of the policy, each valid at every look (see `sequential`), so equal
 versions are rolled back with probability at most `alpha` over the whole life of the canary.

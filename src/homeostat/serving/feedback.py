@@ -29,7 +29,7 @@ def record_feedback(ws: Workspace, model: str, feedback: list[Feedback]) -> int:
 
     A reward is what the caller wants more of: 1 for a click and 0 for none, a margin, minus an error. It is joined to
     the prediction log by the request's id when versions are compared; it may come before the log is written. Where
-    there is no feedback, `monitoring.record_labels` tells it.
+    there is no feedback, labels tell it (`monitoring.reward_answers`).
 
     Raises: InvalidInput for an empty id or a reward that is not a finite number.
     """
@@ -44,10 +44,11 @@ def record_feedback(ws: Workspace, model: str, feedback: list[Feedback]) -> int:
     return len(feedback)
 
 
-def record_truth(ws: Workspace, model: str, rewards: dict[str, float]) -> int:
-    """Record what answers, by their request's id, were worth by the truth about them; how many of them are news."""
+def record_truth(ws: Workspace, model: str, rewards: dict[str, float], since_ms: int) -> int:
+    """Record what answers given since then, by their request's id, were worth by the truth about them; how many of the
+    rewards are news."""
     table = store.truth
-    query = sa.select(table.c.request_id, table.c.reward).where(table.c.model == model)
+    query = sa.select(table.c.request_id, table.c.reward).where(table.c.model == model, table.c.at_ms >= since_ms)
     known = ws.db.read(lambda c: {row.request_id: row.reward for row in c.execute(query)})
     news = {id: reward for id, reward in rewards.items() if known.get(id) != reward and len(id) <= _LONGEST}
     _record(ws, table, model, news)
@@ -57,17 +58,17 @@ def record_truth(ws: Workspace, model: str, rewards: dict[str, float]) -> int:
 def _record(ws: Workspace, table: sa.Table, model: str, rewards: dict[str, float]) -> None:
     ids, at_ms = list(rewards), now_ms()
 
-    def write(connection: sa.Connection) -> None:
-        for start in range(0, len(ids), _CHUNK):
-            chunk = ids[start : start + _CHUNK]
+    def write(connection: sa.Connection, some: list[str]) -> None:
+        for start in range(0, len(some), _CHUNK):
+            chunk = some[start : start + _CHUNK]
             connection.execute(sa.delete(table).where(table.c.model == model, table.c.request_id.in_(chunk)))
             connection.execute(
                 sa.insert(table),
                 [{"model": model, "request_id": id, "reward": rewards[id], "at_ms": at_ms} for id in chunk],
             )
 
-    if ids:
-        ws.db.write(write)
+    for start in range(0, len(ids), MAX_AT_ONCE):  # others want to write, too
+        ws.db.write(lambda c, some=ids[start : start + MAX_AT_ONCE]: write(c, some))
 
 
 def read_feedback(body: bytes) -> list[Feedback]:

@@ -39,7 +39,7 @@ def start_canary(
     """Give `version` the first weight of the policy; `homeostat up` then raises it, or takes it back, by itself.
 
     It is judged by errors, latency and what its answers turn out to be worth, by `record_feedback` or, where nobody
-    tells that, by the labels that arrive (`monitoring.record_labels`), with tests that stay valid at every look (see
+    tells that, by the labels that arrive (`monitoring.reward_answers`), with tests that stay valid at every look (see
     `CanaryPolicy`). Whatever else changes the routes meanwhile, for example `deploy`, ends it. With
     `expect_generation`, nothing changes unless the deployment is still at that generation.
 

@@ -15,6 +15,7 @@ from homeostat.core.extras import require
 from homeostat.registry import catboost_form, torch_form, xgboost_form
 from homeostat.registry.model import FEATURES, OnnxReport
 from homeostat.registry.original import Original, Predict
+from homeostat.registry.tree_score import as_score
 
 TOLERANCE = 1e-5
 FILE = "model.onnx"
@@ -137,8 +138,10 @@ def _shaped(model: Any, original: Original) -> bytes:
     axes = len(output.shape)
     dtype = {"FP32": onnx.TensorProto.FLOAT, "INT64": onnx.TensorProto.INT64}.get(output.dtype, onnx.TensorProto.STRING)
     if output.name == "probability" and axes == 1:
-        graph.initializer.append(onnx.helper.make_tensor("positive", onnx.TensorProto.INT64, [], [1]))
-        graph.node.append(onnx.helper.make_node("Gather", [raw, "positive"], [output.name], axis=1))
+        score = as_score(graph, raw)
+        place = 1 if score is None else 0
+        graph.initializer.append(onnx.helper.make_tensor("positive", onnx.TensorProto.INT64, [], [place]))
+        graph.node.append(onnx.helper.make_node("Gather", [score or raw, "positive"], [output.name], axis=1))
     else:
         shape = [-1, *output.shape[1:]]
         graph.initializer.append(onnx.helper.make_tensor("rows", onnx.TensorProto.INT64, [axes], shape))

@@ -5,6 +5,7 @@ Fresh is a copy of one that was opened and closed: to make a hundred tables take
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import textwrap
@@ -31,6 +32,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The demo first: it is the longest by far, and begun late it would end long after everything else. Together at
     the front, its tests also go to one worker, which makes the demo that they share once."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/demo/"))
+
+
+@pytest.fixture(autouse=True)
+def own_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A browser once opened stays open, and its event loop passes for this thread's running one: `asyncio.run` would
+    refuse to begin another in every test that comes after it in the same worker."""
+    loop = asyncio._get_running_loop()
+    if loop is None or "browser" in request.fixturenames:
+        yield
+        return
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,7 @@ def test_a_model_and_a_table_are_evaluated(mlflow_client: Client) -> None:
         axes.plot([1, 2])
         mlflow.log_figure(figure, "drawn/line.png")
         mlflow.log_image(np.zeros((4, 4, 3), dtype=np.uint8), key="seen", step=3)
+        mlflow.flush_artifact_async_logging()
     listed = MlflowClient().list_artifacts
     files = {file.path for folder in ("drawn", "images") for file in listed(run.info.run_id, folder)}
     assert "drawn/line.png" in files and len(files) == 3, files

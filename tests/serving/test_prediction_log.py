@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.serving import log_columns, prediction_log
+from homeostat.serving import prediction_log
 from homeostat.serving.contract import MatrixContract, TensorsContract, TensorSpec
 from homeostat.serving.log_columns import Columns, kind_of, wanted
 from homeostat.serving.log_frame import newest, to_frame
@@ -62,7 +62,7 @@ def group(loaded: Any, questions: list[Question]) -> Group:
 def batch_of(loaded: Any, groups: list[Group], status: int = 200, shadow_ns: int = -1) -> Batch:
     columns = Columns(loaded, groups[0][2], status)
     for one in groups:
-        columns.add(*one, ENDED, shadow_ns)
+        columns.add(*one, ENDED, shadow_ns, 77)
     return columns.batch()
 
 
@@ -82,9 +82,8 @@ def test_how_requests_are_joined_is_not_seen_in_the_log(questions: list[Question
     loaded = version()
     ends = [*sorted(cut for cut in cuts if cut < len(questions)), len(questions)]
     groups = [questions[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
-    with patch.object(log_columns, "now_ms", return_value=77):
-        frame = to_frame(batch_of(loaded, [group(loaded, one) for one in groups]), None, None, None)
-        alone = [to_frame(batch_of(loaded, [group(loaded, one)]), None, None, None) for one in groups]
+    frame = to_frame(batch_of(loaded, [group(loaded, one) for one in groups]), None, None, None)
+    alone = [to_frame(batch_of(loaded, [group(loaded, one)]), None, None, None) for one in groups]
     assert newest([frame], ALL).equals(newest(alone, ALL))
     each = [(one, row) for one in questions for row in range(one.rows)]
     assert frame["request_id"].to_list() == [one.id for one, _ in each]
@@ -252,6 +251,29 @@ def test_what_waits_is_bounded_and_the_oldest_goes(tmp_path: Path, monkeypatch: 
     assert (rows + log.dropped, failure) == (1000, None)
     assert ids(tmp_path) == [f"r{at:04}" for at in range(log.dropped, 1000)]
     log.close()
+
+
+def test_a_group_that_cannot_be_taken_apart_takes_no_other_with_it(tmp_path: Path) -> None:
+    log, loaded = PredictionLog(tmp_path, "test"), version()
+    spec = TensorSpec(name="x", datatype="INT64", shape=[-1])
+    odd = version(contract=TensorsContract("m", [spec], "key", "time", batchable=False))
+    fill(log, loaded, 0, 2)
+    log.add(odd, [question(9, 1)], object(), None, ENDED, 500)
+    fill(log, loaded, 2, 2)
+    assert log.queued == 5
+    assert flushed(log) == (4, None)
+    assert (log.dropped, log.queued) == (1, 0)
+    log.close()
+    assert ids(tmp_path) == ["r0000", "r0001", "r0002", "r0003"]
+
+
+def test_lone_requests_reach_the_disk_without_being_asked_for(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, "test")
+    fill(log, version(), 0, 3)
+    while log.queued:
+        time.sleep(0.01)
+    log.close()
+    assert ids(tmp_path) == ["r0000", "r0001", "r0002"]
 
 
 def test_one_bad_entry_is_counted_and_the_log_goes_on(tmp_path: Path) -> None:

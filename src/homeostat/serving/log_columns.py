@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from homeostat.core.clock import now_ms
 from homeostat.serving import tensors
 from homeostat.serving.contract import TensorSpec
 from homeostat.serving.model import ROLES
@@ -80,7 +79,13 @@ class Columns:
         return self._payloads[-1]
 
     def add(
-        self, questions: list[Question], payload: Any, outputs: Outputs | None, ended_ns: int, shadow_ns: int
+        self,
+        questions: list[Question],
+        payload: Any,
+        outputs: Outputs | None,
+        ended_ns: int,
+        shadow_ns: int,
+        at_ms: int,
     ) -> int:
         """Append a group of the kind that the others are of (see `PredictionLog.add`), and tell its rows."""
         if len(questions) == 1:
@@ -107,7 +112,7 @@ class Columns:
             self._took[-many:] = array.array("q", [shadow_ns] * many)
         self.rows += rows
         self._sizes.append(len(questions))
-        self._logged.append(now_ms())
+        self._logged.append(at_ms)
         self._payloads.append(payload)
         if outputs is not None:
             self._outputs.append(outputs.arrays)

@@ -38,19 +38,6 @@ MAX_WAITING = 256 << 20
 MAX_LATEST = 1 << 20
 
 
-class _Handed(NamedTuple):
-    """A group as it was computed. `at_ms`: when."""
-
-    loaded: LoadedVersion
-    questions: list[Question]
-    payload: Any
-    outputs: Outputs | None
-    ended_ns: int
-    status: int
-    shadow_ns: int
-    at_ms: int
-
-
 class _Packed(NamedTuple):
     """A frame without its head."""
 
@@ -60,6 +47,7 @@ class _Packed(NamedTuple):
 
 
 Flushed = Callable[[int, Exception | None], None]
+_Handed = tuple["LoadedVersion", list[Question], Any, Outputs | None, int, int, int, int]
 
 
 class PredictionLog:
@@ -67,7 +55,8 @@ class PredictionLog:
 
     def __init__(self, folder: Path, plane: str) -> None:
         self._writer = SpoolWriter(folder, plane)
-        self._handed: deque[_Handed] = deque()  # without the lock; only who holds it takes out
+        # What `add` was given, and when. Without the lock; only who holds it takes out.
+        self._handed: deque[_Handed] = deque()
         self._loose = 0  # requests in it, about: two threads may count at once
         self._lock = threading.Lock()  # held for whatever else waits
         self._open: dict[Hashable, Columns] = {}
@@ -93,7 +82,7 @@ class PredictionLog:
             questions, payload, outputs = wanted(loaded, questions, payload, outputs)
             if not questions:
                 return
-        self._handed.append(_Handed(loaded, questions, payload, outputs, ended_ns, status, shadow_ns, now_ms()))
+        self._handed.append((loaded, questions, payload, outputs, ended_ns, status, shadow_ns, now_ms()))
         self._loose += len(questions)
         if self._loose >= JOIN:
             with self._lock:
@@ -119,7 +108,7 @@ class PredictionLog:
         """Requests that wait to be written."""
         with self._lock:
             packed = [one.requests for one in (*self._writing, *self._packed) if isinstance(one, _Packed)]
-            return sum(packed) + self._requests + sum([len(one.questions) for one in self._handed.copy()])
+            return sum(packed) + self._requests + sum([len(one[1]) for one in self._handed.copy()])
 
     def close(self) -> None:
         """Write and sync what is queued, finish the file."""
@@ -189,7 +178,7 @@ class PredictionLog:
                 self._add(one)
             except Exception:  # the others are to be logged, whatever this one holds
                 log.exception("predictions could not be logged")
-                self.dropped += len(one.questions)
+                self.dropped += len(one[1])
 
     def _add(self, one: _Handed) -> None:
         loaded, questions, payload, outputs, ended_ns, status, shadow_ns, at_ms = one

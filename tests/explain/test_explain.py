@@ -212,7 +212,9 @@ def test_what_is_code_is_explained_in_a_process_of_its_own(
     assert not trace.exists(), "a row that does not fit is refused before anything runs"
     first = any_ws.explain.explain_row("texts", {"carrier": "UA", "hour": 49.5}).contributions[0]
     assert (first.feature, first.value) == ("carrier", "UA") and first.contribution == pytest.approx(2.5)
-    with pytest.raises(StepFailed, match="version 1 of 'failing' could not be explained: ValueError: one row is too"):
+    with pytest.raises(
+        StepFailed, match="explaining rows of version 1 of 'failing' failed: ValueError: one row is too"
+    ):
         any_ws.explain.explain_row("failing", dict.fromkeys(NAMES, 1.0))
     with pytest.raises(Refused, match="version 1 of 'named' answers with no numbers"):
         any_ws.explain.explain_row("named", dict.fromkeys(NAMES, 1.0))

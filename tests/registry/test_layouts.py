@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import joblib
 import lightgbm
@@ -93,9 +94,9 @@ def test_mlservers_settings_name_the_file(ws: hs.Workspace, tmp_path: Path, boos
 def test_mlservers_lightgbm_is_read_whatever_its_file_is_called(
     ws: hs.Workspace, tmp_path: Path, booster: lightgbm.Booster, file: str
 ):
-    settings = {"name": "delay", "implementation": "mlserver_lightgbm.LightGBMModel"}
+    settings: dict[str, Any] = {"name": "delay", "implementation": "mlserver_lightgbm.LightGBMModel"}
     if file != "model.bst":  # the one that MLServer looks for unless it is told another
-        settings["parameters"] = {"uri": f"./{file}"}  # type: ignore[assignment]
+        settings["parameters"] = {"uri": f"./{file}"}
     folder = write(tmp_path, {"model-settings.json": json.dumps(settings), file: booster.model_to_string()})
     (delay,) = import_folder(ws, folder)
     assert (delay.model, delay.flavor) == ("delay", "lightgbm")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (`pip inst
 X = np.random.default_rng(5).normal(size=(100, 4)).astype("f4")
 
 
-def module(outputs: int) -> object:
+def module(outputs: int) -> Any:
     torch.manual_seed(3)
     layers = torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Dropout(), torch.nn.Linear(6, outputs)
     return torch.nn.Sequential(*layers)
@@ -34,7 +35,7 @@ def test_a_module_answers_alike_in_every_form(outputs: int, tmp_path: Path):
     assert (package.flavor, package.file, package.onnx.agrees) == ("torch", "model.pt2", True), package.onnx.reason
     assert package.signature.outputs[0].shape == ([-1] if outputs == 1 else [-1, 3])
     with torch.no_grad():
-        expected = net.eval()(torch.from_numpy(X)).numpy()  # type: ignore[attr-defined]
+        expected = net.eval()(torch.from_numpy(X)).numpy()
     program = digest_of_file(tmp_path / "a" / "model.pt2")
     for loaded in (load_package(tmp_path / "a"), load_package(tmp_path / "a", engine="native", unpickle=program)):
         for rows in (X, X[:1]):
@@ -61,7 +62,7 @@ def test_a_python_of_its_own_serves_it(tmp_path: Path):
     ))  # fmt: skip
     try:
         with torch.no_grad():
-            expected = module(3).eval()(torch.from_numpy(X)).numpy()  # type: ignore[attr-defined]
+            expected = module(3).eval()(torch.from_numpy(X)).numpy()
         np.testing.assert_allclose(runtime.run([X])[0], expected, rtol=1e-5)
     finally:
         runtime.close()
@@ -72,7 +73,7 @@ def test_its_folder_is_one_of_mlflow(ws: hs.Workspace, tmp_path: Path):
     folder = fetch(ws, "net", dest=tmp_path, form="mlflow")
     assert read_mlmodel((folder / "MLmodel").read_bytes()).flavors == ["onnx", "python_function", "pytorch"]
     with torch.no_grad():
-        expected = module(1).eval()(torch.from_numpy(X)).numpy()  # type: ignore[attr-defined]
+        expected = module(1).eval()(torch.from_numpy(X)).numpy()
         found = torch.export.load(folder / "data" / "model.pt2").module()(torch.from_numpy(X)).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -89,7 +90,7 @@ def test_a_module_that_cannot_be_exported_is_refused(tmp_path: Path):
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of TorchScript's end
 @pytest.mark.parametrize("kind", ["traced", "scripted", "exported"])
 def test_torchscript_and_exported_programs_are_taken_as_they_are(kind: str, ws: hs.Workspace, tmp_path: Path):
-    net = module(3).eval()  # type: ignore[attr-defined]
+    net = module(3).eval()
     with torch.no_grad():
         expected = net(torch.from_numpy(X)).numpy()
     example = torch.from_numpy(X[:3])
@@ -123,7 +124,7 @@ def test_torchscript_and_exported_programs_are_taken_as_they_are(kind: str, ws: 
 
 
 def test_a_program_of_one_number_of_rows_is_refused(tmp_path: Path):
-    program = torch.export.export(module(1).eval(), (torch.from_numpy(X[:5]),))  # type: ignore[attr-defined]
+    program = torch.export.export(module(1).eval(), (torch.from_numpy(X[:5]),))
     with pytest.raises(InvalidInput, match="cannot export this ExportedProgram") as caught:
         package_model(program, X, tmp_path)
     assert "any number of rows" in str(caught.value.hint)

@@ -15,7 +15,7 @@ import pytest
 
 import homeostat as hs
 from homeostat.core.errors import Unavailable
-from homeostat.serving import endpoint
+from homeostat.serving import arms, endpoint
 
 
 class PlaneProcess:
@@ -110,3 +110,9 @@ def features(rows: Any) -> dict[str, Any]:
              "data": [float(v) for row in rows for v in row]}
         ]
     }  # fmt: skip
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test has no other clients, whose requests might still follow the weights before."""
+    monkeypatch.setattr(arms, "SETTLE_MS", 0)

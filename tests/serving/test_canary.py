@@ -18,7 +18,6 @@ from homeostat.serving import (
     Feedback,
     PredictionClient,
     Route,
-    arms,
     compare,
     deploy,
     get_deployment,
@@ -38,12 +37,6 @@ from tests.serving.models import register_logistic
 
 ROW = np.ones((1, 3), "f4")
 WEIGHT = 0.25
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test has no other clients, whose requests might still follow the weights before."""
-    monkeypatch.setattr(arms, "SETTLE_MS", 0)
 
 
 def ends(rng: np.random.Generator, requests: int, drop: float) -> bool:

@@ -16,7 +16,6 @@ from homeostat.serving import (
     Feedback,
     PredictionClient,
     Route,
-    arms,
     compare,
     deploy,
     get_deployment,
@@ -37,10 +36,7 @@ ROW = np.ones((1, 3), "f4")
 GOOD, BAD = np.full(3, 1.0), np.full(3, -1.0)  # the truth is 1 throughout
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test has no other clients, whose requests might still follow the weights before."""
-    monkeypatch.setattr(arms, "SETTLE_MS", 0)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def ask(plane: PlaneProcess, model: str, count: int, rows: int = 1) -> None:

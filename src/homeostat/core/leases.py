@@ -11,6 +11,7 @@ import os
 import sqlalchemy as sa
 
 from homeostat.core.db import NOW_MS, Database, metadata
+from homeostat.core.ids import new_id
 from homeostat.core.records import Record
 from homeostat.core.statements import change, rows
 
@@ -70,6 +71,11 @@ class Leases:
             return Lease(name=name, owner=owner, token=found[0][0], ttl_ms=ttl_ms) if found else None
 
         return self._db.write(take)
+
+    def turn(self, name: str, every_s: float) -> bool:
+        """Whether it is time for `name` again: true for one of all that ask, once in `every_s` seconds."""
+        # An owner of its own: to whoever had the last one it would be given again at once.
+        return self.acquire(name, every_s, f"{os.uname().nodename}:{os.getpid()}:{new_id()}") is not None
 
     def renew(self, lease: Lease) -> bool:
         """A new full term; False when the lease was lost in between."""

@@ -6,19 +6,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from homeostat.core.errors import HomeostatError, Refused, StepFailed
 from homeostat.core.records import Record, from_json, to_json
 from homeostat.core.workspace import Workspace
+from homeostat.explain.child import said_by
 from homeostat.explain.model import Row, RowExplanation
 from homeostat.registry import ModelVersion, fetched_package, load_package, made_here
 
 # What is asked here; everything else that runs code is asked where it is served.
 BY_CODE = ("sklearn", "python", "torch")
-_LIMIT_S = 600
 
 
 class _Order(Record):
@@ -45,22 +44,11 @@ def explained_in_a_process(ws: Workspace, found: ModelVersion, rows: list[Row]) 
     )  # fmt: skip
     # Its code has no business with the server's credentials.
     environment = {k: v for k, v in os.environ.items() if "TOKEN" not in k and "SECRET" not in k}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "homeostat.explain.by_code"], input=to_json(order), env=environment,
-            capture_output=True, text=True, timeout=_LIMIT_S, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise StepFailed(f"{what} computed for {_LIMIT_S} s without an end") from None
-    if done.returncode == Refused.exit_code:
-        raise Refused(done.stderr.strip().splitlines()[-1])
-    if done.returncode:
-        last = (done.stderr.strip() or "it ended without a word").splitlines()[-1]
-        raise StepFailed(
-            f"rows of {what} could not be explained: {last[:400]}",
-            hint=f"where it needs an environment of its own: deploy it, and POST /v1/models/{found.model}:explain",
-        )
-    return from_json(done.stdout, list[RowExplanation])
+    answer = said_by(
+        "homeostat.explain.by_code", told=to_json(order), environment=environment, what=f"explaining rows of {what}",
+        hint=f"where it needs an environment of its own: deploy it, and POST /v1/models/{found.model}:explain",
+    )  # fmt: skip
+    return from_json(answer, list[RowExplanation])
 
 
 def main() -> int:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
-from homeostat.core.errors import Refused, StepFailed
+from homeostat.core.errors import Refused
 from homeostat.core.paths import inside
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.explain import store
+from homeostat.explain.child import said_by
 from homeostat.explain.model import FeatureImportance
 from homeostat.registry import LoadedModel, ModelVersion, get_version, load_model
-
-_LIMIT_S = 600
 
 
 @verb(permission="explain:read")
@@ -101,12 +98,5 @@ def _gains(
 
 
 def _in_a_process(ws: Workspace, model: str, version: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "homeostat.explain.worker", ws.url, str(ws.home), model, str(version)],
-        capture_output=True, text=True, timeout=_LIMIT_S, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    if done.returncode == Refused.exit_code:
-        raise Refused(done.stderr.strip())
-    if done.returncode:
-        last = (done.stderr.strip() or "it ended without a word").splitlines()[-1]
-        raise StepFailed(f"importances of version {version} of '{model}' could not be computed: {last}")
+    said_by("homeostat.explain.worker", ws.url, str(ws.home), model, str(version),
+            what=f"computing importances of version {version} of '{model}'")  # fmt: skip

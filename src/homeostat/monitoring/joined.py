@@ -57,8 +57,7 @@ def joined(
     """Predictions with time in [from_ms, to_ms) and the labels known before `at_ms` (default: all that is known).
 
     Of several answers for one key the last counts, and beside it each whose label names it by request or by key and
-    time. `columns` are logged inputs to bring along (None: all). Rows of
-    failed requests have a null score.
+    time. `columns` are logged inputs to bring along (None: all). Rows of failed requests have a null score.
     """
     wanted = None if columns is None else [*SCORES, *columns]
     log: pl.DataFrame = predictions(ws, model, from_ms, to_ms, wanted)  # pyright: ignore[reportAssignmentType]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from homeostat.core.ids import new_id
 from homeostat.core.verbs import verb
 from homeostat.core.workspace import Workspace
 from homeostat.serving import list_deployments, record_truth, shared_answers
@@ -45,7 +44,6 @@ def reward_answers(ws: Workspace, model: str) -> int:
 def reward_due(ws: Workspace) -> None:
     """`reward_answers` for every model whose requests are shared, at most every few seconds however many ask."""
     shared = [one.model for one in list_deployments(ws) if any(route.role == "canary" for route in one.routes)]
-    turn = f"{ws.instance}:{new_id()}"  # so that whoever had the last one waits, too
-    if shared and ws.leases.acquire("monitoring:rewards", ttl_s=_EVERY_S, owner=turn):
+    if shared and ws.leases.turn("monitoring:rewards", _EVERY_S):
         for model in shared:
             reward_answers(ws, model)

@@ -1,7 +1,7 @@
 """Trees that tell two classes apart, as the one number that they add up: their score.
 
 A tree classifier of ONNX gives the label and both probabilities, of which one is wanted. As a regressor the same trees
-give that one alone, which takes a single row a quarter less time.
+give that one alone, which takes ONNX Runtime a sixth less time for a single row.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from homeostat.core.workspace import Workspace
+from homeostat.serving import store
 from homeostat.serving.canary import Seen
-from homeostat.serving.deployments import list_deployments
 from homeostat.serving.feedback import rewards_since
 from homeostat.serving.model import Deployment
 from homeostat.serving.prediction_table import answers_since, requests_since
@@ -77,7 +77,7 @@ def rewarded(ws: Workspace, model: str, frame: pl.DataFrame, since_ms: int) -> p
 def shared_answers(ws: Workspace, model: str, columns: set[str]) -> pl.DataFrame | None:
     """What the versions of `model` have answered since they share its requests, a row for each row, with `columns`
     beside the log's own. None when one version answers all of them."""
-    deployment = next((one for one in list_deployments(ws) if one.model == model), None)
+    deployment = ws.db.read(lambda c: store.read_deployment(c, model))
     if deployment is None or not any(route.role == "canary" for route in deployment.routes):
         return None
     since_ms = deployment.updated_ms

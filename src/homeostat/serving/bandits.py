@@ -43,8 +43,8 @@ def start_bandit(
 
     `homeostat up` sets the shares by the rewards that `record_feedback` tells of, or by the labels that arrive (see
     `BanditPolicy`, `compare`). It goes on until something else changes the routes: `deploy` of the version that won, or
-    `rollback` to the routes before. With
-    `expect_generation`, nothing changes unless the deployment is still at that generation.
+    `rollback` to the routes before. With `expect_generation`, nothing changes unless the deployment is still at that
+    generation.
 
     Raises: NotFound when the model is not deployed or has no such version; Refused when its gates have refused it, or
     it takes or gives something else than the champion;

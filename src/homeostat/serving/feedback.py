@@ -47,11 +47,9 @@ def record_feedback(ws: Workspace, model: str, feedback: list[Feedback]) -> int:
 def record_truth(ws: Workspace, model: str, rewards: dict[str, float], since_ms: int) -> int:
     """Record what answers given since then, by their request's id, were worth by the truth about them; how many of the
     rewards are news."""
-    table = store.truth
-    query = sa.select(table.c.request_id, table.c.reward).where(table.c.model == model, table.c.at_ms >= since_ms)
-    known = ws.db.read(lambda c: {row.request_id: row.reward for row in c.execute(query)})
+    known = dict(_told_since(ws, store.truth, model, since_ms))
     news = {id: reward for id, reward in rewards.items() if known.get(id) != reward and len(id) <= _LONGEST}
-    _record(ws, table, model, news)
+    _record(ws, store.truth, model, news)
     return len(news)
 
 
@@ -90,9 +88,9 @@ def read_feedback(body: bytes) -> list[Feedback]:
 
 def rewards_since(ws: Workspace, model: str, since_ms: int) -> list[tuple[str, float]]:
     """(request id, reward) of what was told since then: by feedback; where there is none of it, by the truth."""
+    return _told_since(ws, store.feedback, model, since_ms) or _told_since(ws, store.truth, model, since_ms)
 
-    def of(table: sa.Table) -> list[tuple[str, float]]:
-        query = sa.select(table.c.request_id, table.c.reward).where(table.c.model == model, table.c.at_ms >= since_ms)
-        return ws.db.read(lambda c: [(row.request_id, row.reward) for row in c.execute(query)])
 
-    return of(store.feedback) or of(store.truth)
+def _told_since(ws: Workspace, table: sa.Table, model: str, since_ms: int) -> list[tuple[str, float]]:
+    query = sa.select(table.c.request_id, table.c.reward).where(table.c.model == model, table.c.at_ms >= since_ms)
+    return ws.db.read(lambda c: [(row.request_id, row.reward) for row in c.execute(query)])

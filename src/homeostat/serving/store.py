@@ -61,25 +61,23 @@ segment = sa.Table(
     sa.Column("to_ms", sa.BigInteger, nullable=False),
     sa.Index("serving_segment_model", "model", "to_ms"),
 )
-feedback = sa.Table(
-    "serving_feedback",
-    metadata,
-    sa.Column("model", sa.String(255), primary_key=True),
-    sa.Column("request_id", sa.String(255), primary_key=True),
-    sa.Column("reward", sa.Float, nullable=False),
-    sa.Column("at_ms", sa.BigInteger, nullable=False),
-    sa.Index("serving_feedback_time", "model", "at_ms"),
-)
+
+
+def _rewards(name: str) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("model", sa.String(255), primary_key=True),
+        sa.Column("request_id", sa.String(255), primary_key=True),
+        sa.Column("reward", sa.Float, nullable=False),
+        sa.Column("at_ms", sa.BigInteger, nullable=False),
+        sa.Index(f"{name}_time", "model", "at_ms"),
+    )
+
+
+feedback = _rewards("serving_feedback")
 # What answers were worth by the truth about them, while versions share the requests.
-truth = sa.Table(
-    "serving_truth",
-    metadata,
-    sa.Column("model", sa.String(255), primary_key=True),
-    sa.Column("request_id", sa.String(255), primary_key=True),
-    sa.Column("reward", sa.Float, nullable=False),
-    sa.Column("at_ms", sa.BigInteger, nullable=False),
-    sa.Index("serving_truth_time", "model", "at_ms"),
-)
+truth = _rewards("serving_truth")
 # Spool files whose rows are in segments but which are not deleted yet.
 folded = sa.Table("serving_folded", metadata, sa.Column("file", sa.String(255), primary_key=True))
 

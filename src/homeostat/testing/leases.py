@@ -86,6 +86,15 @@ class LeaseSuite:
         in_threads([lambda i=i: reach((here, there)[i % 2], f"owner {i}") for i in range(12)])
         assert len(got) == 1
 
+    def test_a_turn_is_for_one_of_all_that_ask_until_it_is_time_again(self, here: Leases, there: Leases) -> None:
+        assert here.turn("look", LONG)
+        assert not any(leases.turn("look", LONG) for leases in (here, there))
+        assert here.turn("another", 0.05)
+        deadline = time.monotonic() + 30
+        while not there.turn("another", LONG):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def test_tokens_only_grow(self, here: Leases, there: Leases) -> None:
         tokens: list[int] = []
         for turn in range(10):

@@ -12,7 +12,7 @@ from sklearn import ensemble, tree
 from homeostat.registry.estimators import read_original
 from homeostat.registry.onnx_form import convert, session
 from homeostat.registry.original import Original
-from homeostat.registry.tree_score import as_score
+from homeostat.registry.tree_score import as_column, as_score
 
 ROWS = np.random.default_rng(5).normal(size=(300, 6)).astype("f4").astype("f8")
 TARGET = ROWS[:, 0] + ROWS[:, 1] > 0.3
@@ -41,10 +41,35 @@ def operators(graph: onnx.ModelProto) -> list[str]:
 @pytest.mark.parametrize("names", [(0, 1), ("no", "yes")])
 def test_two_classes_are_one_score(model: Any, names: tuple[Any, Any]) -> None:
     graph, original = kept(model, np.where(TARGET, names[1], names[0]))
-    assert operators(graph) == ["TreeEnsembleRegressor", "Gather"]
+    assert operators(graph) == ["TreeEnsembleRegressor"]
+    answers_alike(graph, original)
+
+
+def answers_alike(graph: onnx.ModelProto, original: Original) -> None:
+    assert [one.name for one in graph.graph.output] == [original.output.name]
     for rows in (1, 7, 300):
-        found = session(graph.SerializeToString())(ROWS[:rows])
-        assert found == pytest.approx(original.predict(ROWS[:rows].astype("f4")), abs=1e-6)
+        found = session(graph.SerializeToString(), 1)(ROWS[:rows])
+        expected = np.asarray(original.predict(ROWS[:rows].astype("f4")))
+        assert (found.shape, found) == (expected.shape, pytest.approx(expected, abs=1e-5))
+
+
+@pytest.mark.parametrize(
+    "model", [ensemble.RandomForestRegressor(12, random_state=1), tree.DecisionTreeRegressor(max_depth=3)]
+)
+def test_a_number_is_what_the_trees_add_up_to(model: Any) -> None:
+    graph, original = kept(model, ROWS[:, 0] * 3 + ROWS[:, 1])
+    assert operators(graph) == ["TreeEnsembleRegressor"]
+    answers_alike(graph, original)
+
+
+def test_several_numbers_and_what_is_made_of_one_stay_as_they_are() -> None:
+    trees = onnx.helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml", n_targets=2)
+    double = onnx.helper.make_node("Add", ["y", "y"], ["z"])
+    for nodes, values in (([trees], "y"), ([trees, double], "y"), ([trees, double], "z"), ([], "y")):
+        graph = onnx.helper.make_graph(nodes, "g", [], [])
+        before = graph.SerializeToString(deterministic=True)
+        assert not as_column(graph, values, "score")
+        assert graph.SerializeToString(deterministic=True) == before
 
 
 @pytest.mark.parametrize(
@@ -73,9 +98,9 @@ def test_a_classifier_whose_label_is_wanted_stays() -> None:
         "one leaf", [onnx.helper.make_tensor_value_info("x", 1, [None, 1])], [],
     )  # fmt: skip
     before = graph.SerializeToString(deterministic=True)
-    assert as_score(graph, "p") is None
-    assert as_score(graph, "label") is None
-    assert as_score(graph, "nothing") is None
+    for made in ("p", "label", "nothing"):
+        assert not as_score(graph, made, "score")
     assert graph.SerializeToString(deterministic=True) == before
     del graph.node[1]
-    assert as_score(graph, "p") == "p_score"
+    assert as_score(graph, "p", "score")
+    assert list(graph.node[0].output) == ["score"]

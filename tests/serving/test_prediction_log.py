@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from homeostat.serving import prediction_log
 from homeostat.serving.contract import MatrixContract, TensorsContract, TensorSpec
-from homeostat.serving.log_columns import Columns, kind_of, wanted
+from homeostat.serving.log_columns import batch_of, kind_of, wanted
 from homeostat.serving.log_frame import newest, to_frame
 from homeostat.serving.log_policy import LogPolicy
 from homeostat.serving.oip import Outputs
@@ -50,20 +50,17 @@ def question(
     return Question(nobody, nobody, f"r{at:04}", role, rows, payload, key, times, [], ENDED - 1000 * at)
 
 
-Group = tuple[list[Question], Any, Outputs | None]
+Answered = tuple[list[Question], Any, Outputs | None]
 
 
-def group(loaded: Any, questions: list[Question]) -> Group:
+def group(loaded: Any, questions: list[Question]) -> Answered:
     rows = sum(one.rows for one in questions)
     outputs = Outputs([SCORE, TEXT], [np.arange(rows) + 0.5, np.array([b"t"] * rows, object)])
     return questions, loaded.contract.merge([one.payload for one in questions]), outputs
 
 
-def batch_of(loaded: Any, groups: list[Group], status: int = 200, shadow_ns: int = -1) -> Batch:
-    columns = Columns(loaded, groups[0][2], status)
-    for one in groups:
-        columns.add(*one, ENDED, shadow_ns, 77)
-    return columns.batch()
+def logged(loaded: Any, groups: list[Answered], status: int = 200, shadow_ns: int = -1) -> Batch:
+    return batch_of([(loaded, *one, ENDED, status, shadow_ns) for one in groups], 77_000_000 - ENDED)
 
 
 @st.composite
@@ -82,8 +79,8 @@ def test_how_requests_are_joined_is_not_seen_in_the_log(questions: list[Question
     loaded = version()
     ends = [*sorted(cut for cut in cuts if cut < len(questions)), len(questions)]
     groups = [questions[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
-    frame = to_frame(batch_of(loaded, [group(loaded, one) for one in groups]), None, None, None)
-    alone = [to_frame(batch_of(loaded, [group(loaded, one)]), None, None, None) for one in groups]
+    frame = to_frame(logged(loaded, [group(loaded, one) for one in groups]), None, None, None)
+    alone = [to_frame(logged(loaded, [group(loaded, one)]), None, None, None) for one in groups]
     assert newest([frame], ALL).equals(newest(alone, ALL))
     each = [(one, row) for one in questions for row in range(one.rows)]
     assert frame["request_id"].to_list() == [one.id for one, _ in each]
@@ -100,8 +97,8 @@ def test_shadows_say_so_and_a_failure_has_no_outputs() -> None:
     loaded, asked = version(), [question(1, 1), question(2, 2)]
     payload = loaded.contract.merge([one.payload for one in asked])
     outputs = Outputs([SCORE], [np.zeros(3)])
-    one = to_frame(batch_of(loaded, [(asked, payload, outputs)] * 2, shadow_ns=5_000), None, None, None)
-    other = to_frame(batch_of(loaded, [(asked, payload, None)], status=500), None, None, None)
+    one = to_frame(logged(loaded, [(asked, payload, outputs)] * 2, shadow_ns=5_000), None, None, None)
+    other = to_frame(logged(loaded, [(asked, payload, None)], status=500), None, None, None)
     assert (set(one["route"]), set(one["latency_us"]), set(one["status"])) == ({"shadow"}, {5}, {200})
     assert (set(other["route"]), set(other["status"])) == ({"champion"}, {500})
     assert other["latency_us"].to_list() == [1, 2, 2]
@@ -132,7 +129,7 @@ def test_versions_of_which_one_gives_a_number_and_another_several_are_read_toget
         one = question(number, 1)
         spec = TensorSpec(name="score", datatype="BYTES" if answer.dtype == object else "FP64", shape=[-1])
         outputs = Outputs([spec], [answer])
-        frames.append(to_frame(batch_of(version(version=number), [([one], one.payload, outputs)]), None, None, None))
+        frames.append(to_frame(logged(version(version=number), [([one], one.payload, outputs)]), None, None, None))
     assert newest(frames[:2], ALL).sort("version")["score"].to_list() == [[0.5], [0.25, 0.75]]
     assert newest(frames, ALL).sort("version")["score"].to_list() == [["0.5"], ["0.25", "0.75"], ["no"]]
 
@@ -140,7 +137,7 @@ def test_versions_of_which_one_gives_a_number_and_another_several_are_read_toget
 def test_an_input_of_an_outputs_name_does_not_stand_in_for_the_answer() -> None:
     loaded, one = version(), question(7, 1)
     outputs = Outputs([TensorSpec(name=COLUMNS[0].name, datatype="FP64", shape=[-1])], [np.array([0.5])])
-    frame = to_frame(batch_of(loaded, [([one], one.payload, outputs)]), None, None, None)
+    frame = to_frame(logged(loaded, [([one], one.payload, outputs)]), None, None, None)
     assert frame.select(one.name for one in COLUMNS).row(0) == (0.5, 7.0)
 
 
@@ -173,14 +170,15 @@ def test_the_last_group_of_a_version_is_kept_if_it_is_small(tmp_path: Path, monk
 
 
 def test_versions_and_failures_are_told_apart() -> None:
-    one, other, payload, outputs = version(), version(), b"", Outputs([SCORE], [np.zeros(1)])
+    one, other, outputs = version(), version(), Outputs([SCORE], [np.zeros(1)])
     kinds = [
-        kind_of(one, payload, outputs, 200),
-        kind_of(one, payload, None, 500),
-        kind_of(other, payload, outputs, 200),
+        kind_of((one, [], b"", outputs, ENDED, 200, -1)),
+        kind_of((one, [], b"", None, ENDED, 500, -1)),
+        kind_of((one, [], b"", outputs, ENDED, 200, 5)),
+        kind_of((other, [], b"", outputs, ENDED, 200, -1)),
     ]
-    assert len(set(kinds)) == 3
-    assert kinds[0] == kind_of(one, payload, Outputs([SCORE], [np.zeros(7)]), 200)
+    assert len(set(kinds)) == 4
+    assert kinds[0] == kind_of((one, [], b"", Outputs([SCORE], [np.zeros(7)]), ENDED, 200, -1))
 
 
 def fill(log: PredictionLog, loaded: Any, first: int, many: int) -> None:
@@ -204,6 +202,14 @@ def flushed(log: PredictionLog) -> tuple[int, Exception | None]:
 
 def ids(folder: Path) -> list[str]:
     return [id for batch in read(folder) for id in batch.ids]
+
+
+def written(folder: Path, many: int) -> None:
+    """Return when so many requests are in the files."""
+    deadline = time.monotonic() + 60
+    while len(ids(folder)) < many:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_many_threads_log_each_request_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,6 +259,56 @@ def test_what_waits_is_bounded_and_the_oldest_goes(tmp_path: Path, monkeypatch: 
     log.close()
 
 
+class Watched(SpoolWriter):
+    """A writer that tells of its syncs, of which some fail."""
+
+    syncs = 0
+    broken = 0
+
+    def sync(self) -> None:
+        self.syncs += 1
+        if self.broken:
+            self.broken -= 1
+            raise OSError(5, "Input/output error")
+        super().sync()
+
+
+def test_what_is_written_is_not_synced_each_time_but_for_whoever_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_log, "SpoolWriter", Watched)
+    monkeypatch.setattr(prediction_log, "SYNC_S", 1e9)
+    log = PredictionLog(tmp_path, "test")
+    writer: Any = log._writer  # pyright: ignore[reportPrivateUsage]
+    fill(log, version(), 0, 3)
+    written(tmp_path, 3)
+    assert writer.syncs == 0
+    assert flushed(log) == (3, None)
+    assert writer.syncs == 1
+    log.close()
+
+
+def test_what_was_written_and_could_not_be_synced_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_log, "SpoolWriter", Watched)
+    monkeypatch.setattr(prediction_log, "SYNC_S", 1e9)
+    log, loaded = PredictionLog(tmp_path, "test"), version()
+    writer: Any = log._writer  # pyright: ignore[reportPrivateUsage]
+    fill(log, loaded, 0, 3)
+    written(tmp_path, 3)
+    writer.broken = 1
+    fill(log, loaded, 3, 2)
+    rows, failure = flushed(log)
+    assert (rows, isinstance(failure, OSError)) == (0, True)
+    assert flushed(log) == (5, None)
+    assert (log.queued, log.dropped) == (0, 0)
+    log.close()
+    frames = [to_frame(batch, None, None, None) for batch in read(tmp_path)]
+    assert sum(frame.height for frame in frames) == 10
+    assert newest(frames, ALL)["request_id"].to_list() == [f"r{at:04}" for at in range(5)]
+
+
 def test_a_group_that_cannot_be_taken_apart_takes_no_other_with_it(tmp_path: Path) -> None:
     log, loaded = PredictionLog(tmp_path, "test"), version()
     spec = TensorSpec(name="x", datatype="INT64", shape=[-1])
@@ -270,10 +326,7 @@ def test_a_group_that_cannot_be_taken_apart_takes_no_other_with_it(tmp_path: Pat
 def test_lone_requests_reach_the_disk_without_being_asked_for(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, "test")
     fill(log, version(), 0, 3)
-    deadline = time.monotonic() + 60
-    while len(ids(tmp_path)) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    written(tmp_path, 3)
     assert ids(tmp_path) == ["r0000", "r0001", "r0002"]
     log.close()
 
@@ -297,7 +350,7 @@ def test_what_a_deployment_does_not_want_logged_never_waits(tmp_path: Path) -> N
     log.close()
     policy = LogPolicy(share=0.5)
     loaded, asked = version(log_policy=policy), [question(at, 2) for at in range(20)]
-    batch = batch_of(loaded, [wanted(loaded, *group(loaded, asked))])
+    batch = logged(loaded, [wanted(loaded, *group(loaded, asked))])
     taken = [one.id for one in asked if policy.takes(one.id)]
     assert batch.ids == taken
     frame = to_frame(batch, None, None, None)

@@ -114,7 +114,7 @@ def load_package(
         raise Refused("this is a graph of models: the data plane answers it", hint="load its members, or ask the plane")
     if engine != "native" and package.onnx.file is not None:
         graph = inside(root, package.onnx.file).read_bytes()
-        return LoadedModel(package, root, "onnx", session(graph))
+        return LoadedModel(package, root, "onnx", session(graph, len(package.signature.outputs[-1].shape)))
     if engine == "onnx":
         raise Refused(f"there is no ONNX form of this model: {package.onnx.reason}", hint="leave out engine='onnx'")
     data = inside(root, package.file).read_bytes()

@@ -92,8 +92,9 @@ class LoadedVersion:
 
     def _bind(self, matrix: tensors.Array, results: list[tensors.Array], fitted: list[tensors.Array]) -> None:
         # The second of a size running: more of them may come.
-        if matrix.nbytes == self._last and all(one is other for one, other in zip(results, fitted, strict=True)):
-            self.runtime.bind(matrix, results)
+        alike = all(one.dtype == other.dtype for one, other in zip(results, fitted, strict=True))
+        if matrix.nbytes == self._last and alike:
+            self.runtime.bind(matrix, results, [one.shape for one in fitted])
         self._last = matrix.nbytes
 
     def rehearse(self, payload: Any) -> None:

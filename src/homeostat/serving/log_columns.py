@@ -1,19 +1,16 @@
-"""Predictions that wait to become a frame of the log: columns that grow with every computed group.
+"""Predictions on their way into the log: groups of one kind become the columns of one frame.
 
-A group is taken apart where it was answered: its requests' memory serves the next ones while it is still in the
-processor's caches. The columns are finished by functions that know no rows.
+The columns are made by functions that know no rows, a column of all requests at a time.
 """
 
 from __future__ import annotations
 
-import array
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from homeostat.serving import tensors
-from homeostat.serving.contract import TensorSpec
 from homeostat.serving.model import ROLES
 from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
@@ -26,148 +23,97 @@ _NO_TIME = (-(1 << 63)).to_bytes(8, "little", signed=True)
 _ROLE_CODES = {role: code for code, role in enumerate(ROLES)}
 
 
-def kind_of(loaded: LoadedVersion, payload: Any, outputs: Outputs | None, status: int) -> Hashable:
-    """What groups of one batch have in common: version, status, and the shapes of a row's inputs and outputs."""
+# What was answered together: the version, its requests, their merged payload, the outputs (None: the model failed),
+# when it ended (`perf_counter_ns`), the status, and what a shadow took for it (-1: they are its requests' own).
+# A plain tuple, for one is made with every lone request.
+Group = tuple["LoadedVersion", list[Question], Any, Outputs | None, int, int, int]
+
+
+def kind_of(group: Group) -> Hashable:
+    """What groups of one batch have in common: version, status, whose answers they are, and the shapes of a row's
+    inputs and outputs."""
+    loaded, _, payload, outputs, _, status, shadow_ns = group
     contract = loaded.contract
+    if contract.batchable and not contract.asks and outputs is not None:
+        for one in outputs.arrays:
+            if one.ndim != 1:
+                break
+        else:
+            return loaded, status, shadow_ns >= 0  # a number or a text for each row, as most models give
     given = getattr(payload, "absent", None) if contract.asks else None
     if not contract.batchable:
         given = (given, *[tuple(tail) for _, _, tail, _ in contract.logged(payload)])
         tails = None if outputs is None else tuple([one.shape for one in outputs.arrays])
     else:
-        tails = None if outputs is None else tuple([one.shape[1:] for one in outputs.arrays if one.ndim > 1])
-    return loaded, status, given, tails
+        tails = None if outputs is None else tuple([one.shape[1:] for one in outputs.arrays])
+    return loaded, status, shadow_ns >= 0, given, tails
 
 
-class Columns:
-    """A batch in the making: groups of one kind, in their order."""
-
-    __slots__ = (
-        "_counts", "_ids", "_keys", "_logged", "_outputs", "_payloads", "_roles", "_sizes",
-        "_specs", "_status", "_times", "_took", "loaded", "rows",
+def batch_of(groups: list[Group], wall_ns: int) -> Batch:
+    """Groups of one kind, in their order, as the log has them. `wall_ns` is what makes the nanoseconds that they ended
+    at those since 1970."""
+    loaded, _, _, _, _, status, shadow_ns = groups[0]
+    asked = [one for group in groups for one in group[1]]
+    counts = [one.rows for one in asked]
+    sizes = [len(group[1]) for group in groups]
+    ended = np.repeat(np.array([group[4] for group in groups], "<i8"), sizes)
+    if shadow_ns >= 0:
+        roles = bytes([_ROLE_CODES["shadow"]]) * len(asked)
+        took = np.repeat(np.array([group[6] for group in groups], "<i8"), sizes)
+    else:
+        roles = bytes([_ROLE_CODES[one.role] for one in asked])
+        took = ended - np.array([one.started_ns for one in asked], "<i8")
+    return Batch(
+        loaded.model, loaded.version, status, [one.id for one in asked], np.array(counts, "<u4").tobytes(), roles,
+        np.clip(took // 1000, 0, 0xFFFFFFFF).astype("<u4").tobytes(), ((ended + wall_ns) // 1_000_000).tobytes(),
+        _keys([one.key for one in asked], counts), _times([one.times for one in asked], counts),
+        _inputs(loaded, [group[2] for group in groups]), _outputs(loaded, [group[3] for group in groups]),
     )  # fmt: skip
 
-    def __init__(self, loaded: LoadedVersion, outputs: Outputs | None, status: int) -> None:
-        self.loaded = loaded
-        self._status = status
-        self._specs: list[TensorSpec] = [] if outputs is None else outputs.specs
-        self.rows = 0
-        # By request.
-        self._ids: list[str] = []
-        self._counts = array.array("I")
-        self._roles: list[str] = []
-        self._took = array.array("q")
-        self._keys: list[list[Any] | None] = []
-        self._times: list[bytes | None] = []
-        # By group.
-        self._sizes: list[int] = []
-        self._logged = array.array("q")
-        self._payloads: list[Any] = []
-        self._outputs: list[list[tensors.Array]] = []
 
-    def __len__(self) -> int:
-        """The requests."""
-        return len(self._ids)
+def _keys(keys: list[list[Any] | None], counts: list[int]) -> list[Any] | None:
+    """A key for each row; None without any."""
+    if not any(keys):
+        return None
+    found: list[Any] = []
+    for given, rows in zip(keys, counts, strict=True):
+        found += [None] * rows if given is None else given
+    return found
 
-    @property
-    def answered(self) -> bool:
-        """Whether these are answers, not failures."""
-        return self._status == 200
 
-    @property
-    def latest(self) -> Any:
-        """The payload of the last group."""
-        return self._payloads[-1]
+def _times(times: list[bytes | None], counts: list[int]) -> bytes | None:
+    """A time for each row; None without any."""
+    if not any(times):
+        return None
+    return b"".join([
+        _NO_TIME * rows if given is None else given for given, rows in zip(times, counts, strict=True)
+    ])  # fmt: skip
 
-    def add(
-        self,
-        questions: list[Question],
-        payload: Any,
-        outputs: Outputs | None,
-        ended_ns: int,
-        shadow_ns: int,
-        at_ms: int,
-    ) -> int:
-        """Append a group of the kind that the others are of (see `PredictionLog.add`), and tell its rows."""
-        if len(questions) == 1:
-            (one,) = questions
-            rows = one.rows
-            self._ids.append(one.id)
-            self._counts.append(rows)
-            self._roles.append(one.role)
-            self._took.append(ended_ns - one.started_ns)
-            self._keys.append(one.key)
-            self._times.append(one.times)
+
+def _inputs(loaded: LoadedVersion, payloads: list[Any]) -> list[Block]:
+    contract, policy = loaded.contract, loaded.log_policy
+    whole = [contract.merge(payloads)] if contract.batchable else payloads
+    logged = [policy.shown(contract.logged(payload)) for payload in whole]
+    return [
+        Block(names, datatype, tail, data if len(logged) == 1 else b"".join([one[at][3] for one in logged]))
+        for at, (names, datatype, tail, data) in enumerate(logged[0])
+    ]
+
+
+def _outputs(loaded: LoadedVersion, answers: list[Outputs | None]) -> list[Block]:
+    found = [one.arrays for one in answers if one is not None]
+    if not found or answers[0] is None:
+        return []
+    batchable = loaded.contract.batchable
+    blocks: list[Block] = []
+    for at, spec in enumerate(answers[0].specs):
+        parts = [arrays[at] for arrays in found]
+        if batchable:
+            data = tensors.to_bytes(spec.datatype, np.concatenate(parts))
         else:
-            counts = [one.rows for one in questions]
-            rows = sum(counts)
-            self._ids += [one.id for one in questions]
-            self._counts.extend(counts)
-            self._roles += [one.role for one in questions]
-            self._took.extend([ended_ns - one.started_ns for one in questions])
-            self._keys += [one.key for one in questions]
-            self._times += [one.times for one in questions]
-        if shadow_ns >= 0:
-            many = len(questions)
-            self._roles[-many:] = ["shadow"] * many
-            self._took[-many:] = array.array("q", [shadow_ns] * many)
-        self.rows += rows
-        self._sizes.append(len(questions))
-        self._logged.append(at_ms)
-        self._payloads.append(payload)
-        if outputs is not None:
-            self._outputs.append(outputs.arrays)
-        return rows
-
-    def batch(self) -> Batch:
-        """What was added."""
-        loaded = self.loaded
-        took = np.clip(np.frombuffer(self._took, "<i8") // 1000, 0, 0xFFFFFFFF)
-        logged = np.repeat(np.frombuffer(self._logged, "<i8"), self._sizes)
-        return Batch(
-            loaded.model, loaded.version, self._status, self._ids, self._counts.tobytes(),
-            bytes(map(_ROLE_CODES.__getitem__, self._roles)), took.astype("<u4").tobytes(), logged.tobytes(),
-            self._row_keys(), self._row_times(), self._inputs(), self._answers(),
-        )  # fmt: skip
-
-    def _row_keys(self) -> list[Any] | None:
-        """A key for each row; None without any."""
-        if not any(self._keys):
-            return None
-        found: list[Any] = []
-        for given, rows in zip(self._keys, self._counts, strict=True):
-            found += [None] * rows if given is None else given
-        return found
-
-    def _row_times(self) -> bytes | None:
-        """A time for each row; None without any."""
-        if not any(self._times):
-            return None
-        return b"".join([
-            _NO_TIME * rows if given is None else given
-            for given, rows in zip(self._times, self._counts, strict=True)
-        ])  # fmt: skip
-
-    def _inputs(self) -> list[Block]:
-        contract, policy = self.loaded.contract, self.loaded.log_policy
-        whole = [contract.merge(self._payloads)] if contract.batchable else self._payloads
-        logged = [policy.shown(contract.logged(payload)) for payload in whole]
-        return [
-            Block(names, datatype, tail, data if len(logged) == 1 else b"".join([one[at][3] for one in logged]))
-            for at, (names, datatype, tail, data) in enumerate(logged[0])
-        ]
-
-    def _answers(self) -> list[Block]:
-        batchable, found = self.loaded.contract.batchable, self._outputs
-        blocks: list[Block] = []
-        for at, spec in enumerate(self._specs):
-            tail = list(found[0][at].shape[1 if batchable else 0 :])
-            parts = [arrays[at] for arrays in found]
-            if batchable:
-                data = tensors.to_bytes(spec.datatype, np.concatenate(parts))
-            else:
-                data = b"".join([tensors.to_bytes(spec.datatype, part) for part in parts])
-            blocks.append(Block([spec.name], spec.datatype, tail, data))
-        return blocks
+            data = b"".join([tensors.to_bytes(spec.datatype, part) for part in parts])
+        blocks.append(Block([spec.name], spec.datatype, list(parts[0].shape[1 if batchable else 0 :]), data))
+    return blocks
 
 
 def wanted(

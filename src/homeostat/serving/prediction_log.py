@@ -1,11 +1,11 @@
 """The prediction log's near end: the request path hands over columns, a thread writes and syncs.
 
-Lone requests are only handed over, and taken apart `JOIN` at a time: the same steps one after another cost a third of
-what each costs between two requests. Every `PACK` requests become the bytes of one frame, where they were answered:
-what is still in the processor's caches is turned into columns at a fraction of what it costs later, and the writing
-thread hardly ever holds up the event loop.
-What was answered more than `SYNC_S` ago is on disk; `flush` asks for what was answered just now. What waits is bounded
-by bytes: when the disk is full or too slow, the oldest frames are dropped and counted.
+Requests are only handed over where they are answered. Every `PACK` of them become the bytes of one frame at once: the
+same steps one after another cost a third of what each costs between two requests, and what was just answered is still
+in the processor's caches. The writing thread hardly ever holds up the event loop.
+What was answered more than `WRITE_S` ago is written and outlives the process, however that ends; what was answered
+more than `SYNC_S` before it is on disk and outlives the machine; `flush` asks for what was answered just now.
+What waits is bounded by bytes: when the disk is full or too slow, the oldest frames are dropped and counted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from homeostat.core.clock import now_ms
-from homeostat.serving.log_columns import Columns, kind_of, wanted
+import numpy as np
+
+from homeostat.serving.log_columns import Group, batch_of, kind_of, wanted
 from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
 from homeostat.serving.spool import SpoolWriter, encoded, sealed
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from homeostat.serving.loaded import LoadedVersion
 
 log = logging.getLogger("homeostat.serving")
-SYNC_S = 0.1
-JOIN = 16
-# As many requests become a frame of their own, or as many rows; fewer when it is time to sync.
+WRITE_S = 0.1
+SYNC_S = 1.0
+# As many requests become a frame of their own, or as many rows; fewer when it is time to write.
 PACK, PACK_ROWS = 256, 1024
 MAX_WAITING = 256 << 20
 # Bytes of a group that is kept to warm up other versions with.
@@ -47,7 +48,6 @@ class _Packed(NamedTuple):
 
 
 Flushed = Callable[[int, Exception | None], None]
-_Handed = tuple["LoadedVersion", list[Question], Any, Outputs | None, int, int, int, int]
 
 
 class PredictionLog:
@@ -55,15 +55,15 @@ class PredictionLog:
 
     def __init__(self, folder: Path, plane: str) -> None:
         self._writer = SpoolWriter(folder, plane)
-        # What `add` was given, and when. Without the lock; only who holds it takes out.
-        self._handed: deque[_Handed] = deque()
-        self._loose = 0  # requests in it, about: two threads may count at once
+        # What `add` was given. Without the lock; only who holds it takes out.
+        self._handed: deque[Group] = deque()
+        self._requests = self._rows = 0  # in it, about: two threads may count at once
         self._lock = threading.Lock()  # held for whatever else waits
-        self._open: dict[Hashable, Columns] = {}
-        self._requests = self._rows = 0  # in what is open
         self._packed: list[_Packed | Flushed] = []
         self._packed_bytes = 0
         self._writing: list[_Packed] = []
+        self._unsynced: list[_Packed] = []  # written, and perhaps not on disk yet
+        self._synced_s = time.monotonic()
         self._wake = threading.Event()
         self._stop = False
         self._latest: WeakKeyDictionary[LoadedVersion, Any] = WeakKeyDictionary()
@@ -82,13 +82,12 @@ class PredictionLog:
             questions, payload, outputs = wanted(loaded, questions, payload, outputs)
             if not questions:
                 return
-        self._handed.append((loaded, questions, payload, outputs, ended_ns, status, shadow_ns, now_ms()))
-        self._loose += len(questions)
-        if self._loose >= JOIN:
+        self._handed.append((loaded, questions, payload, outputs, ended_ns, status, shadow_ns))
+        self._requests += len(questions)
+        self._rows += questions[0].rows if len(questions) == 1 else sum([one.rows for one in questions])
+        if self._requests >= PACK or self._rows >= PACK_ROWS:
             with self._lock:
-                self._gather()
-                if self._requests >= PACK or self._rows >= PACK_ROWS:
-                    self._keep(self._pack(self._take()))
+                self._pack()
 
     def latest(self, loaded: LoadedVersion) -> Any:
         """The payload of a group that the version answered lately; None where there is none, or none that is small."""
@@ -98,8 +97,7 @@ class PredictionLog:
         """Call `done(rows written by this process, error or None)` from the log's thread, once everything added so far
         is on disk."""
         with self._lock:
-            self._gather()
-            self._keep(self._pack(self._take()))
+            self._pack()
             self._packed.append(done)
         self._wake.set()
 
@@ -108,7 +106,7 @@ class PredictionLog:
         """Requests that wait to be written."""
         with self._lock:
             packed = [one.requests for one in (*self._writing, *self._packed) if isinstance(one, _Packed)]
-            return sum(packed) + self._requests + sum([len(one[1]) for one in self._handed.copy()])
+            return sum(packed) + sum([len(one[1]) for one in self._handed.copy()])
 
     def close(self) -> None:
         """Write and sync what is queued, finish the file."""
@@ -118,101 +116,96 @@ class PredictionLog:
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(SYNC_S)
+            self._wake.wait(WRITE_S)
             self._wake.clear()
             stopping = self._stop
-            failure = self._drain()
+            failure = self._drain(stopping)
             try:
                 if stopping:
                     self._writer.rotate()
-                else:
+                elif not self._unsynced:
                     self._writer.rotate_if_old()
             except OSError as error:
                 log.error("the prediction log cannot be finished: %s", error)
             if stopping:
                 return
             if failure is not None:
-                time.sleep(SYNC_S)
+                time.sleep(WRITE_S)
 
-    def _drain(self) -> Exception | None:
-        """Write and sync everything added so far, and tell those who wait for it."""
+    def _drain(self, stopping: bool) -> Exception | None:
+        """Write everything added so far, sync it if it is time, and tell those who wait for that."""
         with self._lock:
-            self._gather()
-            opened = self._take()
+            self._pack()
             waiting, self._packed, self._packed_bytes = self._packed, [], 0
-        # Nobody needs to wait for this: whoever flushes meanwhile comes after it.
-        frames = [one for one in waiting if isinstance(one, _Packed)] + self._pack(opened)
+        frames = [one for one in waiting if isinstance(one, _Packed)]
         flushes = [one for one in waiting if not isinstance(one, _Packed)]
-        if not frames and not flushes:
+        if not frames and not flushes and not self._unsynced:
             return None
         self._writing = frames
-        failure = self._write(frames)
+        again, failure = self._write(frames, stopping or bool(flushes))
         with self._lock:
             self._writing = []
-            if failure is not None:
-                self._packed[:0] = frames  # tried again; readers count repeated rows once
-                self._packed_bytes += sum([len(one.body) for one in frames])
-                self._bound()
+            self._packed[:0] = again
+            self._packed_bytes += sum([len(one.body) for one in again])
+            self._bound()
         for done in flushes:
             done(self.rows, failure)
         return failure
 
-    def _write(self, frames: list[_Packed]) -> Exception | None:
+    def _write(self, frames: list[_Packed], sync: bool) -> tuple[list[_Packed], Exception | None]:
+        """Write frames, and sync what is written, now or when the last time is `SYNC_S` ago. What is to be tried again,
+        and why: all that is not known to be on disk. Readers count repeated rows once."""
+        unsynced = self._unsynced
         try:
             for one in frames:
                 self._writer.write(sealed(one.body))
-            self._writer.sync()
+            self._unsynced = unsynced + frames
+            if sync or time.monotonic() - self._synced_s >= SYNC_S:
+                self._writer.sync()
+                self._unsynced, self._synced_s = [], time.monotonic()
         except OSError as error:
             log.error("predictions cannot be written: %s; free some disk space", error)
-            return error
+            self._unsynced = []
+            self.rows -= sum([one.rows for one in unsynced])
+            return unsynced + frames, error
         self.rows += sum([one.rows for one in frames])
-        return None
+        return [], None
 
-    def _gather(self) -> None:
-        """Put what was handed over into columns. With the lock held."""
-        self._loose = 0
+    def _pack(self) -> None:
+        """Put what was handed over behind what waits, as frames. With the lock held."""
+        self._requests = self._rows = 0
         handed = self._handed
+        alike: dict[Hashable, list[Group]] = {}
         while handed:
             one = handed.popleft()
             try:
-                self._add(one)
-            except Exception:  # the others are to be logged, whatever this one holds
-                log.exception("predictions could not be logged")
-                self.dropped += len(one[1])
-
-    def _add(self, one: _Handed) -> None:
-        loaded, questions, payload, outputs, ended_ns, status, shadow_ns, at_ms = one
-        kind = kind_of(loaded, payload, outputs, status)
-        columns = self._open.get(kind)
-        if columns is None:
-            columns = self._open[kind] = Columns(loaded, outputs, status)
-        self._rows += columns.add(questions, payload, outputs, ended_ns, shadow_ns, at_ms)
-        self._requests += len(questions)
-
-    def _take(self) -> list[Columns]:
-        """What is open, and from now on is not. With the lock held."""
-        opened, self._open = list(self._open.values()), {}
-        self._requests = self._rows = 0
-        return opened
-
-    def _pack(self, opened: list[Columns]) -> list[_Packed]:
-        frames: list[_Packed] = []
-        for columns in opened:
+                alike.setdefault(kind_of(one), []).append(one)
+            except Exception:
+                self._lose(one)
+        wall_ns = time.time_ns() - time.perf_counter_ns()
+        for groups in alike.values():
             try:
-                packed = _Packed(encoded(columns.batch()), len(columns), columns.rows)
-                frames.append(packed)
-                if columns.answered and len(packed.body) <= MAX_LATEST:
-                    self._latest[columns.loaded] = columns.latest
-            except Exception:  # the log must outlive whatever one entry holds
-                log.exception("predictions could not be logged")
-                self.dropped += len(columns)
-        return frames
-
-    def _keep(self, frames: list[_Packed]) -> None:
-        """Put frames behind those that wait. With the lock held."""
-        self._packed += frames
-        self._packed_bytes += sum([len(one.body) for one in frames])
+                self._keep(groups, wall_ns)
+            except Exception:  # the others are to be logged, whatever one of them holds
+                for one in groups:
+                    try:
+                        self._keep([one], wall_ns)
+                    except Exception:
+                        self._lose(one)
         self._bound()
+
+    def _keep(self, groups: list[Group], wall_ns: int) -> None:
+        batch = batch_of(groups, wall_ns)
+        body = encoded(batch)
+        self._packed.append(_Packed(body, len(batch.ids), int(np.frombuffer(batch.counts, "<u4").sum())))
+        self._packed_bytes += len(body)
+        loaded, _, payload, _, _, status, _ = groups[-1]
+        if status == 200 and len(body) <= MAX_LATEST:
+            self._latest[loaded] = payload
+
+    def _lose(self, one: Group) -> None:
+        log.exception("predictions could not be logged")
+        self.dropped += len(one[1])
 
     def _bound(self) -> None:
         """Drop the oldest frames when more wait than may. With the lock held."""

@@ -87,7 +87,7 @@ class OnnxRuntime(Runtime):
         self._bound[size] = bound
         return found
 
-    def bind(self, matrix: tensors.Array, outputs: list[tensors.Array]) -> None:
+    def bind(self, matrix: tensors.Array, outputs: list[tensors.Array], shapes: list[tuple[int, ...]]) -> None:
         size = matrix.nbytes
         if size > _BOUND_BYTES or len(self._bound) >= _BOUND_SIZES or size in self._unfit:
             return
@@ -99,7 +99,8 @@ class OnnxRuntime(Runtime):
         binding.bind_ortvalue_input(self._feeds[0], value(place))
         for name, array in zip(self._fetch, results, strict=True):
             binding.bind_ortvalue_output(name, value(array))
-        self._bound[size] = (binding, place.data.cast("B"), results)
+        views = [array.reshape(shape) for array, shape in zip(results, shapes, strict=True)]
+        self._bound[size] = (binding, place.data.cast("B"), views)
 
 
 def _decoded(name: str, array: tensors.Array) -> tensors.Array:

@@ -35,8 +35,11 @@ class Runtime(ABC):
         None, and `run` is to be asked. Here: None."""
         return None
 
-    def bind(self, matrix: Array, outputs: list[Array]) -> None:  # noqa: B027 (most runtimes gain nothing by it)
-        """Matrices of the size of this one, which gave `outputs`, come again and again: be ready for them."""
+    def bind(  # noqa: B027 (most runtimes gain nothing by it)
+        self, matrix: Array, outputs: list[Array], shapes: list[tuple[int, ...]]
+    ) -> None:
+        """Matrices of the size of this one, which gave `outputs`, come again and again: be ready for them, and give
+        what they give in `shapes`, which hold as many values."""
 
     def scale(self, wanted: int) -> None:
         """Compute so many batches at once. Here: in so many threads. May take long; for one thread at a time."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from homeostat.serving import prediction_log
 from homeostat.serving.contract import MatrixContract, TensorsContract, TensorSpec
-from homeostat.serving.log_columns import batch_of, kind_of, wanted
+from homeostat.serving.log_columns import Group, batch_of, kind_of, wanted
 from homeostat.serving.log_frame import newest, to_frame
 from homeostat.serving.log_policy import LogPolicy
 from homeostat.serving.oip import Outputs
@@ -59,8 +59,20 @@ def group(loaded: Any, questions: list[Question]) -> Answered:
     return questions, loaded.contract.merge([one.payload for one in questions]), outputs
 
 
+def handed(
+    loaded: Any,
+    questions: list[Question],
+    payload: Any,
+    outputs: Outputs | None,
+    status: int = 200,
+    shadow_ns: int = -1,
+) -> Group:
+    specs, arrays = ([], []) if outputs is None else (outputs.specs, outputs.arrays)
+    return loaded, questions, payload, specs, arrays, ENDED, status, shadow_ns
+
+
 def logged(loaded: Any, groups: list[Answered], status: int = 200, shadow_ns: int = -1) -> Batch:
-    return batch_of([(loaded, *one, ENDED, status, shadow_ns) for one in groups], 77_000_000 - ENDED)
+    return batch_of([handed(loaded, *one, status, shadow_ns) for one in groups], 77_000_000 - ENDED)
 
 
 @st.composite
@@ -172,13 +184,13 @@ def test_the_last_group_of_a_version_is_kept_if_it_is_small(tmp_path: Path, monk
 def test_versions_and_failures_are_told_apart() -> None:
     one, other, outputs = version(), version(), Outputs([SCORE], [np.zeros(1)])
     kinds = [
-        kind_of((one, [], b"", outputs, ENDED, 200, -1)),
-        kind_of((one, [], b"", None, ENDED, 500, -1)),
-        kind_of((one, [], b"", outputs, ENDED, 200, 5)),
-        kind_of((other, [], b"", outputs, ENDED, 200, -1)),
+        kind_of(handed(one, [], b"", outputs)),
+        kind_of(handed(one, [], b"", None, 500)),
+        kind_of(handed(one, [], b"", outputs, shadow_ns=5)),
+        kind_of(handed(other, [], b"", outputs)),
     ]
     assert len(set(kinds)) == 4
-    assert kinds[0] == kind_of((one, [], b"", Outputs([SCORE], [np.zeros(7)]), ENDED, 200, -1))
+    assert kinds[0] == kind_of(handed(one, [], b"", Outputs([SCORE], [np.zeros(7)])))
 
 
 def fill(log: PredictionLog, loaded: Any, first: int, many: int) -> None:
@@ -356,3 +368,23 @@ def test_what_a_deployment_does_not_want_logged_never_waits(tmp_path: Path) -> N
     frame = to_frame(batch, None, None, None)
     assert frame["a"].to_list() == [float(id[1:]) for id in taken for _ in range(2)]
     assert frame["score"].to_list() == [2 * int(id[1:]) + row + 0.5 for id in taken for row in range(2)]
+
+
+def test_a_version_is_told_from_its_shadow_and_its_failures_within_one_frame_of_time(tmp_path: Path) -> None:
+    log, loaded, other = PredictionLog(tmp_path, "test"), version(), version(version=2)
+    specs = [SCORE]  # a version's own: the same object each time
+    took = [-1, -1, 3_000, -1, 2_000, -1]
+    for at, shadow_ns in enumerate(took):
+        one, outputs = question(at, 1), Outputs(specs, [np.full(1, float(at))])
+        log.add(loaded, [one], one.payload, outputs, ENDED, 200, shadow_ns)
+        if at == 3:
+            log.add(loaded, [question(7, 1)], one.payload, None, ENDED, 500)
+            log.add(other, [question(8, 1)], one.payload, Outputs([SCORE], [np.full(1, 8.0)]), ENDED, 200)
+    assert flushed(log) == (8, None)
+    log.close()
+    frame = newest([to_frame(batch, None, None, None) for batch in read(tmp_path)], ALL).sort("request_id")
+    assert frame["score"].to_list() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, None, 8.0]
+    assert frame["status"].to_list() == [200] * 6 + [500, 200]
+    assert frame["version"].to_list() == [1] * 7 + [2]
+    expected = ["champion", "champion", "shadow", "champion", "shadow", "champion", "champion", "champion"]
+    assert frame["route"].to_list() == expected

@@ -107,7 +107,7 @@ def test_no_number_becomes_an_infinity(values: list[float]) -> None:
     fits = all(abs(value) < 3.4028235677973366e38 for value in values)  # what is nearer to the largest FP32
     for read in (
         lambda: tensor_json.from_json("x", "FP32", [len(values)], text),
-        lambda: np.frombuffer(tensor_json.floats_from_json("x", [len(values)], text), "<f4"),
+        lambda: np.frombuffer(tensor_json.floats_from_json("x", [len(values)], text, len(values)), "<f4"),
     ):
         if fits:
             assert np.isfinite(read()).all()

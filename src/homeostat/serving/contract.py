@@ -204,7 +204,8 @@ class MatrixContract(Contract):
                 if parameters is None:
                     data = bytes(wire.data)
                     if data and at == len(body):
-                        return Accepted(rows, tensor_json.floats_from_json(wire.name, shape, data), None, None)
+                        matrix = tensor_json.floats_from_json(wire.name, shape, data, rows * self.width)
+                        return Accepted(rows, matrix, None, None)
                 elif len(parameters) == 1:
                     size = parameters.get("binary_data_size")
                     if type(size) is int and size == rows * self.row_bytes and at + size == len(body):
@@ -220,7 +221,7 @@ class MatrixContract(Contract):
                 raise InvalidInput(f"input '{name}': expected shape [rows, {self.width}], got {shape[:8]}")
             rows = shape[0]
             if not binary:
-                return rows, tensor_json.floats_from_json(name, shape, data)
+                return rows, tensor_json.floats_from_json(name, shape, data, tensors.count_of(name, shape))
             if len(data) != rows * self.row_bytes:
                 tensors.from_bytes(name, "FP32", shape, data)  # says what is wrong
             return rows, data

@@ -33,24 +33,25 @@ class VersionCounts:
         self.buckets = [0] * (len(BOUNDS_US) + 1)
         self.nodes: dict[str, NodeCounts] = {}  # of a graph, by path
 
-    def answered(self, started: list[int], ended: int) -> None:
+    def answered(self, started: list[int], ended: int) -> int:
         """The requests that began then were answered together: so long it took from the parsed question to the written
-        answer."""
+        answer. All of them together, in nanoseconds."""
         many = len(started)
         if many == 1:
             self.requests += 1
             self.total_ns += (took := ended - started[0])
             self.buckets[bisect_left(BOUNDS_US, took // 1000)] += 1
-            return
+            return took
         self.requests += many
-        self.total_ns += many * ended - sum(started)
+        self.total_ns += (took := many * ended - sum(started))
         # They have come within one pass of the event loop: mostly one bucket holds them all.
         first = bisect_left(BOUNDS_US, (ended - max(started)) // 1000)
         if first == bisect_left(BOUNDS_US, (ended - min(started)) // 1000):
             self.buckets[first] += many
-            return
+            return took
         for began in started:
             self.buckets[bisect_left(BOUNDS_US, (ended - began) // 1000)] += 1
+        return took
 
     def quantile_us(self, share: float) -> float:
         """An upper bound for the given share of latencies, from the buckets; 0 before the first request."""

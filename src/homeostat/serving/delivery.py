@@ -40,7 +40,6 @@ class Delivery:
         batchable = loaded.contract.batchable
         computed = time.perf_counter_ns()
         touched: list[Line] = []
-        began: list[int] = []
         mirrored = False
         at = 0
         for question in group:
@@ -54,16 +53,17 @@ class Delivery:
             except HomeostatError as error:
                 self.refuse(question, error.status, one_line(error))
             at += rows
-            began.append(question.started_ns)
-            mirrored = mirrored or bool(question.shadows)
+            if question.shadows:
+                mirrored = True
         for connection in touched if len(touched) == 1 else set(touched):
             connection.write_ready()
         self.last_ns = ended = time.perf_counter_ns()
         counts.batches += 1
         counts.compute_ns += computed - started
         counts.rows += at
-        counts.queue_ns += len(group) * started - sum(began)
-        counts.answered(began, ended)
+        # They waited for as long as they took, but for the time since their turn came.
+        began = [group[0].started_ns] if len(group) == 1 else [question.started_ns for question in group]
+        counts.queue_ns += counts.answered(began, ended) - len(group) * (ended - started)
         self.log(group, payload, outputs, ended, 200)
         if mirrored:
             self.shadow.mirror(loaded, group, payload)

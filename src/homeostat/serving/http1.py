@@ -389,13 +389,17 @@ class Connection(asyncio.Protocol):
         line, transport = self.line, self.transport
         if transport is None:
             return
-        ready: list[bytes] = []
+        data = line[0].data if line else None
         last = False
-        while line and not last and (data := line[0].data) is not None:
-            ready.append(data)
+        if data is not None:
             last = line.popleft().last
-        if ready:
-            transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
+            if line and not last:
+                ready = [data]
+                while line and not last and (data := line[0].data) is not None:
+                    ready.append(data)
+                    last = line.popleft().last
+                data = b"".join(ready)
+            transport.write(data)
         if last or (not line and (self.deaf or (self.draining and self.began is None))):
             self._finish(transport)
         elif self._read_paused:

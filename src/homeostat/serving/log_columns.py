@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from homeostat.serving import tensors
+from homeostat.serving.contract import TensorSpec
 from homeostat.serving.model import ROLES
 from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
@@ -23,51 +24,52 @@ _NO_TIME = (-(1 << 63)).to_bytes(8, "little", signed=True)
 _ROLE_CODES = {role: code for code, role in enumerate(ROLES)}
 
 
-# What was answered together: the version, its requests, their merged payload, the outputs (None: the model failed),
-# when it ended (`perf_counter_ns`), the status, and what a shadow took for it (-1: they are its requests' own).
-# A plain tuple, for one is made with every lone request.
-Group = tuple["LoadedVersion", list[Question], Any, Outputs | None, int, int, int]
+# What was answered together: the version, its requests, their merged payload, the outputs as they are specified and as
+# arrays (none of both: the model failed), when it ended (`perf_counter_ns`), the status, and what a shadow took for it
+# (-1: they are its requests' own). A plain tuple, for one is made with every lone request.
+Group = tuple["LoadedVersion", list[Question], Any, list[TensorSpec], list[tensors.Array], int, int, int]
 
 
 def kind_of(group: Group) -> Hashable:
     """What groups of one batch have in common: version, status, whose answers they are, and the shapes of a row's
     inputs and outputs."""
-    loaded, _, payload, outputs, _, status, shadow_ns = group
+    loaded, _, payload, _, arrays, _, status, shadow_ns = group
     contract = loaded.contract
-    if contract.batchable and not contract.asks and outputs is not None:
-        for one in outputs.arrays:
-            if one.ndim != 1:
-                break
-        else:
-            return loaded, status, shadow_ns >= 0  # a number or a text for each row, as most models give
     given = getattr(payload, "absent", None) if contract.asks else None
     if not contract.batchable:
         given = (given, *[tuple(tail) for _, _, tail, _ in contract.logged(payload)])
-        tails = None if outputs is None else tuple([one.shape for one in outputs.arrays])
-    else:
-        tails = None if outputs is None else tuple([one.shape[1:] for one in outputs.arrays])
-    return loaded, status, shadow_ns >= 0, given, tails
+    skip = 1 if contract.batchable else 0
+    return loaded, status, shadow_ns >= 0, given, tuple([one.shape[skip:] for one in arrays])
+
+
+def is_plain(group: Group) -> bool:
+    """Whether all groups that have this one's list of specifications, and are no shadow's, are of its kind: a number or
+    a text for each row."""
+    loaded, _, _, specs, _, _, _, shadow_ns = group
+    contract = loaded.contract
+    return contract.batchable and not contract.asks and shadow_ns < 0 and all(len(one.shape) == 1 for one in specs)
 
 
 def batch_of(groups: list[Group], wall_ns: int) -> Batch:
     """Groups of one kind, in their order, as the log has them. `wall_ns` is what makes the nanoseconds that they ended
     at those since 1970."""
-    loaded, _, _, _, _, status, shadow_ns = groups[0]
+    loaded, _, _, specs, _, _, status, shadow_ns = groups[0]
     asked = [one for group in groups for one in group[1]]
     counts = [one.rows for one in asked]
-    sizes = [len(group[1]) for group in groups]
-    ended = np.repeat(np.array([group[4] for group in groups], "<i8"), sizes)
+    ended, took = np.array([group[5] for group in groups], "<i8"), np.array([group[7] for group in groups], "<i8")
+    if len(asked) > len(groups):
+        sizes = [len(group[1]) for group in groups]
+        ended, took = np.repeat(ended, sizes), np.repeat(took, sizes)
     if shadow_ns >= 0:
         roles = bytes([_ROLE_CODES["shadow"]]) * len(asked)
-        took = np.repeat(np.array([group[6] for group in groups], "<i8"), sizes)
     else:
         roles = bytes([_ROLE_CODES[one.role] for one in asked])
         took = ended - np.array([one.started_ns for one in asked], "<i8")
     return Batch(
         loaded.model, loaded.version, status, [one.id for one in asked], np.array(counts, "<u4").tobytes(), roles,
-        np.clip(took // 1000, 0, 0xFFFFFFFF).astype("<u4").tobytes(), ((ended + wall_ns) // 1_000_000).tobytes(),
+        (took // 1000).clip(0, 0xFFFFFFFF).astype("<u4").tobytes(), ((ended + wall_ns) // 1_000_000).tobytes(),
         _keys([one.key for one in asked], counts), _times([one.times for one in asked], counts),
-        _inputs(loaded, [group[2] for group in groups]), _outputs(loaded, [group[3] for group in groups]),
+        _inputs(loaded, [group[2] for group in groups]), _outputs(loaded, specs, [group[4] for group in groups]),
     )  # fmt: skip
 
 
@@ -100,14 +102,11 @@ def _inputs(loaded: LoadedVersion, payloads: list[Any]) -> list[Block]:
     ]
 
 
-def _outputs(loaded: LoadedVersion, answers: list[Outputs | None]) -> list[Block]:
-    found = [one.arrays for one in answers if one is not None]
-    if not found or answers[0] is None:
-        return []
+def _outputs(loaded: LoadedVersion, specs: list[TensorSpec], answers: list[list[tensors.Array]]) -> list[Block]:
     batchable = loaded.contract.batchable
     blocks: list[Block] = []
-    for at, spec in enumerate(answers[0].specs):
-        parts = [arrays[at] for arrays in found]
+    for at, spec in enumerate(specs):
+        parts = [arrays[at] for arrays in answers]
         if batchable:
             data = tensors.to_bytes(spec.datatype, np.concatenate(parts))
         else:

@@ -30,7 +30,7 @@ class Polling:
         self._loop = loop
         self._clock = clock
         self._heard = 0  # packets since the last look
-        self._heard_ns = 0  # when the first of them came
+        self._heard_ns = 0  # when the first of them came, if that was after there was nothing to do
         self._looks = False
         self._idle_ns: int | None = None  # since when nothing is to do; None: somebody may be answered right now
         self._patience_ns = 0
@@ -41,7 +41,7 @@ class Polling:
 
     def heard(self) -> None:
         """Something was received."""
-        if not self._heard:
+        if not self._heard and self._idle_ns is not None:
             self._heard_ns = self._clock()
         self._heard += 1
         self._reading = True

@@ -21,7 +21,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from homeostat.serving.log_columns import Group, batch_of, kind_of, wanted
+from homeostat.serving.contract import TensorSpec
+from homeostat.serving.log_columns import Group, batch_of, is_plain, kind_of, wanted
 from homeostat.serving.oip import Outputs
 from homeostat.serving.question import Question
 from homeostat.serving.spool import SpoolWriter, encoded, sealed
@@ -82,7 +83,12 @@ class PredictionLog:
             questions, payload, outputs = wanted(loaded, questions, payload, outputs)
             if not questions:
                 return
-        self._handed.append((loaded, questions, payload, outputs, ended_ns, status, shadow_ns))
+        if outputs is None:
+            self._handed.append((loaded, questions, payload, [], [], ended_ns, status, shadow_ns))
+        else:
+            self._handed.append(
+                (loaded, questions, payload, outputs.specs, outputs.arrays, ended_ns, status, shadow_ns)
+            )
         self._requests += len(questions)
         self._rows += questions[0].rows if len(questions) == 1 else sum([one.rows for one in questions])
         if self._requests >= PACK or self._rows >= PACK_ROWS:
@@ -176,12 +182,20 @@ class PredictionLog:
         self._requests = self._rows = 0
         handed = self._handed
         alike: dict[Hashable, list[Group]] = {}
+        specs: list[TensorSpec] | None = None  # of the last group, if that was a plain one
+        same: list[Group] = []
         while handed:
             one = handed.popleft()
+            if one[3] is specs and one[7] < 0:  # as most are: the same version once more
+                same.append(one)
+                continue
             try:
-                alike.setdefault(kind_of(one), []).append(one)
+                same = alike.setdefault(kind_of(one), [])
             except Exception:
                 self._lose(one)
+                continue
+            same.append(one)
+            specs = one[3] if is_plain(one) else None
         wall_ns = time.time_ns() - time.perf_counter_ns()
         for groups in alike.values():
             try:
@@ -199,7 +213,7 @@ class PredictionLog:
         body = encoded(batch)
         self._packed.append(_Packed(body, len(batch.ids), int(np.frombuffer(batch.counts, "<u4").sum())))
         self._packed_bytes += len(body)
-        loaded, _, payload, _, _, status, _ = groups[-1]
+        loaded, _, payload, _, _, _, status, _ = groups[-1]
         if status == 200 and len(body) <= MAX_LATEST:
             self._latest[loaded] = payload
 

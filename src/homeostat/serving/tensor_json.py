@@ -61,12 +61,13 @@ def outside(where: str, datatype: str) -> InvalidInput:
     return InvalidInput(f"{where}: a value lies outside of {datatype}", hint=hint)
 
 
-def floats_from_json(name: str, shape: Sequence[int], data: bytes) -> bytes:
-    """As `from_json` for FP32, in the protocol's bytes; in half the time for the usual case, a flat list of numbers."""
+def floats_from_json(name: str, shape: Sequence[int], data: bytes, wanted: int) -> bytes:
+    """As `from_json` for FP32, in the protocol's bytes; in half the time for the usual case, a flat list of numbers.
+    The shape holds `wanted` of them."""
     try:
         values = _decode_floats(data)
         count = len(values)
-        if count == count_of(name, shape):
+        if count == wanted:
             packer = _PACKERS.get(count)
             if packer is None:
                 packer = struct.Struct(f"<{count}f")

@@ -107,5 +107,4 @@ def to_bytes(datatype: str, array: Array) -> bytes:
         return b"".join(parts)
     if datatype == "BF16":
         return (np.ascontiguousarray(array, "<f4").view("<u4") >> 16).astype("<u2").tobytes()
-    dtype = NUMPY[datatype]
-    return (array if array.dtype is dtype else array.astype(dtype)).tobytes()
+    return array.astype(NUMPY[datatype], copy=False).tobytes()

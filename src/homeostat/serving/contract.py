@@ -202,9 +202,8 @@ class MatrixContract(Contract):
             ):  # fmt: skip
                 rows = shape[0]
                 if parameters is None:
-                    data = bytes(wire.data)
-                    if data and at == len(body):
-                        matrix = tensor_json.floats_from_json(wire.name, shape, data, rows * self.width)
+                    if len(wire.data) and at == len(body):
+                        matrix = tensor_json.floats_from_json(wire.name, shape, wire.data, rows * self.width)
                         return Accepted(rows, matrix, None, None)
                 elif len(parameters) == 1:
                     size = parameters.get("binary_data_size")

@@ -77,28 +77,27 @@ def _raw_request(body: bytes, only: TensorSpec) -> WireRequest:
 
 
 class Outputs:
-    """A batch's output arrays, with the bytes of each made at most once."""
+    """A batch's output arrays, with the values and the bytes of each made at most once."""
 
-    __slots__ = ("_bytes", "_values", "arrays", "specs")
+    __slots__ = ("_made", "arrays", "specs")
 
     def __init__(self, specs: list[TensorSpec], arrays: list[tensors.Array]) -> None:
         self.specs = specs
         self.arrays = arrays
-        self._bytes: dict[int, bytes] = {}
-        self._values: dict[int, list[Any]] = {}
+        self._made: dict[int, Any] = {}  # values by their place, bytes by its complement
 
     def values(self, at: int) -> list[Any]:
         """Output `at` of all rows, as Python has it."""
-        found = self._values.get(at)
+        found = self._made.get(at)
         if found is None:
-            found = self._values[at] = self.arrays[at].tolist()
+            found = self._made[at] = self.arrays[at].tolist()
         return found
 
     def bytes_of(self, at: int) -> bytes:
         """Output `at` of all rows, in the protocol's bytes."""
-        data = self._bytes.get(at)
+        data = self._made.get(~at)
         if data is None:
-            data = self._bytes[at] = tensors.to_bytes(self.specs[at].datatype, self.arrays[at])
+            data = self._made[~at] = tensors.to_bytes(self.specs[at].datatype, self.arrays[at])
         return data
 
 

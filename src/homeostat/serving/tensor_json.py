@@ -61,7 +61,7 @@ def outside(where: str, datatype: str) -> InvalidInput:
     return InvalidInput(f"{where}: a value lies outside of {datatype}", hint=hint)
 
 
-def floats_from_json(name: str, shape: Sequence[int], data: bytes, wanted: int) -> bytes:
+def floats_from_json(name: str, shape: Sequence[int], data: bytes | msgspec.Raw, wanted: int) -> bytes:
     """As `from_json` for FP32, in the protocol's bytes; in half the time for the usual case, a flat list of numbers.
     The shape holds `wanted` of them."""
     try:
@@ -76,7 +76,7 @@ def floats_from_json(name: str, shape: Sequence[int], data: bytes, wanted: int) 
             return packer.pack(*values)
     except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
         pass  # nested, with gaps, or wrong: told apart below
-    return from_json(name, "FP32", shape, data).tobytes()
+    return from_json(name, "FP32", shape, bytes(data)).tobytes()
 
 
 def _values(name: str, datatype: str, data: bytes) -> list[Any]:

@@ -66,39 +66,57 @@ def awake(port: int, path: str, body: Path, headers: dict[str, str], seconds: fl
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setblocking(False)
+        answers = _Answers(connection)
         gc.disable()
         began = sent = clock()
         end = began + round(seconds * 1e9)
+        connection.send(request)
         while sent < end:
-            connection.send(request)
-            failed += not _answer(connection).startswith(b"HTTP/1.1 200 ")
+            answer = answers.next()
             now = clock()
+            connection.send(request)  # first of all: what is left to do here is done while the server works
             took.append(now - sent)
+            failed += not answer.startswith(b"HTTP/1.1 200 ")
             sent = now
+        answers.next()
         gc.enable()
     took.sort()
     return {"requests": len(took), "per_s": len(took) / (sent - began) * 1e9, "failed": failed,
             "p50_ms": took[len(took) // 2] / 1e6, "p99_ms": took[len(took) * 99 // 100] / 1e6}  # fmt: skip
 
 
-def _answer(connection: socket.socket) -> bytes:
-    """One whole answer, looked for without sleeping."""
-    read, whole = b"", 1 << 62
-    while len(read) < whole:
-        try:
-            part = connection.recv(1 << 16)
-        except BlockingIOError:
-            continue
-        if not part:
-            sys.exit("a server closed the connection in the middle of an answer")
-        read += part
-        end = read.find(b"\r\n\r\n")
-        if whole == 1 << 62 and end >= 0:
-            length = re.search(rb"\r\ncontent-length: *(\d+)", read[:end], re.IGNORECASE)
-            if length is None:
+class _Answers:
+    """Whole answers, looked for without sleeping. What a head says of their length is looked up when it comes again."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._receive = connection.recv
+        self._lengths: dict[bytes, int] = {}  # by head
+
+    def next(self) -> bytes:
+        """The next one."""
+        read = self._more()
+        while (end := read.find(b"\r\n\r\n")) < 0:
+            read += self._more()
+        head = read[:end]
+        length = self._lengths.get(head)
+        if length is None:
+            found = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+            if found is None:
                 sys.exit("a server does not say how long its answer is")
-            whole = end + 4 + int(length[1])
-    return read
+            length = self._lengths[head] = int(found[1])
+        while len(read) < end + 4 + length:
+            read += self._more()
+        return read
+
+    def _more(self) -> bytes:
+        while True:
+            try:
+                part = self._receive(4096)
+            except BlockingIOError:
+                continue
+            if not part:
+                sys.exit("a server closed the connection in the middle of an answer")
+            return part
 
 
 def grpc(port: int, path: str, body: Path, in_flight: int, seconds: float) -> dict[str, float]:

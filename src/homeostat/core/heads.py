@@ -35,17 +35,23 @@ class Heads(Generic[H]):
 
     def __init__(self) -> None:
         self._known: dict[bytes, H] = {}
+        self._last: tuple[bytes, H] | None = None  # the one that was found last: often the next one, too
 
     def find(self, data: bytes) -> tuple[H, bytes] | None:
         """The head that `data`, from the beginning of a message on, begins with, and what is there of its body.
 
         None if it is not known, or more is there than its body.
         """
-        end = data.find(_END, 0, LONGEST) + 4
-        head = self._known.get(data[:end])
-        if head is None or len(data) - end > head.length:
-            return None
-        return head, data[end:]
+        last = self._last
+        if last is None or not data.startswith(last[0]):
+            begin = data[: data.find(_END, 0, LONGEST) + 4]
+            known = self._known.get(begin)
+            if known is None:
+                return None
+            self._last = last = begin, known
+        begin, head = last
+        body = data[len(begin) :]
+        return None if len(body) > head.length else (head, body)
 
     def learn(self, data: bytes, head: H, *, alone: bool = False) -> None:
         """Remember the head that the parser found in `data`, if there is that, and at most its body behind it; with

@@ -98,7 +98,6 @@ class Access:
         self._trusting = self._authenticate is None and not open_to_all
         self._attempts = Attempts()
         self._good_hosts: set[bytes] = set()
-        self._familiar: dict[bytes, bytes] | None = None  # the headers that were so last
         # By the header that was sent, changed on the event loop only. Wrong ones have a place of their own: however
         # many somebody sends, those of others are not forgotten for them.
         self._good: OrderedDict[bytes, _Verdict] = OrderedDict()
@@ -107,12 +106,7 @@ class Access:
     def familiar(self, exchange: Asked) -> bool:
         """Whether nothing need be looked at: this machine asks itself, by a name that was good before."""
         headers = exchange.headers
-        if headers is self._familiar:  # those of a head that was sent before
-            return True
-        if not self._trusting or headers.get(b"host") not in self._good_hosts or b"origin" in headers:
-            return False
-        self._familiar = headers
-        return True
+        return self._trusting and headers.get(b"host") in self._good_hosts and b"origin" not in headers
 
     def known(self, exchange: Asked) -> bool:
         """Whether `refusal` can answer from memory; if not, `look_up` goes first."""

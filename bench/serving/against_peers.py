@@ -13,8 +13,8 @@ while another is asked (one of them polls, with a sixth of a core); a cell is th
 the server's whole process tree, per request. Every server counts its requests as it does by default, and none writes a
 line for each. nginx, where it is installed, answers every request with a constant: what HTTP costs by itself on this
 machine. For gRPC the columns p50 and p99 are the mean and the longest time, which is what its load tool tells. One
-request in flight is measured twice: by a client that stays awake ("1"), and by wrk, whose core sleeps while the server
-works and has to be woken for each answer ("1 wrk").
+request in flight is measured twice: by a load that sleeps while the server works, so that its core has to be woken for
+each answer ("1"), and by the same load looking for its answers without a pause ("1 awake").
 """
 
 from __future__ import annotations
@@ -200,29 +200,28 @@ def wait(target: Target, kind: str, body: Path, timeout_s: float = 120) -> None:
 def ask(
     target: Target, kind: str, form: str, rows: int, connections: int, seconds: float, scratch: Path
 ) -> dict[str, float]:
-    """One cell of one round. `connections` is 0 for the one of a client that stays awake."""
+    """One cell of one round. `connections` is 0 for one whose load stays awake."""
     before = sum(map(cpu_s, target.pids))
     if form == "grpc":
         path = "/inference.GRPCInferenceService/ModelInfer"
-        found = load.grpc(target.grpc_port, path, scratch / f"grpc-{rows}", connections, seconds)
+        message = scratch / f"grpc-{rows}"
+        found = load.grpc(target.grpc_port, path, message, max(1, connections), seconds, awake=not connections)
     else:
         headers = {"Content-Type": "application/json"}
         if form == "binary":
             length = (scratch / f"binary-{rows}.length").read_text()
             headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": length}
         body = scratch / f"{form}-{rows}{'' if form == 'binary' else '.json'}"
-        if connections:
-            found = load.http(target.port, target.paths[kind], body, headers, connections, seconds)
-        else:
-            found = load.awake(target.port, target.paths[kind], body, headers, seconds)
+        path = target.paths[kind]
+        found = load.http(target.port, path, body, headers, max(1, connections), seconds, awake=not connections)
     found["cpu_us"] = (sum(map(cpu_s, target.pids)) - before) / max(found["requests"], 1) * 1e6
     return found
 
 
 # What is asked: the model, the rows of a request, the requests in flight, and in which forms beside the server's own.
-# 0 in flight is one, of a client that stays awake.
+# 0 in flight is one, of a load that stays awake.
 CELLS = [
-    ("onnx", 1, 0, []), ("onnx", 1, 1, ["grpc"]), ("onnx", 1, 16, ["grpc"]), ("onnx", 1, 64, ["grpc"]),
+    ("onnx", 1, 0, ["grpc"]), ("onnx", 1, 1, ["grpc"]), ("onnx", 1, 16, ["grpc"]), ("onnx", 1, 64, ["grpc"]),
     ("onnx", 32, 0, ["binary"]), ("onnx", 32, 1, ["binary"]), ("onnx", 32, 16, ["binary"]),
     ("onnx", 32, 64, ["binary"]), ("sklearn", 1, 64, []),
 ]  # fmt: skip
@@ -303,7 +302,7 @@ def show(results: dict[tuple[str, int, int, str], list[dict[str, float]]]) -> No
         mine = "homeostat grpc" if name.endswith(" grpc") else "homeostat"
         own = statistics.median(entry["per_s"] for entry in results[kind, rows, connections, mine])
         times = "" if name.startswith("homeostat") else f"{own / max(median['per_s'], 1e-9):6.1f}x"
-        flight = {0: "1", 1: "1 h2load" if mine.endswith("grpc") else "1 wrk"}.get(connections, str(connections))
+        flight = "1 awake" if connections == 0 else str(connections)
         print(f"{kind:8} {rows:4} {flight:>8} {name:17} {median['per_s']:8.0f} {median['p50_ms']:8.2f} "
               f"{median['p99_ms']:8.1f} {median['cpu_us']:8.0f} "
               f"{median['failed']:6.0f} {times:>7}", flush=True)  # fmt: skip

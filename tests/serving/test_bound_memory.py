@@ -21,11 +21,15 @@ from homeostat.serving.runtimes.runtime import Gone
 WIDTH = 3
 
 
-def version(folder: Path, nodes: list[Any], outputs: dict[str, tuple[int, str, list[int]]]) -> LoadedVersion:
-    """A graph of `nodes` on the matrix "features"; `outputs`: ONNX's type, the protocol's, the shape."""
+def version(
+    folder: Path, nodes: list[Any], outputs: dict[str, tuple[int, str, list[int]]], columns: tuple[str, ...] = ()
+) -> LoadedVersion:
+    """A graph of `nodes` on the matrix "features"; `outputs`: ONNX's type, the protocol's, the shape. The graph gives
+    those in `columns` as [n, 1]."""
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, WIDTH])],
-        [helper.make_tensor_value_info(name, kind, [None] * len(shape)) for name, (kind, _, shape) in outputs.items()],
+        [helper.make_tensor_value_info(name, kind, [None, 1] if name in columns else [None] * len(shape))
+         for name, (kind, _, shape) in outputs.items()],
     )  # fmt: skip
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), folder / "m.onnx")
     runtime = OnnxRuntime(folder / "m.onnx")
@@ -37,13 +41,15 @@ def version(folder: Path, nodes: list[Any], outputs: dict[str, tuple[int, str, l
 
 
 def twice(folder: Path) -> LoadedVersion:
-    """Twice the matrix, and its rows' largest values."""
+    """Twice the matrix, its rows' largest values, and their smallest, which the graph gives as a column."""
     nodes = [
         helper.make_node("Add", ["features", "features"], ["double"]),
         helper.make_node("ReduceMax", ["features"], ["most"], axes=[1], keepdims=0),
+        helper.make_node("ReduceMin", ["features"], ["least"], axes=[1], keepdims=1),
     ]
     return version(folder, nodes, {"double": (TensorProto.FLOAT, "FP32", [-1, WIDTH]),
-                                   "most": (TensorProto.FLOAT, "FP32", [-1])})  # fmt: skip
+                                   "most": (TensorProto.FLOAT, "FP32", [-1]),
+                                   "least": (TensorProto.FLOAT, "FP32", [-1])}, ("least",))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +63,10 @@ def test_what_comes_again_is_answered_like_what_comes_for_the_first_time(
 ) -> None:
     matrices = [np.arange(rows * WIDTH, dtype="<f4").reshape(rows, WIDTH) * value for rows, value in asked]
     found = [doubled.compute(matrix.tobytes()) for matrix in matrices]
-    for matrix, (double, most) in zip(matrices, found, strict=True):  # later ones did not write over earlier ones
+    for matrix, (double, most, least) in zip(matrices, found, strict=True):  # later ones wrote over no earlier ones
         np.testing.assert_array_equal(double, matrix * 2)
         np.testing.assert_array_equal(most, matrix.max(axis=1))
+        np.testing.assert_array_equal(least, matrix.min(axis=1))
 
 
 def test_memory_is_bound_for_the_second_of_a_size_running_and_for_small_ones_only(doubled: LoadedVersion) -> None:
@@ -77,7 +84,7 @@ def test_threads_do_not_share_it(doubled: LoadedVersion) -> None:
     def ask(value: int) -> None:
         matrix = np.full((2, WIDTH), value, "<f4")
         for _ in range(200):
-            double, most = doubled.compute(matrix.tobytes())
+            double, most, _ = doubled.compute(matrix.tobytes())
             np.testing.assert_array_equal(double, matrix * 2)
             np.testing.assert_array_equal(most, [value, value])
 

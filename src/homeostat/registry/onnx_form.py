@@ -30,8 +30,8 @@ def convert(original: Original, features: Any, tolerance: float = TOLERANCE) -> 
     """The report, and the graph's bytes where it agrees. `features` is a float64 array [n, k] of sample rows.
 
     One input, `features` FP32 [-1, k]; one output, named and shaped as the original's. Only where trees add up to one
-    number a row it is the [-1, 1] that they give: to make it [-1] is a view for whoever asks, and half as much time
-    again as a hundred trees for the graph.
+    number a row it is the [-1, 1] that they give: to make it [-1] is a view for whoever asks, and an operator more for
+    the graph, which takes as long as twenty trees.
     """
     try:
         graph = _shaped(_converted(original, features.shape[1]), original)

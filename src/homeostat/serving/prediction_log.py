@@ -1,8 +1,8 @@
 """The prediction log's near end: the request path hands over columns, a thread writes and syncs.
 
-Requests are only handed over where they are answered. Every `PACK` of them become the bytes of one frame at once: the
-same steps one after another cost a third of what each costs between two requests, and what was just answered is still
-in the processor's caches. The writing thread hardly ever holds up the event loop.
+Requests are only handed over where they are answered. Every `PACK` of them become the bytes of one frame at once, also
+there: the same steps one after another cost a third of what each costs between two requests, and the writing thread
+hardly ever holds up the event loop.
 What was answered more than `WRITE_S` ago is written and outlives the process, however that ends; what was answered
 more than `SYNC_S` before it is on disk and outlives the machine; `flush` asks for what was answered just now.
 What waits is bounded by bytes: when the disk is full or too slow, the oldest frames are dropped and counted.

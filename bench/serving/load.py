@@ -36,9 +36,13 @@ end
 
 def needed() -> None:
     """End with what to install where a tool is missing."""
-    for tool, package in (("wrk", "wrk"), ("h2load", "nghttp2-client"), ("gcc", "gcc")):
-        if shutil.which(tool) is None:
-            sys.exit(f"{tool} is not installed: apt-get install {package}")
+    for tool, package in (("wrk", "wrk"), ("h2load", "nghttp2-client")):
+        _need(tool, package)
+
+
+def _need(tool: str, package: str) -> None:
+    if shutil.which(tool) is None:
+        sys.exit(f"{tool} is not installed: apt-get install {package}")
 
 
 def http(
@@ -74,6 +78,7 @@ def _said(command: list[str], folder: Path, awake: bool) -> str:
     if awake:
         library = folder / "awake.so"
         if not library.exists():
+            _need("gcc", "gcc")
             source = str(Path(__file__).with_name("awake.c"))
             subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(library), source, "-ldl"], check=True)
         environment["LD_PRELOAD"] = str(library)
